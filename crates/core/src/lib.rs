@@ -1,0 +1,33 @@
+//! annotations → contract → lookup → response → planner → output
+//!
+//! The nouns that every other crate shares, and the decisions that need no I/O. Nothing here knows the clock, the
+//! environment, a file or a socket: what is needed from outside is an argument (`clippy.toml` of this crate bans the rest).
+//!
+//! | noun | file |
+//! |---|---|
+//! | what must never be printed | `sensitive` |
+//! | what Vault answers | `value`, `response` |
+//! | what is asked of Vault | `lookup` |
+//! | what the webhook tells the agent | `contract` |
+//! | when to renew, replace, log in | `lease`, `planner`, `backoff` |
+//! | what to write where | `output`, `path` |
+//! | why something failed | `code`, `cause` |
+//! | Go's spellings of booleans and durations | `goparse` |
+
+pub mod cause;
+pub mod code;
+pub mod contract;
+pub mod goparse;
+pub mod lookup;
+pub mod path;
+pub mod response;
+pub mod sensitive;
+pub mod value;
+
+pub use cause::Cause;
+pub use code::Code;
+pub use contract::AgentConfig;
+pub use lookup::Lookup;
+pub use response::Response;
+pub use sensitive::Sensitive;
+pub use value::Value;
