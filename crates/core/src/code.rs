@@ -109,6 +109,7 @@ codes! {
     KubernetesApi = 6002, "the Kubernetes API refused or did not answer", "Check the service account's rights and the API server.";
     ListenFailed = 6003, "the port cannot be opened", "Check that the port is free and allowed.";
     CaBundle = 6004, "the webhook configuration's caBundle cannot be kept right", "Check the rights on mutatingwebhookconfigurations.";
+    WebhookInternal = 6005, "the webhook failed inside", "Report it with the line of the webhook's log; the pod can be created again.";
 }
 
 impl Code {

@@ -63,7 +63,14 @@ mod tests {
 
     #[test]
     fn reads_booleans_as_go_does() {
-        let cases = [("1", Some(true)), ("True", Some(true)), ("", Some(false)), ("F", Some(false)), ("yes", None), ("tRuE", None)];
+        let cases = [
+            ("1", Some(true)),
+            ("True", Some(true)),
+            ("", Some(false)),
+            ("F", Some(false)),
+            ("yes", None),
+            ("tRuE", None),
+        ];
         for (text, want) in cases {
             assert_eq!(parse_bool(text), want, "{text}");
         }

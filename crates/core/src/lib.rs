@@ -14,14 +14,21 @@
 //! | why something failed | `code`, `cause` |
 //! | Go's spellings of booleans and durations | `goparse` |
 
+mod backoff;
 pub mod cause;
 pub mod code;
 pub mod contract;
+mod dice;
+pub mod failure;
 pub mod goparse;
+pub mod lease;
 pub mod lookup;
+pub mod output;
 pub mod path;
+pub mod planner;
 pub mod response;
 pub mod sensitive;
+pub mod time;
 pub mod value;
 
 pub use cause::Cause;

@@ -1,0 +1,103 @@
+//! Where bytes come from: templates and stock formats.
+
+use serde::{Deserialize, Serialize};
+
+use super::is_default;
+
+/// Where an output's bytes come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", tag = "kind")]
+pub enum Source {
+    /// A user's template.
+    #[serde(rename_all = "camelCase")]
+    Template(Template),
+    /// One secret in a stock format.
+    Format(FormatSource),
+}
+
+/// A template and how to read it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Template {
+    /// Its language.
+    pub engine: Engine,
+    /// Its text, unless `file` is given.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
+    /// A file in the agent container to read the text from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// Left delimiter; Go templates only.
+    #[serde(default = "left", skip_serializing_if = "is_left")]
+    pub left: String,
+    /// Right delimiter; Go templates only.
+    #[serde(default = "right", skip_serializing_if = "is_right")]
+    pub right: String,
+    /// Go templates: a missing key is an error in place of `<no value>`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub error_on_missing_key: bool,
+}
+
+impl Template {
+    /// Inline text with the language's usual delimiters.
+    pub fn inline(engine: Engine, text: impl Into<String>) -> Self {
+        Self { engine, text: text.into(), file: None, left: left(), right: right(), error_on_missing_key: false }
+    }
+}
+
+/// One secret in a stock format.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct FormatSource {
+    /// The format.
+    pub format: Format,
+    /// Vault path.
+    pub path: String,
+    /// The one field of `raw`; without it the secret must have exactly one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+}
+
+/// A template's language.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    /// consul-template's dialect of Go's text/template.
+    Go,
+    /// handlebars, strict, without HTML escapes.
+    Handlebars,
+}
+
+/// The stock formats; each structured one is a template of `templates/`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// `KEY="value"` lines, quoted for shells and dotenv readers.
+    Env,
+    /// One JSON object.
+    Json,
+    /// One YAML mapping.
+    Yaml,
+    /// Java properties.
+    Properties,
+    /// One field's bytes, nothing added.
+    Raw,
+    /// `key: value` lines.
+    Map,
+}
+
+fn left() -> String {
+    "{{".to_owned()
+}
+
+fn right() -> String {
+    "}}".to_owned()
+}
+
+fn is_left(text: &str) -> bool {
+    text == "{{"
+}
+
+fn is_right(text: &str) -> bool {
+    text == "}}"
+}

@@ -1,0 +1,53 @@
+//! What the configuration says about time.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::AgentConfig;
+
+/// The planner's settings; [`Policy::from`] an [`AgentConfig`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Policy {
+    /// Between two looks at a secret without a lease; each is jittered down by up to 15 %. At least one second.
+    pub static_interval: Duration,
+    /// Share of its life after which something that cannot be renewed is replaced; `None` is two thirds.
+    pub renewal_threshold: Option<f64>,
+    /// First and longest wait after a failed login.
+    pub login_backoff: (Duration, Duration),
+    /// How long a superseded token outlives the login that superseded it, at least.
+    pub overlap: Duration,
+    /// Revoke superseded tokens once nothing hangs on them; else they are left to expire.
+    pub revoke_superseded: bool,
+    /// Requests for secrets and leases at one time.
+    pub concurrency: usize,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            static_interval: Duration::from_secs(300),
+            renewal_threshold: None,
+            login_backoff: (Duration::from_secs(1), Duration::from_secs(300)),
+            overlap: Duration::from_secs(30),
+            revoke_superseded: true,
+            concurrency: 4,
+        }
+    }
+}
+
+impl From<&AgentConfig> for Policy {
+    fn from(config: &AgentConfig) -> Self {
+        Self {
+            static_interval: Duration::from_millis(config.refresh.static_interval_ms),
+            renewal_threshold: config.refresh.lease_renewal_threshold,
+            login_backoff: (
+                Duration::from_millis(config.auth.min_backoff_ms),
+                Duration::from_millis(config.auth.max_backoff_ms),
+            ),
+            // A reader of the token file may still use the old token: nobody tells when it stops.
+            revoke_superseded: config.lifecycle.revoke && config.token_sink.is_none(),
+            ..Self::default()
+        }
+    }
+}
