@@ -1,0 +1,134 @@
+//! The stock formats: one secret's user data → entries → a handlebars template of `templates/`. `raw` is one field's bytes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value as Json, json};
+use sidekey_core::contract::{Format, FormatSource};
+use sidekey_core::{Code, Lookup, Sensitive, Value};
+
+use crate::engine::Engine;
+use crate::error::TemplateError;
+use crate::failure::Failure;
+use crate::hbs::HandlebarsTemplate;
+use crate::helpers::shell;
+use crate::inputs::{Inputs, Rendered};
+use crate::value::Val;
+use crate::{suggest, yaml};
+
+/// The template of a format; `None` for `raw`, which adds nothing to the field.
+pub(crate) const fn stock(format: Format) -> Option<(&'static str, &'static str)> {
+    match format {
+        Format::Env => Some(("env", include_str!("../../../templates/env.hbs"))),
+        Format::Json => Some(("json", include_str!("../../../templates/json.hbs"))),
+        Format::Yaml => Some(("yaml", include_str!("../../../templates/yaml.hbs"))),
+        Format::Properties => Some(("properties", include_str!("../../../templates/properties.hbs"))),
+        Format::Map => Some(("map", include_str!("../../../templates/map.hbs"))),
+        Format::Raw => None,
+    }
+}
+
+/// One secret in a stock format.
+pub(crate) struct FormatFile {
+    name: String,
+    format: Format,
+    field: Option<String>,
+    lookup: Lookup,
+    template: Option<HandlebarsTemplate>,
+}
+
+impl FormatFile {
+    pub(crate) fn compile(name: &str, source: &FormatSource) -> Result<Self, TemplateError> {
+        let lookup = Lookup::read(&source.path);
+        if lookup.path.is_empty() {
+            return Err(TemplateError::new(Code::TemplateSyntax, name, "the secret's path is empty"));
+        }
+        let template = match stock(source.format) {
+            Some((_, text)) => Some(HandlebarsTemplate::compile(name, text)?),
+            None => None,
+        };
+        Ok(Self { name: name.to_owned(), format: source.format, field: source.field.clone(), lookup, template })
+    }
+
+    fn write(&self, data: &Value, inputs: &Inputs<'_>) -> Result<Rendered, TemplateError> {
+        let wrong = |failure: Failure| failure.into_error(Code::FormatData, &self.name, "");
+        let data = data.as_map().ok_or_else(|| wrong(Failure::new("the answer has no fields")))?;
+        match &self.template {
+            Some(template) => {
+                let entries = entries(self.format, data).map_err(wrong)?;
+                template.render_on(inputs, json!({ "entries": entries }))
+            }
+            None => {
+                let bytes = Sensitive::new(field_bytes(self.field.as_deref(), data).map_err(wrong)?);
+                Ok(Rendered::Complete { bytes, used: BTreeSet::new() })
+            }
+        }
+    }
+}
+
+impl Engine for FormatFile {
+    fn render(&self, inputs: &Inputs<'_>) -> Result<Rendered, TemplateError> {
+        let Some(answer) = inputs.answers.get(&self.lookup) else {
+            return Ok(Rendered::Incomplete { missing: self.literal_lookups() });
+        };
+        Ok(match self.write(answer.user_data(), inputs)? {
+            Rendered::Complete { bytes, .. } => Rendered::Complete { bytes, used: self.literal_lookups() },
+            incomplete => incomplete,
+        })
+    }
+
+    fn literal_lookups(&self) -> BTreeSet<Lookup> {
+        BTreeSet::from([self.lookup.clone()])
+    }
+}
+
+/// What the templates of `templates/` see of each field; numbers stand in them as received.
+fn entries(format: Format, data: &BTreeMap<String, Value>) -> Result<Vec<Json>, Failure> {
+    let mut entries = Vec::new();
+    for (key, value) in data {
+        let text = plain(value);
+        if format == Format::Env {
+            shell::env_name(&[Val::str(key.as_str())])?;
+            shell::shell(&[Val::str(text.expose().as_str())])
+                .map_err(|failure| Failure { message: format!("field `{key}`: {}", failure.message), ..failure })?;
+        }
+        let yaml = yaml::entry(&Val::from(value), 0);
+        entries.push(json!({
+            "key": key,
+            "text": text.expose(),
+            "json_value": pretty_json(value),
+            "yaml_key": yaml::scalar(key, None),
+            "yaml_value": String::from_utf8_lossy(yaml.strip_suffix(b"\n").unwrap_or(&yaml)),
+        }));
+    }
+    Ok(entries)
+}
+
+/// A text as it is, anything else as compact JSON.
+fn plain(value: &Value) -> Sensitive<String> {
+    value.as_text().map_or_else(|| value.to_json(), Sensitive::from)
+}
+
+/// Indented to stand one level deep.
+fn pretty_json(value: &Value) -> String {
+    let style = crate::json::Style { html: false, pretty: true };
+    String::from_utf8_lossy(&crate::json::encode(&Val::from(value), style)).replace('\n', "\n  ")
+}
+
+fn field_bytes(field: Option<&str>, data: &BTreeMap<String, Value>) -> Result<Vec<u8>, Failure> {
+    let names = || data.keys().map(String::as_str);
+    let value = match field {
+        Some(name) => data.get(name).ok_or_else(|| {
+            let failure = Failure::new(format!("the secret has no field `{name}`"));
+            match suggest::nearest(name, names()) {
+                Some(near) => failure.hint(format!("did you mean `{near}`?")),
+                None => failure.hint(format!("it has: {}", names().collect::<Vec<_>>().join(", "))),
+            }
+        })?,
+        None if data.len() == 1 => data.values().next().unwrap_or(&Value::Null),
+        None => {
+            let failure = Failure::new(format!("format raw writes one field, and the secret has {}", data.len()));
+            return Err(failure.hint(format!("name one of: {}", names().collect::<Vec<_>>().join(", "))));
+        }
+    };
+    Ok(plain(value).expose().as_bytes().to_vec())
+}

@@ -1,0 +1,180 @@
+//! A parsed template before it ever runs: every function, variable and template that it names exists, in dead branches too.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gotmpl::parse::{BranchNode, CommandNode, Expr, ListNode, Node, PipeNode, SmolStr};
+use sidekey_core::{Code, Lookup};
+
+use super::{data, scratch};
+use crate::failure::Failure;
+use crate::functions::{self, Serve};
+use crate::suggest;
+
+type Check = Result<(), (Code, Failure)>;
+
+/// Answers the lookups whose arguments are all literals and that any rendering asks for, as long as secrets exist.
+pub(super) fn check(
+    body: &ListNode,
+    defines: &BTreeMap<SmolStr, ListNode>,
+) -> Result<BTreeSet<Lookup>, (Code, Failure)> {
+    let mut checker =
+        Checker { defines, variables: vec!["$".into()], lookups: BTreeSet::new(), certain: true, asks: 0 };
+    checker.list(body)?;
+    checker.certain = false;
+    for tree in defines.values() {
+        checker.variables = vec!["$".into()];
+        checker.list(tree)?;
+    }
+    Ok(checker.lookups)
+}
+
+struct Checker<'a> {
+    defines: &'a BTreeMap<SmolStr, ListNode>,
+    variables: Vec<SmolStr>,
+    lookups: BTreeSet<Lookup>,
+    /// Whether what stands here runs in every rendering.
+    certain: bool,
+    /// Literal lookups seen.
+    asks: usize,
+}
+
+fn syntax(message: impl Into<String>, offset: usize) -> (Code, Failure) {
+    (Code::TemplateSyntax, Failure::new(message).at(offset))
+}
+
+impl Checker<'_> {
+    fn list(&mut self, list: &ListNode) -> Check {
+        list.nodes.iter().try_for_each(|node| self.node(node))
+    }
+
+    fn node(&mut self, node: &Node) -> Check {
+        match node {
+            Node::Action(action) => self.pipe(&action.pipe),
+            Node::If(branch) => self.branch(branch, false),
+            Node::With(branch) | Node::Range(branch) => self.branch(branch, true),
+            Node::List(list) => self.list(list),
+            Node::Template(call) => {
+                if !self.defines.contains_key(&call.name) {
+                    let near = suggest::nearest(&call.name, self.defines.keys().map(SmolStr::as_str));
+                    let (code, failure) =
+                        syntax(format!("template {:?} is not defined", call.name.as_str()), call.pos.offset);
+                    return Err((
+                        code,
+                        near.map_or(failure.clone(), |near| failure.hint(format!("did you mean {near:?}?"))),
+                    ));
+                }
+                call.pipe.as_ref().map_or(Ok(()), |pipe| self.pipe(pipe))
+            }
+            Node::Text(_) | Node::Define(_) | Node::Break(_) | Node::Continue(_) => Ok(()),
+        }
+    }
+
+    /// A variable of the head lives in both bodies, one of a body only there. The body of `with secret "…"` runs for certain.
+    fn branch(&mut self, branch: &BranchNode, enters: bool) -> Check {
+        let (outside, asks, certain) = (self.variables.len(), self.asks, self.certain);
+        self.pipe(&branch.pipe)?;
+        self.certain = certain && enters && self.asks > asks;
+        let inside = self.variables.len();
+        self.list(&branch.body)?;
+        self.variables.truncate(inside);
+        self.certain = false;
+        branch.else_body.as_ref().map_or(Ok(()), |body| self.list(body))?;
+        self.certain = certain;
+        self.variables.truncate(outside);
+        Ok(())
+    }
+
+    fn pipe(&mut self, pipe: &PipeNode) -> Check {
+        for (stage, command) in pipe.commands.iter().enumerate() {
+            self.command(command, stage > 0)?;
+        }
+        for name in &pipe.decl {
+            if pipe.is_assign {
+                self.variable(name, pipe.pos.offset)?;
+            } else {
+                self.variables.push(name.clone());
+            }
+        }
+        Ok(())
+    }
+
+    fn command(&mut self, command: &CommandNode, piped: bool) -> Check {
+        let Some((first, rest)) = command.args.split_first() else { return Ok(()) };
+        match first {
+            Expr::Identifier(pos, name) if name == "scratch" => {
+                scratch::check(&[]).map_err(|failure| (Code::TemplateFunction, failure.at(pos.offset)))?;
+            }
+            Expr::Identifier(_, name) if matches!(&**name, "and" | "or") => return self.short_circuit(&command.args),
+            Expr::Identifier(_, name) => self.asked(literal_lookup(name, rest).filter(|_| !piped)),
+            Expr::Chain(pos, inner, fields) if matches!(&**inner, Expr::Identifier(_, name) if name == "scratch") => {
+                scratch::check(fields).map_err(|failure| (Code::TemplateFunction, failure.at(pos.offset)))?;
+            }
+            Expr::Chain(_, inner, _) if matches!(&**inner, Expr::Identifier(..)) => {}
+            other if piped || !rest.is_empty() => {
+                return Err(syntax("only a function takes arguments, and this is none", other.pos().offset));
+            }
+            Expr::Nil(pos) => return Err(syntax("nil cannot be printed or passed on", pos.offset)),
+            _ => {}
+        }
+        command.args.iter().try_for_each(|arg| self.operand(arg))
+    }
+
+    fn asked(&mut self, lookup: Option<Lookup>) {
+        self.asks += usize::from(lookup.is_some());
+        self.lookups.extend(lookup.filter(|_| self.certain));
+    }
+
+    /// `and` and `or` compute their first argument for certain.
+    fn short_circuit(&mut self, args: &[Expr]) -> Check {
+        let certain = self.certain;
+        for (place, arg) in args.iter().enumerate() {
+            self.certain = certain && place < 2;
+            self.operand(arg)?;
+        }
+        self.certain = certain;
+        Ok(())
+    }
+
+    fn operand(&mut self, expr: &Expr) -> Check {
+        match expr {
+            Expr::Identifier(pos, name) => {
+                function(name).map_err(|failure| (Code::TemplateFunction, failure.at(pos.offset)))
+            }
+            Expr::Variable(pos, name, _) => self.variable(name, pos.offset),
+            Expr::Pipe(_, pipe) => self.pipe(pipe),
+            Expr::Chain(_, inner, _) => self.operand(inner),
+            Expr::Number(pos, gotmpl::parse::Number::Uint(_)) => Err(syntax("the number overflows int", pos.offset)),
+            _ => Ok(()),
+        }
+    }
+
+    fn variable(&self, name: &SmolStr, offset: usize) -> Check {
+        if self.variables.contains(name) {
+            return Ok(());
+        }
+        let near = suggest::nearest(name, self.variables.iter().map(SmolStr::as_str).filter(|known| *known != "$"));
+        let (code, failure) = syntax(format!("variable {name} is not declared here"), offset);
+        Err((code, near.map_or(failure.clone(), |near| failure.hint(format!("did you mean {near}?")))))
+    }
+}
+
+fn function(name: &str) -> Result<(), Failure> {
+    let Some(function) = functions::go(name) else {
+        let served = functions::GO.iter().filter(|function| !matches!(function.serve, Serve::Refused));
+        let failure = Failure::new(format!("function `{name}` is not known"));
+        return Err(match suggest::nearest(name, served.map(|function| function.name)) {
+            Some(near) => failure.hint(format!("did you mean `{near}`?")),
+            None => failure.hint("see docs/reference/templates.md for what is served"),
+        });
+    };
+    match function.serve {
+        Serve::Refused => Err(Failure::new(format!("function `{name}` is refused")).hint(function.about)),
+        _ => Ok(()),
+    }
+}
+
+fn literal_lookup(name: &str, args: &[Expr]) -> Option<Lookup> {
+    let texts: Option<Vec<&str>> =
+        args.iter().map(|arg| if let Expr::String(_, text) = arg { Some(&**text) } else { None }).collect();
+    data::lookup(name, &texts?).ok().flatten()
+}

@@ -1,0 +1,78 @@
+//! The functions that ask the inputs: Vault's answers, the environment, the frozen time.
+
+use std::collections::BTreeMap;
+
+use sidekey_core::Lookup;
+use sidekey_core::lookup::Verb;
+
+use super::Run;
+use crate::failure::Failure;
+use crate::helpers::{Out, text, time};
+use crate::value::Val;
+
+/// `secret PATH ["KEY=VALUE" …]`.
+pub(crate) fn secret(run: &mut Run<'_>, args: &[Val]) -> Out {
+    ask(run, "secret", args)
+}
+
+/// `secrets PATH`.
+pub(crate) fn secrets(run: &mut Run<'_>, args: &[Val]) -> Out {
+    ask(run, "secrets", args)
+}
+
+fn ask(run: &mut Run<'_>, name: &str, args: &[Val]) -> Out {
+    let texts = (0..args.len()).map(|index| text(args, index)).collect::<Result<Vec<_>, _>>()?;
+    Ok(lookup(name, &texts)?.map_or(Val::Nil, |lookup| run.ask(lookup)))
+}
+
+/// What a call asks for; an empty path asks for nothing, as in consul-template.
+///
+/// # Errors
+/// A parameter without `=`.
+pub(super) fn lookup(name: &str, args: &[&str]) -> Result<Option<Lookup>, Failure> {
+    let Some((path, rest)) = args.split_first() else { return Ok(None) };
+    if path.trim().is_empty() {
+        return Ok(None);
+    }
+    let mut params = BTreeMap::new();
+    for pair in rest.iter().filter(|pair| !pair.is_empty()) {
+        let (key, value) = pair.split_once('=').ok_or_else(|| {
+            Failure::new("a parameter is not of the form KEY=VALUE").hint("write secret \"path\" \"key=value\"")
+        })?;
+        params.insert(key.trim().to_owned(), value.trim().to_owned());
+    }
+    let verb = match name {
+        "secret" if rest.is_empty() => Verb::Read,
+        "secret" => Verb::Write,
+        "secrets" => Verb::List,
+        _ => return Ok(None),
+    };
+    Ok(Some(Lookup::new(verb, path, params)))
+}
+
+pub(crate) fn env(run: &mut Run<'_>, args: &[Val]) -> Out {
+    Ok(Val::str(run.variable(text(args, 0)?).unwrap_or_default()))
+}
+
+pub(crate) fn env_or_default(run: &mut Run<'_>, args: &[Val]) -> Out {
+    let default = text(args, 1)?;
+    Ok(Val::str(run.variable(text(args, 0)?).unwrap_or(default)))
+}
+
+pub(crate) fn must_env(run: &mut Run<'_>, args: &[Val]) -> Out {
+    let name = text(args, 0)?;
+    run.variable(name)
+        .map(Val::str)
+        .ok_or_else(|| Failure::new(format!("variable {name} is not set in the agent's container")))
+}
+
+pub(crate) fn timestamp(run: &mut Run<'_>, args: &[Val]) -> Out {
+    let layout = if args.is_empty() { None } else { Some(text(args, 0)?) };
+    Ok(Val::str(time::timestamp(run.unix_seconds(), layout)))
+}
+
+/// `executeTemplate NAME [DOT]`.
+pub(crate) fn execute_template(run: &mut Run<'_>, args: &[Val]) -> Out {
+    let dot = args.get(1).cloned().unwrap_or(Val::Void);
+    run.template_text(text(args, 0)?, &dot)
+}

@@ -1,0 +1,372 @@
+//! `printf`: Go's verbs, flags, width, precision and argument indexes, and its way to mark what does not fit
+//! (pkg.go.dev/fmt: `%!d(string=hi)`, `%!s(MISSING)`, `%!(EXTRA …)`).
+
+use super::print;
+use super::quote::quote;
+use crate::failure::Failure;
+use crate::value::Val;
+
+/// Widest field; Go's own limit is a million.
+const MAX_WIDTH: usize = 10_000;
+
+#[derive(Clone, Copy, Default)]
+struct Spec {
+    minus: bool,
+    plus: bool,
+    sharp: bool,
+    space: bool,
+    zero: bool,
+    width: usize,
+    precision: Option<usize>,
+    verb: char,
+}
+
+/// Formats `args` as `format` says.
+///
+/// # Errors
+/// A width or precision above ten thousand, which Go refuses at a million.
+pub(super) fn sprintf(format: &str, args: &[Val]) -> Result<Vec<u8>, Failure> {
+    let mut out = Vec::new();
+    let mut printer = Printer { args, next: 0, reordered: false };
+    let mut rest = format;
+    while let Some((text, directive)) = rest.split_once('%') {
+        out.extend_from_slice(text.as_bytes());
+        rest = printer.directive(directive, &mut out)?;
+    }
+    out.extend_from_slice(rest.as_bytes());
+    printer.extra(&mut out);
+    Ok(out)
+}
+
+struct Printer<'a> {
+    args: &'a [Val],
+    next: usize,
+    reordered: bool,
+}
+
+impl Printer<'_> {
+    /// One directive after its `%`; answers what follows it.
+    fn directive<'t>(&mut self, text: &'t str, out: &mut Vec<u8>) -> Result<&'t str, Failure> {
+        let (mut spec, rest) = flags(text);
+        let rest = self.index(rest);
+        let (width, rest) = self.number(rest)?;
+        if let Some(width) = width {
+            spec.minus |= width < 0;
+            spec.width = usize::try_from(width.unsigned_abs()).unwrap_or(MAX_WIDTH);
+        }
+        let rest = match rest.strip_prefix('.') {
+            Some(rest) => {
+                let (precision, rest) = self.number(self.peek_index(rest))?;
+                spec.precision = Some(usize::try_from(precision.unwrap_or(0)).unwrap_or(0));
+                rest
+            }
+            None => rest,
+        };
+        let rest = self.index(rest);
+        let mut chars = rest.chars();
+        let Some(verb) = chars.next() else {
+            out.extend_from_slice(b"%!(NOVERB)");
+            return Ok("");
+        };
+        spec.verb = verb;
+        self.verb(spec, out);
+        Ok(chars.as_str())
+    }
+
+    fn verb(&mut self, spec: Spec, out: &mut Vec<u8>) {
+        if spec.verb == '%' {
+            out.push(b'%');
+            return;
+        }
+        match self.args.get(self.next) {
+            Some(value) => format_value(value, spec, out),
+            None => out.extend_from_slice(format!("%!{}(MISSING)", spec.verb).as_bytes()),
+        }
+        self.next += 1;
+    }
+
+    /// `[n]`: the next argument is the n-th.
+    fn index<'t>(&mut self, text: &'t str) -> &'t str {
+        let rest = self.peek_index(text);
+        if rest.len() < text.len() {
+            let digits = &text[1..text.len() - rest.len() - 1];
+            self.next = digits.parse::<usize>().ok().and_then(|n| n.checked_sub(1)).unwrap_or(usize::MAX / 2);
+            self.reordered = true;
+        }
+        rest
+    }
+
+    #[expect(clippy::unused_self, reason = "reads as a step of the printer")]
+    fn peek_index<'t>(&self, text: &'t str) -> &'t str {
+        text.strip_prefix('[').and_then(|inner| inner.split_once(']')).map_or(text, |(_, rest)| rest)
+    }
+
+    /// Digits, or `*` for the next argument.
+    fn number<'t>(&mut self, text: &'t str) -> Result<(Option<i64>, &'t str), Failure> {
+        let (number, rest) = if let Some(rest) = text.strip_prefix('*') {
+            let number = match self.args.get(self.next) {
+                Some(Val::Int(n)) => Some(*n),
+                _ => return Err(Failure::new("printf: `*` needs an integer argument")),
+            };
+            self.next += 1;
+            (number, rest)
+        } else {
+            let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+            let number = if end == 0 { None } else { Some(text[..end].parse().unwrap_or(i64::MAX)) };
+            (number, &text[end..])
+        };
+        if number.is_some_and(|n| n.unsigned_abs() > MAX_WIDTH as u64) {
+            return Err(Failure::new(format!("printf: width or precision above {MAX_WIDTH}")));
+        }
+        Ok((number, rest))
+    }
+
+    fn extra(&self, out: &mut Vec<u8>) {
+        if self.reordered || self.next >= self.args.len() {
+            return;
+        }
+        out.extend_from_slice(b"%!(EXTRA ");
+        for (index, value) in self.args[self.next..].iter().enumerate() {
+            if index > 0 {
+                out.extend_from_slice(b", ");
+            }
+            out.extend_from_slice(value.go_type().as_bytes());
+            if !matches!(value, Val::Nil | Val::Void | Val::Absent) {
+                out.push(b'=');
+                print::show(value, out);
+            }
+        }
+        out.push(b')');
+    }
+}
+
+fn flags(text: &str) -> (Spec, &str) {
+    let mut spec = Spec::default();
+    let end = text.find(|c| !"+-# 0".contains(c)).unwrap_or(text.len());
+    for flag in text[..end].chars() {
+        match flag {
+            '+' => spec.plus = true,
+            '-' => spec.minus = true,
+            '#' => spec.sharp = true,
+            ' ' => spec.space = true,
+            _ => spec.zero = true,
+        }
+    }
+    (spec, &text[end..])
+}
+
+fn format_value(value: &Val, spec: Spec, out: &mut Vec<u8>) {
+    if spec.verb == 'T' {
+        return pad(value.go_type().as_bytes(), spec, out);
+    }
+    match value {
+        Val::Absent | Val::Void | Val::Nil if spec.verb == 'v' => pad(b"<nil>", spec, out),
+        Val::Absent | Val::Void | Val::Nil => out.extend_from_slice(format!("%!{}(<nil>)", spec.verb).as_bytes()),
+        Val::List(items) => {
+            out.push(b'[');
+            print::spaced(items.iter(), out, |item, out| format_value(item, spec, out));
+            out.push(b']');
+        }
+        Val::Map(entries) => {
+            out.extend_from_slice(b"map[");
+            print::spaced(entries.iter(), out, |(key, item), out| {
+                format_value(&Val::str(key.as_str()), spec, out);
+                out.push(b':');
+                format_value(item, spec, out);
+            });
+            out.push(b']');
+        }
+        Val::Struct(_) => print::show(value, out),
+        scalar => format_scalar(scalar, spec, out),
+    }
+}
+
+fn format_scalar(value: &Val, spec: Spec, out: &mut Vec<u8>) {
+    let done = match value {
+        Val::Bool(flag) if matches!(spec.verb, 't' | 'v') => {
+            pad(if *flag { b"true" } else { b"false" }, spec, out);
+            true
+        }
+        Val::Int(n) => integer(n.unsigned_abs(), *n < 0, spec, out),
+        Val::Uint(n) => integer(*n, false, spec, out),
+        Val::Float(f) => float(*f, spec, out),
+        Val::Str(text) | Val::Number(text) => string(text, spec, out),
+        _ => false,
+    };
+    if !done {
+        out.extend_from_slice(format!("%!{}({}=", spec.verb, value.go_type()).as_bytes());
+        print::show(value, out);
+        out.push(b')');
+    }
+}
+
+fn integer(size: u64, negative: bool, spec: Spec, out: &mut Vec<u8>) -> bool {
+    let character = || u32::try_from(size).ok().and_then(char::from_u32).filter(|_| !negative).unwrap_or('\u{fffd}');
+    let (prefix, digits) = match spec.verb {
+        'd' | 'v' => ("", size.to_string()),
+        'x' => ("0x", format!("{size:x}")),
+        'X' => ("0X", format!("{size:X}")),
+        'o' => ("0", format!("{size:o}")),
+        'O' => ("0o", format!("{size:o}")),
+        'b' => ("0b", format!("{size:b}")),
+        'c' => return padded(character().to_string().as_bytes(), spec, out),
+        'q' => return padded(quote(character().to_string().as_bytes(), '\'').as_bytes(), spec, out),
+        'U' => return padded(format!("U+{size:04X}").as_bytes(), spec, out),
+        _ => return false,
+    };
+    let prefix = if spec.sharp || spec.verb == 'O' { prefix } else { "" };
+    let digits = format!("{digits:0>width$}", width = spec.precision.unwrap_or(0));
+    numeric(negative, prefix, &digits, spec.precision.is_none(), spec, out)
+}
+
+fn float(f: f64, spec: Spec, out: &mut Vec<u8>) -> bool {
+    let text = match (spec.verb, spec.precision) {
+        ('v' | 'g', None) => print::shortest(f.abs()),
+        ('v' | 'g', Some(precision)) => print::general(f.abs(), precision),
+        ('G', precision) => {
+            precision.map_or_else(|| print::shortest(f.abs()), |p| print::general(f.abs(), p)).to_uppercase()
+        }
+        ('e', precision) => print::exponential(f.abs(), precision.unwrap_or(6)),
+        ('E', precision) => print::exponential(f.abs(), precision.unwrap_or(6)).to_uppercase(),
+        ('f' | 'F', precision) => print::fixed(f.abs(), precision.unwrap_or(6)),
+        _ => return false,
+    };
+    numeric(f.is_sign_negative() && !f.is_nan(), "", text.trim_start_matches('+'), f.is_finite(), spec, out)
+}
+
+/// Sign, prefix and digits; zeros go between the sign and the digits.
+fn numeric(negative: bool, prefix: &str, digits: &str, zeros: bool, spec: Spec, out: &mut Vec<u8>) -> bool {
+    let sign = match (negative, spec.plus, spec.space) {
+        (true, ..) => "-",
+        (false, true, _) => "+",
+        (false, false, true) => " ",
+        _ => "",
+    };
+    if spec.zero && !spec.minus && zeros {
+        let width = spec.width.saturating_sub(sign.len() + prefix.len());
+        out.extend_from_slice(format!("{sign}{prefix}{digits:0>width$}").as_bytes());
+        return true;
+    }
+    padded(format!("{sign}{prefix}{digits}").as_bytes(), Spec { zero: false, ..spec }, out)
+}
+
+fn string(bytes: &[u8], spec: Spec, out: &mut Vec<u8>) -> bool {
+    let cut = match spec.precision {
+        Some(precision) => std::str::from_utf8(bytes).map_or(&bytes[..bytes.len().min(precision)], |text| {
+            text.char_indices().nth(precision).map_or(bytes, |(end, _)| &bytes[..end])
+        }),
+        None => bytes,
+    };
+    match spec.verb {
+        's' | 'v' => padded(cut, spec, out),
+        'q' if spec.sharp && !cut.contains(&b'`') => {
+            padded(format!("`{}`", String::from_utf8_lossy(cut)).as_bytes(), spec, out)
+        }
+        'q' => padded(quote(cut, '"').as_bytes(), spec, out),
+        'x' => padded(digits(cut, spec, |byte| format!("{byte:02x}")).as_bytes(), spec, out),
+        'X' => padded(digits(cut, spec, |byte| format!("{byte:02X}")).as_bytes(), spec, out),
+        _ => false,
+    }
+}
+
+fn digits(bytes: &[u8], spec: Spec, each: impl Fn(u8) -> String) -> String {
+    let separator = if spec.space { " " } else { "" };
+    bytes.iter().map(|byte| each(*byte)).collect::<Vec<_>>().join(separator)
+}
+
+fn padded(text: &[u8], spec: Spec, out: &mut Vec<u8>) -> bool {
+    pad(text, spec, out);
+    true
+}
+
+/// Fills up to the width, which counts characters.
+fn pad(text: &[u8], spec: Spec, out: &mut Vec<u8>) {
+    let length = std::str::from_utf8(text).map_or(text.len(), |text| text.chars().count());
+    let missing = spec.width.saturating_sub(length);
+    let fill = if spec.zero && !spec.minus { b'0' } else { b' ' };
+    if !spec.minus {
+        out.resize(out.len() + missing, fill);
+    }
+    out.extend_from_slice(text);
+    if spec.minus {
+        out.resize(out.len() + missing, b' ');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printed(format: &str, args: &[Val]) -> String {
+        sprintf(format, args).map_or_else(|failure| failure.message, |bytes| String::from_utf8(bytes).unwrap())
+    }
+
+    /// The expected texts are those of Go's own fmt package.
+    #[test]
+    fn formats_as_gos_fmt_does() {
+        let (int, text) = (Val::Int, |text: &str| Val::str(text));
+        let number = || Val::Number(std::rc::Rc::new(zeroize::Zeroizing::new(b"5432".to_vec())));
+        let cases: Vec<(&str, Vec<Val>, &str)> = vec![
+            ("%s|%v|%q|%d|%T|%x", vec![number(); 6], "5432|5432|\"5432\"|%!d(json.Number=5432)|json.Number|35343332"),
+            ("%d|%5d|%-5d|%05d|%+d|% d", vec![int(42); 6], "42|   42|42   |00042|+42| 42"),
+            (
+                "%x|%X|%o|%b|%c|%U|%q|%#x",
+                [255, 255, 8, 5, 65, 0x1_f600, 65, 255].map(int).to_vec(),
+                "ff|FF|10|101|A|U+1F600|'A'|0xff",
+            ),
+            ("%s|%10s|%-10s|%.2s", vec![text("héllo"); 4], "héllo|     héllo|héllo     |hé"),
+            ("%q", vec![text("a\"b\n\u{1}é☺\u{200b}😀")], "\"a\\\"b\\n\\x01é☺\\u200b😀\""),
+            ("%x|%X|% x|%v", vec![text("hi"); 4], "6869|6869|68 69|hi"),
+            (
+                "%s|%d|%t|%v|%s",
+                vec![int(42), text("hi"), Val::Bool(true), Val::Nil, Val::Nil],
+                "%!s(int=42)|%!d(string=hi)|true|<nil>|%!s(<nil>)",
+            ),
+            ("%d %s", vec![int(1)], "1 %!s(MISSING)"),
+            ("%d", vec![int(1), int(2)], "1%!(EXTRA int=2)"),
+            ("%z", vec![int(3)], "%!z(int=3)"),
+            ("%[2]s %[1]s|%[3]d", vec![text("a"), text("b"), int(5)], "b a|5"),
+            ("%*d", vec![int(3), int(2)], "  2"),
+            (
+                "%v|%s",
+                vec![Val::list(vec![int(1), text("a"), Val::Nil]), Val::list(vec![int(1), text("a")])],
+                "[1 a <nil>]|[%!s(int=1) a]",
+            ),
+            (
+                "%05s|%6.2f%%|%t|%5t",
+                vec![text("ab"), Val::Float(99.5), text("x"), Val::Bool(true)],
+                "000ab| 99.50%|%!t(string=x)| true",
+            ),
+            ("%-05d|%x|%e", vec![int(7), int(-255), Val::Float(100.0)], "7    |-ff|1.000000e+02"),
+            (
+                "%08.2f|%+.1f|%-8.1f|",
+                vec![Val::Float(0.5), Val::Float(0.5), Val::Float(0.5)],
+                "00000.50|+0.5|0.5     |",
+            ),
+            ("100%", vec![], "100%!(NOVERB)"),
+            ("%99999d", vec![int(1)], "printf: width or precision above 10000"),
+        ];
+        for (format, args, want) in cases {
+            assert_eq!(printed(format, &args), want, "{format}");
+        }
+    }
+
+    /// The expected texts are those of Go's own fmt package.
+    #[test]
+    fn formats_floats_as_gos_fmt_does() {
+        let cases = [
+            (1.0, "1|1.000000e+00|1.000000|1"),
+            (100_000.0, "100000|1.000000e+05|100000.000000|1e+05"),
+            (1e6, "1e+06|1.000000e+06|1000000.000000|1e+06"),
+            (123_456_789.0, "1.23456789e+08|1.234568e+08|123456789.000000|1.23e+08"),
+            (1e-4, "0.0001|1.000000e-04|0.000100|0.0001"),
+            (1e-5, "1e-05|1.000000e-05|0.000010|1e-05"),
+            (0.000_123_45, "0.00012345|1.234500e-04|0.000123|0.000123"),
+            (1.0 / 3.0, "0.3333333333333333|3.333333e-01|0.333333|0.333"),
+            (-2.5, "-2.5|-2.500000e+00|-2.500000|-2.5"),
+        ];
+        for (f, want) in cases {
+            assert_eq!(printed("%v|%e|%f|%.3g", &vec![Val::Float(f); 4]), want);
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Comparison, logic, and reaching into values: Go's built-in functions.
+
+use std::cmp::Ordering;
+
+use super::{Out, int};
+use crate::failure::Failure;
+use crate::value::Val;
+
+/// Equality for `in` and the like: never an error, different kinds are different.
+pub(crate) fn same(left: &Val, right: &Val) -> bool {
+    match (left, right) {
+        (Val::List(a), Val::List(b)) => a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| same(a, b)),
+        (Val::Map(a), Val::Map(b)) => {
+            a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| a.0 == b.0 && same(a.1, b.1))
+        }
+        _ => equal(left, right).unwrap_or(false),
+    }
+}
+
+/// Go's `eq` of two: numbers of secrets are strings, signed and unsigned compare by size, other mixtures are errors.
+fn equal(left: &Val, right: &Val) -> Result<bool, Failure> {
+    use Val::{Absent, Bool, Float, Int, List, Map, Nil, Number, Str, Struct, Uint, Void};
+    Ok(match (left, right) {
+        (Absent | Nil | Void, Absent | Nil | Void) => true,
+        (Absent | Nil | Void, _) | (_, Absent | Nil | Void) => false,
+        (Bool(a), Bool(b)) => a == b,
+        (Float(a), Float(b)) => a.total_cmp(b) == Ordering::Equal || a.abs().max(b.abs()) == 0.0,
+        (Int(_) | Uint(_), Int(_) | Uint(_)) => wide(left) == wide(right),
+        (Str(a) | Number(a), Str(b) | Number(b)) => a == b,
+        (List(_) | Map(_) | Struct(_), _) | (_, List(_) | Map(_) | Struct(_)) => {
+            return Err(Failure::new(format!("{} and {} cannot be compared", left.kind(), right.kind())));
+        }
+        _ => return Err(mixed(left, right)),
+    })
+}
+
+fn wide(value: &Val) -> i128 {
+    match value {
+        Val::Int(n) => i128::from(*n),
+        Val::Uint(n) => i128::from(*n),
+        _ => 0,
+    }
+}
+
+fn mixed(left: &Val, right: &Val) -> Failure {
+    let failure = Failure::new(format!("{} cannot be compared with {}", left.kind(), right.kind()));
+    let number = |value: &Val| matches!(value, Val::Number(_) | Val::Str(_));
+    if number(left) == number(right) {
+        failure
+    } else {
+        failure.hint("compare with a string, such as eq .port \"5432\"")
+    }
+}
+
+/// `eq A B …`: whether A equals any of the others.
+pub(crate) fn eq(args: &[Val]) -> Out {
+    for other in &args[1..] {
+        if equal(&args[0], other)? {
+            return Ok(Val::Bool(true));
+        }
+    }
+    Ok(Val::Bool(false))
+}
+
+pub(crate) fn ne(args: &[Val]) -> Out {
+    equal(&args[0], &args[1]).map(|same| Val::Bool(!same))
+}
+
+fn order(args: &[Val]) -> Result<Ordering, Failure> {
+    match (&args[0], &args[1]) {
+        (Val::Int(_) | Val::Uint(_), Val::Int(_) | Val::Uint(_)) => Ok(wide(&args[0]).cmp(&wide(&args[1]))),
+        (Val::Float(a), Val::Float(b)) => Ok(a.partial_cmp(b).unwrap_or(Ordering::Greater)),
+        (Val::Str(a) | Val::Number(a), Val::Str(b) | Val::Number(b)) => Ok(a.cmp(b)),
+        (left, right) => Err(mixed(left, right)),
+    }
+}
+
+pub(crate) fn lt(args: &[Val]) -> Out {
+    order(args).map(|order| Val::Bool(order.is_lt()))
+}
+
+pub(crate) fn le(args: &[Val]) -> Out {
+    order(args).map(|order| Val::Bool(order.is_le()))
+}
+
+pub(crate) fn gt(args: &[Val]) -> Out {
+    order(args).map(|order| Val::Bool(order.is_gt()))
+}
+
+pub(crate) fn ge(args: &[Val]) -> Out {
+    order(args).map(|order| Val::Bool(order.is_ge()))
+}
+
+pub(crate) fn not(args: &[Val]) -> Out {
+    Ok(Val::Bool(!args[0].truth()))
+}
+
+pub(crate) fn len(args: &[Val]) -> Out {
+    let count = match &args[0] {
+        Val::Str(bytes) | Val::Number(bytes) => bytes.len(),
+        Val::List(items) => items.len(),
+        Val::Map(entries) => entries.len(),
+        other => return Err(Failure::new(format!("{} has no length", other.kind()))),
+    };
+    Ok(Val::Int(i64::try_from(count).unwrap_or(i64::MAX)))
+}
+
+/// `index COLLECTION KEY …`: a missing key of a map is nothing, a place beyond a list an error.
+pub(crate) fn index(args: &[Val]) -> Out {
+    let mut value = args[0].clone();
+    for key in &args[1..] {
+        value = match (&value, key) {
+            (Val::Map(entries), Val::Str(name)) => {
+                std::str::from_utf8(name).ok().and_then(|name| entries.get(name)).cloned().unwrap_or(Val::Nil)
+            }
+            (Val::Map(_), key) => return Err(Failure::new(format!("a map's key is a string, not {}", key.kind()))),
+            (Val::List(items), _) => items.get(place(key, items.len())?).cloned().unwrap_or(Val::Nil),
+            (Val::Str(bytes) | Val::Number(bytes), _) => {
+                bytes.get(place(key, bytes.len())?).map_or(Val::Nil, |byte| Val::Uint(u64::from(*byte)))
+            }
+            (other, _) => return Err(Failure::new(format!("{} has no elements", other.kind()))),
+        };
+    }
+    Ok(value)
+}
+
+fn place(key: &Val, length: usize) -> Result<usize, Failure> {
+    match key {
+        Val::Int(_) | Val::Uint(_) => usize::try_from(wide(key))
+            .ok()
+            .filter(|place| *place < length)
+            .ok_or_else(|| Failure::new(format!("index out of range: there are {length} elements"))),
+        other => Err(Failure::new(format!("an index is an integer, not {}", other.kind()))),
+    }
+}
+
+/// `slice VALUE [FROM [TO]]`, of a string's bytes or a list.
+pub(crate) fn slice(args: &[Val]) -> Out {
+    let length = match &args[0] {
+        Val::Str(bytes) => bytes.len(),
+        Val::List(items) => items.len(),
+        other => return Err(Failure::new(format!("{} cannot be sliced", other.kind()))),
+    };
+    let bound = |index: usize, default: usize| {
+        if args.len() <= index {
+            return Ok(default);
+        }
+        let bound = usize::try_from(int(args, index)?).ok().filter(|bound| *bound <= length);
+        bound.ok_or_else(|| Failure::new(format!("slice out of range: there are {length} elements")))
+    };
+    let (from, to) = (bound(1, 0)?, bound(2, length)?);
+    if from > to {
+        return Err(Failure::new("slice out of range: it ends before it begins"));
+    }
+    Ok(match &args[0] {
+        Val::Str(bytes) => Val::str(&bytes[from..to]),
+        Val::List(items) => Val::list(items[from..to].to_vec()),
+        _ => Val::Nil,
+    })
+}
