@@ -1,0 +1,56 @@
+//! Certificates: `<mount>/issue/<role>`, signed by the server's own CA, without a lease.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::answer::Answer;
+use crate::ask::{Ask, Operation};
+use crate::state::State;
+use crate::ttl;
+
+/// Life of a certificate when the request names none.
+const USUAL: Duration = Duration::from_secs(72 * 3600);
+
+impl State {
+    pub(crate) fn pki_route(&mut self, rest: &str, ask: &Ask) -> Answer {
+        match (rest.split_once('/').unwrap_or((rest, "")), ask.operation) {
+            (("issue", role), Operation::Write) if !role.is_empty() => self.issue_certificate(ask),
+            (("ca", "pem") | ("cert", "ca"), Operation::Read) => {
+                let data = json!({ "certificate": self.authority.ca_pem() });
+                self.data(data, "pki")
+            }
+            (("issue", _), _) => Answer::unsupported_operation(),
+            _ => Answer::unsupported_path(),
+        }
+    }
+
+    fn issue_certificate(&mut self, ask: &Ask) -> Answer {
+        let Some(name) = ask.text("common_name") else {
+            return Answer::error(
+                400,
+                "the common_name field is required, or must be provided in a CSR with \"use_csr_common_name\" set to true, unless \"require_cn\" is set to false",
+            );
+        };
+        let life = ask.body.get("ttl").and_then(ttl::parse).unwrap_or(USUAL);
+        let start = self.clock.unix(self.clock.now());
+        let end = start + life.as_secs();
+        let serial = self.ids.hex(1);
+        let Ok(pair) = self.authority.issue(name, &serial, start, end) else {
+            return Answer::error(500, "1 error occurred:\n\t* error signing certificate\n\n");
+        };
+        let digits: Vec<String> =
+            serial.as_bytes().chunks(2).map(|pair| String::from_utf8_lossy(pair).into_owned()).collect();
+        let ca = self.authority.ca_pem().trim_end().to_owned();
+        let data = json!({
+            "certificate": pair.certificate.trim_end(),
+            "private_key": pair.key.trim_end(),
+            "private_key_type": "ec",
+            "issuing_ca": ca,
+            "ca_chain": [ca],
+            "serial_number": digits.join(":"),
+            "expiration": end,
+        });
+        self.data(data, "pki")
+    }
+}

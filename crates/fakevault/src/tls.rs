@@ -1,0 +1,72 @@
+//! A CA, the server's certificate, and those of PKI mounts.
+
+use std::sync::Arc;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose, SerialNumber,
+};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+
+use crate::server::StartError;
+use crate::spec::Certificate;
+
+/// A CA that lives as long as the server.
+pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+/// A certificate and its key, PEM.
+pub(crate) struct Pair {
+    pub certificate: String,
+    pub key: String,
+}
+
+impl Authority {
+    pub(crate) fn new() -> Result<Self, rcgen::Error> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, "fakevault CA");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        params.not_before = rcgen::date_time_ymd(2000, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2100, 1, 1);
+        CertifiedIssuer::self_signed(params, KeyPair::generate()?).map(Self)
+    }
+
+    pub(crate) fn ca_pem(&self) -> String {
+        self.0.pem()
+    }
+
+    /// A certificate for one name, between two moments in Unix seconds.
+    pub(crate) fn issue(&self, name: &str, serial: &str, start: u64, end: u64) -> Result<Pair, rcgen::Error> {
+        let key = KeyPair::generate()?;
+        let mut params = CertificateParams::new(vec![name.to_owned()])?;
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.serial_number = u64::from_str_radix(serial, 16).ok().map(SerialNumber::from);
+        let epoch = rcgen::date_time_ymd(1970, 1, 1);
+        params.not_before = epoch + std::time::Duration::from_secs(start);
+        params.not_after = epoch + std::time::Duration::from_secs(end);
+        let certificate = params.signed_by(&key, &self.0)?;
+        Ok(Pair { certificate: certificate.pem(), key: key.serialize_pem() })
+    }
+
+    /// The server's own TLS.
+    pub(crate) fn server(&self, state: Certificate) -> Result<rustls::ServerConfig, StartError> {
+        let names = match state {
+            Certificate::WrongName => vec!["vault.example".to_owned()],
+            Certificate::Good | Certificate::Expired => vec!["127.0.0.1".to_owned(), "localhost".to_owned()],
+        };
+        let key = KeyPair::generate()?;
+        let mut params = CertificateParams::new(names)?;
+        params.distinguished_name.push(DnType::CommonName, "fakevault");
+        params.not_before = rcgen::date_time_ymd(2000, 1, 1);
+        params.not_after = match state {
+            Certificate::Expired => rcgen::date_time_ymd(2001, 1, 1),
+            Certificate::Good | Certificate::WrongName => rcgen::date_time_ymd(2100, 1, 1),
+        };
+        let chain = vec![params.signed_by(&key, &self.0)?.der().clone()];
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        Ok(rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(chain, key)?)
+    }
+}
