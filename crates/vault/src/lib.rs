@@ -1,1 +1,36 @@
-//! Placeholder.
+//! contract::Server → transport → ask → answer → Grant | Renewal | Response | VaultError → diagnose → Cause
+//!
+//! The only crate that speaks to Vault and OpenBao. A [`Client`] asks once and answers once: when to ask again is the
+//! planner's business, not this crate's. What it sends and receives is wiped after use and never logged.
+//!
+//! | noun | file |
+//! |---|---|
+//! | where Vault is | `address`, `files` |
+//! | whom to believe | `tls`, `verifier` |
+//! | how bytes get there | `connect`, `proxy`, `transport` |
+//! | one question, one answer | `ask`, `answer` |
+//! | what a login gives | `grant`, `claims` |
+//! | which form a KV path takes | `mounts`, `fetch` |
+//! | what went wrong | `error`, `diagnose` |
+
+mod address;
+mod answer;
+mod ask;
+mod claims;
+mod client;
+mod connect;
+pub mod diagnose;
+mod error;
+mod fetch;
+mod files;
+mod grant;
+mod mounts;
+mod proxy;
+mod tls;
+mod transport;
+mod verifier;
+
+pub use client::Client;
+pub use error::{Class, TlsFault, VaultError};
+pub use grant::{Grant, Health, Renewal, TokenInfo};
+pub use mounts::{MountKind, Mounts};

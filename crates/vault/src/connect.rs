@@ -1,0 +1,145 @@
+//! name → address → socket → tunnel → TLS: one connection, and the stage at which it failed.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::address::Origin;
+use crate::error::{Class, TlsFault};
+use crate::proxy::Proxy;
+use crate::tls;
+
+/// Longest time for all stages together; a request's own limit may be shorter.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Most addresses of one name that are tried.
+const MAX_ADDRESSES: usize = 8;
+
+/// A failed stage and the words for it.
+#[derive(Debug)]
+pub(crate) struct Broken(pub(crate) Class, pub(crate) String);
+
+/// How connections are made.
+pub(crate) struct Connector {
+    pub(crate) tls: Arc<ClientConfig>,
+    /// Checked in place of the host's name, on redirects too: one certificate usually serves all nodes.
+    pub(crate) server_name: Option<ServerName<'static>>,
+    pub(crate) proxy: Option<Proxy>,
+}
+
+/// A plain or a TLS connection.
+pub(crate) enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Connector {
+    pub(crate) async fn connect(&self, origin: &Origin, limit: Duration) -> Result<Stream, Broken> {
+        let deadline = Instant::now() + limit.min(CONNECT_TIMEOUT);
+        let via = self.proxy.as_ref().map_or(origin, |proxy| &proxy.origin);
+        let addresses = resolve(via, deadline).await?;
+        let mut tcp = dial(via, &addresses, deadline).await?;
+        let _best_effort = tcp.set_nodelay(true);
+        if let Some(proxy) = &self.proxy {
+            match timeout_at(deadline, proxy.tunnel(&mut tcp, origin)).await {
+                Ok(done) => done.map_err(|words| Broken(Class::Tcp, words))?,
+                Err(_) => return Err(Broken(Class::Tcp, format!("the proxy {} does not answer", proxy.origin))),
+            }
+        }
+        if !origin.https {
+            return Ok(Stream::Plain(tcp));
+        }
+        let name = match &self.server_name {
+            Some(name) => name.clone(),
+            None => ServerName::try_from(origin.host.clone())
+                .map_err(|_| Broken(Class::Address, format!("{} is no name for a certificate", origin.host)))?,
+        };
+        let handshake = TlsConnector::from(self.tls.clone()).connect(name, tcp);
+        match timeout_at(deadline, handshake).await {
+            Ok(Ok(stream)) => Ok(Stream::Tls(Box::new(stream))),
+            Ok(Err(error)) => Err(handshake_failed(&error)),
+            Err(_) => Err(Broken(Class::Timeout, "connected, but no TLS handshake in time".to_owned())),
+        }
+    }
+}
+
+async fn resolve(origin: &Origin, deadline: Instant) -> Result<Vec<SocketAddr>, Broken> {
+    let failed = |words: String| Broken(Class::Dns, format!("lookup {}: {words}", origin.host));
+    match timeout_at(deadline, lookup_host((origin.host.as_str(), origin.port))).await {
+        Ok(Ok(found)) => {
+            let found: Vec<SocketAddr> = found.take(MAX_ADDRESSES).collect();
+            if found.is_empty() { Err(failed("no such host".to_owned())) } else { Ok(found) }
+        }
+        Ok(Err(error)) => Err(failed(format!("no such host ({error})"))),
+        Err(_) => Err(failed("the resolver does not answer".to_owned())),
+    }
+}
+
+/// One after the other, each with its share of the time that is left.
+async fn dial(origin: &Origin, addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream, Broken> {
+    let mut last = String::new();
+    for (index, address) in addresses.iter().enumerate() {
+        let left = u32::try_from(addresses.len() - index).unwrap_or(1);
+        let share = deadline.saturating_duration_since(Instant::now()) / left;
+        last = match timeout_at(Instant::now() + share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => match error.kind() {
+                std::io::ErrorKind::ConnectionRefused => format!("connect {address}: connection refused"),
+                kind => format!("connect {address}: {kind}"),
+            },
+            Err(_) => format!("connect {address}: i/o timeout"),
+        };
+    }
+    Err(Broken(Class::Tcp, format!("{last} ({})", origin.authority())))
+}
+
+fn handshake_failed(error: &std::io::Error) -> Broken {
+    match tls::fault(error) {
+        Some((fault, words)) => Broken(Class::Tls(fault), words),
+        None => {
+            Broken(Class::Tls(TlsFault::Other), format!("the connection broke in the TLS handshake: {}", error.kind()))
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<std::io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! From a failed step to a cause that a person can act on. The one place that explains Vault.
+//!
+//! error → what its own words settle → a few harmless questions → what is left → Cause
+//!
+//! The questions are at most [`MAX_QUESTIONS`] for one failure, each with a short time limit. None carries the pod's
+//! service account token.
+
+mod fetch;
+mod keys;
+mod login;
+mod login_text;
+mod server;
+
+use std::time::Duration;
+
+use sidekey_core::contract::{Auth, Dialect, PodIdentity, Server};
+use sidekey_core::{Cause, Lookup, Sensitive};
+
+use crate::answer::Answer;
+use crate::ask::Ask;
+use crate::client::Client;
+use crate::error::{Class, VaultError};
+
+/// Most requests made to explain one failure.
+pub const MAX_QUESTIONS: usize = 4;
+
+/// Longest wait for one of them.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Explains a failed login. With `jwt` its claims are read here, to name what the role does not take; it is not sent.
+///
+/// What one `403 permission denied` hides is told apart by the order of Vault's own checks: mount, role, bound addresses,
+/// config, audience and dates, service account, namespace, and last the review by Kubernetes.
+pub async fn login(
+    client: &Client,
+    auth: &Auth,
+    pod: &PodIdentity,
+    dialect: Dialect,
+    jwt: Option<&Sensitive<String>>,
+    error: &VaultError,
+) -> Cause {
+    let scene = login::Scene::new(client, auth, pod, dialect, jwt);
+    let finding = login::find(&scene, error).await;
+    login_text::cause(&scene, error, &finding)
+}
+
+/// Explains a failed lookup.
+pub async fn fetch(
+    client: &Client,
+    token: &Sensitive<String>,
+    lookup: &Lookup,
+    dialect: Dialect,
+    error: &VaultError,
+) -> Cause {
+    fetch::cause(client, token, lookup, dialect, error).await
+}
+
+/// Explains a failure to get an answer of Vault at all; any other failure in general words.
+pub fn transport(error: &VaultError, server: &Server) -> Cause {
+    let attempted = format!("asking {} for {} {}", server.address, error.verb, error.path);
+    server::cause(error, server, None, attempted)
+}
+
+/// One question, within [`PATIENCE`].
+async fn ask(client: &Client, ask: &Ask) -> Result<Answer, VaultError> {
+    match tokio::time::timeout(PATIENCE, client.ask(ask)).await {
+        Ok(answer) => answer,
+        Err(_) => Err(ask.error(Class::Timeout)),
+    }
+}
