@@ -1,0 +1,233 @@
+//! The pod's annotation map, sorted out: nobody else touches it.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+use sidekey_core::contract::Dialect;
+use sidekey_core::goparse::parse_bool;
+use sidekey_core::{Cause, Code};
+
+use crate::registry::{self, Default, Effect, Field, Kind, NATIVE, OPENBAO, Parsed, VAULT};
+use crate::value::shown;
+
+/// One annotation of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Entry<'a> {
+    /// The full key.
+    pub(crate) key: &'a str,
+    /// Its text.
+    pub(crate) value: &'a str,
+    /// Whose key it is.
+    pub(crate) dialect: Dialect,
+}
+
+impl Entry<'_> {
+    /// The refusal of a value that does not have its kind's shape.
+    pub(crate) fn refused(&self, kind: Kind) -> Cause {
+        refused(&format!("annotation {}", self.key), self.value, kind)
+    }
+}
+
+/// The refusal of a value that does not have its kind's shape.
+pub(crate) fn refused(place: &str, value: &str, kind: Kind) -> Cause {
+    let shape = kind.shape();
+    let verb = if matches!(kind, Kind::OneOf(_)) { "is none of" } else { "is not" };
+    Cause::new(Code::AnnotationValue, format!("reading {place}"), format!("`{}` {verb} {shape}", shown(value)))
+        .with_fix(format!("Write {}{shape}.", if matches!(kind, Kind::OneOf(_)) { "one of " } else { "" }))
+}
+
+/// All annotations of ours, by meaning.
+#[derive(Debug, Default)]
+pub(crate) struct Annotations<'a> {
+    plain: Vec<(Field, Entry<'a>)>,
+    families: BTreeMap<(&'a str, Field), Entry<'a>>,
+    /// About keys that are unknown, without effect, or said twice.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl<'a> Annotations<'a> {
+    /// Sorts the map out.
+    ///
+    /// # Errors
+    /// `AnnotationValue` when a value of ours is not a string, as in unquoted YAML.
+    pub(crate) fn collect(map: &'a Map<String, Value>) -> Result<Self, Cause> {
+        let mut found: Vec<Raw<'a>> = map.iter().filter_map(|(key, value)| Raw::of(key, value)).collect();
+        found.sort_by_key(|raw| (raw.rank, raw.name));
+        let mut all = Self::default();
+        for raw in found {
+            let Some(value) = raw.value.as_str() else { return Err(not_a_string(raw.key)) };
+            all.insert(raw.parse(map), Entry { key: raw.key, value, dialect: raw.dialect });
+        }
+        all.warn_of_effects();
+        Ok(all)
+    }
+
+    /// A key without a suffix.
+    pub(crate) fn get(&self, field: Field) -> Option<Entry<'a>> {
+        self.plain.iter().find(|(known, _)| *known == field).map(|(_, entry)| *entry)
+    }
+
+    /// The key of one file or parameter.
+    pub(crate) fn of(&self, field: Field, suffix: &str) -> Option<Entry<'a>> {
+        self.families.get(&(suffix, field)).copied()
+    }
+
+    /// The keys with a suffix, in the suffixes' order.
+    pub(crate) fn suffixed(&self) -> impl Iterator<Item = (&'a str, Field, Entry<'a>)> + '_ {
+        self.families.iter().map(|((suffix, field), entry)| (*suffix, *field, *entry))
+    }
+
+    fn insert(&mut self, parsed: Parsed<'a>, entry: Entry<'a>) {
+        let replaced = match parsed {
+            Parsed::Plain(field) => {
+                let old = self.plain.iter().position(|(known, _)| *known == field);
+                let old = old.map(|index| self.plain.swap_remove(index).1);
+                self.plain.push((field, entry));
+                old
+            }
+            Parsed::Suffixed(field, suffix) => self.families.insert((suffix, field), entry),
+            Parsed::Unknown => {
+                self.warnings.push(unknown(&entry));
+                None
+            }
+        };
+        if let Some(old) = replaced {
+            self.warnings.push(format!("{} wins over {}, which says the same thing", entry.key, old.key));
+        }
+    }
+
+    fn warn_of_effects(&mut self) {
+        let plain = self.plain.iter().map(|(field, entry)| (*field, *entry));
+        let all = plain.chain(self.families.iter().map(|((_, field), entry)| (*field, *entry)));
+        let mut warnings: Vec<String> = all.filter_map(|(field, entry)| effect(field, &entry)).collect();
+        warnings.sort_unstable();
+        self.warnings.append(&mut warnings);
+    }
+}
+
+/// Says that nothing comes of an annotation, unless it asks for the default anyway.
+fn effect(field: Field, entry: &Entry<'_>) -> Option<String> {
+    let row = field.row();
+    let said = match row.effect {
+        Effect::Now => return None,
+        Effect::Later => format!("{} has no effect yet", entry.key),
+        Effect::Never(reason) => format!("{} has no effect: {reason}", entry.key),
+    };
+    let default = row.key(entry.dialect).map(|key| key.default);
+    let same = match default {
+        Some(Default::Is(value)) if row.kind == Kind::Bool => parse_bool(value) == parse_bool(entry.value),
+        Some(Default::Is(value)) => value == entry.value,
+        _ => entry.value.is_empty(),
+    };
+    (!same).then_some(said)
+}
+
+fn unknown(entry: &Entry<'_>) -> String {
+    let (prefix, name) = entry.key.split_once('/').unwrap_or(("", entry.key));
+    match registry::nearest(entry.dialect, name) {
+        Some(known) => format!("unknown annotation {}; did you mean {prefix}/{known}?", entry.key),
+        None => format!("unknown annotation {}; it is ignored", entry.key),
+    }
+}
+
+fn not_a_string(key: &str) -> Cause {
+    Cause::new(Code::AnnotationValue, format!("reading annotation {key}"), "the value is not a string")
+        .with_fix("Put the value in quotes.")
+}
+
+/// A key with one of our prefixes.
+struct Raw<'a> {
+    /// Later ones win.
+    rank: u8,
+    dialect: Dialect,
+    key: &'a str,
+    name: &'a str,
+    value: &'a Value,
+}
+
+impl<'a> Raw<'a> {
+    fn of(key: &'a str, value: &'a Value) -> Option<Self> {
+        let prefixes = [(0, Dialect::Vault, VAULT), (1, Dialect::Vault, OPENBAO), (2, Dialect::Native, NATIVE)];
+        prefixes
+            .into_iter()
+            .find_map(|(rank, dialect, prefix)| Some((rank, dialect, key.strip_prefix(prefix)?)))
+            .map(|(rank, dialect, name)| Self { rank, dialect, key, name, value })
+    }
+
+    /// A template of a secret called `file-x` reads like the template file of `x`: the secret's own key decides.
+    fn parse(&self, map: &Map<String, Value>) -> Parsed<'a> {
+        let parsed = registry::parse(self.dialect, self.name);
+        let Parsed::Suffixed(Field::TemplateFile, suffix) = parsed else { return parsed };
+        let start = self.key.len() - suffix.len() - "file-".len();
+        let (prefix, secret) = match self.dialect {
+            Dialect::Vault => (&self.key[..self.key.len() - self.name.len()], "agent-inject-secret-"),
+            Dialect::Native => (NATIVE, "secret-"),
+        };
+        let name = &self.key[start..];
+        let declared = map.contains_key(&format!("{prefix}{secret}{name}"));
+        if declared { Parsed::Suffixed(Field::Template, name) } else { parsed }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn map(value: Value) -> Map<String, Value> {
+        match value {
+            Value::Object(map) => map,
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn native_wins_over_the_alias_and_the_alias_over_vault() {
+        let map = map(json!({
+            "vault.hashicorp.com/role": "a", "openbao.org/role": "b", "sidekey.dev/role": "c",
+            "vault.hashicorp.com/namespace": "x", "openbao.org/namespace": "y",
+            "other.example/role": "z",
+        }));
+        let found = Annotations::collect(&map).unwrap();
+        assert_eq!(found.get(Field::Role).unwrap().value, "c");
+        assert_eq!(found.get(Field::Namespace).unwrap().value, "y");
+        assert_eq!(found.warnings.len(), 3, "{:?}", found.warnings);
+    }
+
+    #[test]
+    fn warns_of_what_is_unknown_or_without_effect() {
+        let map = map(json!({
+            "vault.hashicorp.com/agent-injekt": "true",
+            "vault.hashicorp.com/agent-cache-enable": "true",
+            "vault.hashicorp.com/agent-cache-exit-on-err": "False",
+            "vault.hashicorp.com/agent-inject-command-db": "kill",
+            "sidekey.dev/env-PASSWORD": "secret/data/web#password",
+        }));
+        let warnings = Annotations::collect(&map).unwrap().warnings;
+        let wanted =
+            ["did you mean vault.hashicorp.com/agent-inject?", "no effect yet", "no effect yet", "no effect: "];
+        assert_eq!(warnings.len(), wanted.len(), "{warnings:?}");
+        for words in wanted {
+            assert!(warnings.iter().any(|warning| warning.contains(words)), "{words}: {warnings:?}");
+        }
+    }
+
+    #[test]
+    fn knows_the_template_of_a_secret_called_file_x() {
+        let declared = map(json!({
+            "vault.hashicorp.com/agent-inject-secret-file-x": "p",
+            "vault.hashicorp.com/agent-inject-template-file-x": "text",
+        }));
+        let found = Annotations::collect(&declared).unwrap();
+        assert_eq!(found.of(Field::Template, "file-x").unwrap().value, "text");
+        let alone = map(json!({ "vault.hashicorp.com/agent-inject-template-file-x": "/t" }));
+        assert_eq!(Annotations::collect(&alone).unwrap().of(Field::TemplateFile, "x").unwrap().value, "/t");
+    }
+
+    #[test]
+    fn refuses_unquoted_values() {
+        let map = map(json!({ "sidekey.dev/inject": true }));
+        assert_eq!(Annotations::collect(&map).unwrap_err().code, Code::AnnotationValue);
+    }
+}

@@ -1,0 +1,216 @@
+//! plan → containers and volumes, typed, as the API server will read them; a field newer than these types would be raw.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{
+    Capabilities, Container, ContainerResizePolicy, EmptyDirVolumeSource, EnvVar, ExecAction, Probe,
+    ProjectedVolumeSource, ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext,
+    ServiceAccountTokenProjection, Volume, VolumeMount, VolumeProjection,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity as ApiQuantity;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use sidekey_core::contract::{Dialect, Shape};
+use sidekey_core::{AgentConfig, Cause, Code};
+
+use crate::identity::Ids;
+use crate::operations::raw;
+use crate::plan::{Agent, Plan, STATE_DIR};
+use crate::pod::{Pod, items, text};
+use crate::quantity::Quantity;
+use crate::resources::{Budget, Pair};
+use crate::settings::Settings;
+use crate::spec::InjectSpec;
+
+const STATE: &str = "sidekey-state";
+/// The probe blocks below its own timeout and tries again at once: readiness is seen within a moment of it.
+const PROBE_TIMEOUT_SECONDS: i32 = 10;
+/// The agent itself knows when to give up.
+const PROBE_FAILURES: i32 = 1_000_000_000;
+
+/// One container of ours as JSON text.
+///
+/// # Errors
+/// `ConfigMalformed` when the contract does not read back as it was written.
+pub(crate) fn container(
+    plan: &Plan<'_>,
+    agent: &Agent,
+    pod: &Pod<'_>,
+    spec: &InjectSpec,
+    settings: &Settings,
+) -> Result<Box<RawValue>, Cause> {
+    let one_shot = matches!(agent.config.lifecycle.shape, Shape::Init | Shape::InitOnly);
+    let mut args = vec!["run".to_owned()];
+    args.extend(one_shot.then(|| "--once".to_owned()));
+    let built = Container {
+        name: agent.name.to_owned(),
+        image: Some(spec.image.clone()),
+        image_pull_policy: settings.image_pull_policy.map(|policy| policy.as_str().to_owned()),
+        args: Some(args),
+        env: Some(environment(&agent.config)?),
+        resources: Some(resources(&plan.budget)),
+        resize_policy: (!one_shot).then(resize),
+        restart_policy: (agent.config.lifecycle.shape == Shape::Native).then(|| "Always".to_owned()),
+        security_context: plan.identity.ids.map(security),
+        startup_probe: agent.probe.then(probe),
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
+        volume_mounts: Some(mounts(plan, spec)),
+        ..Container::default()
+    };
+    copy_mounts(raw(&built)?, pod, spec)
+}
+
+/// Every volume of ours, in a fixed order.
+pub(crate) fn volumes(plan: &Plan<'_>, spec: &InjectSpec, settings: &Settings) -> Vec<Volume> {
+    let mut volumes = vec![memory(STATE, &plan.budget.state_size)];
+    if plan.token.own() {
+        volumes.push(token(&plan.token.volume, spec, settings));
+    }
+    volumes.extend(plan.directories.iter().map(|(name, _)| memory(name, &plan.budget.secrets_size)));
+    let (extra, tls) = extra_names(spec.dialect);
+    volumes.extend(spec.extras.extra_secret.as_ref().map(|secret| kubernetes_secret(extra.0, secret)));
+    volumes.extend(spec.extras.tls_secret.as_ref().map(|secret| kubernetes_secret(tls.0, secret)));
+    volumes
+}
+
+/// The field that says what a volume is.
+pub(crate) const fn kind(volume: &Volume) -> &'static str {
+    match (&volume.empty_dir, &volume.secret) {
+        (Some(_), _) => "emptyDir",
+        (_, Some(_)) => "secret",
+        _ => "projected",
+    }
+}
+
+/// The mount of a directory of secrets in the app: the known injector's is writable.
+pub(crate) fn app_mount(name: &str, dir: &str, dialect: Dialect) -> VolumeMount {
+    mount(name, dir, dialect == Dialect::Native)
+}
+
+/// Reads the contract back as the agent will, before anyone is promised that it can.
+fn environment(config: &AgentConfig) -> Result<Vec<EnvVar>, Cause> {
+    let broken = |answer: String| Cause::new(Code::ConfigMalformed, "writing the agent's configuration", answer);
+    let variables = config.to_env().map_err(|error| broken(error.to_string()))?;
+    let json: Cow<'_, str> = match variables.as_slice() {
+        [(_, whole)] => Cow::Borrowed(whole),
+        parts => parts.iter().map(|(_, part)| part.as_str()).collect(),
+    };
+    let read: AgentConfig = serde_json::from_str(&json).map_err(|error| broken(error.to_string()))?;
+    if read != *config {
+        return Err(broken("it does not read back as it was written".to_owned()));
+    }
+    Ok(variables.into_iter().map(|(name, value)| EnvVar { name, value: Some(value), value_from: None }).collect())
+}
+
+fn resources(budget: &Budget) -> ResourceRequirements {
+    let all = [("cpu", &budget.cpu), ("memory", &budget.memory), ("ephemeral-storage", &budget.ephemeral)];
+    let side = |pick: fn(&Pair) -> &Option<Quantity>| {
+        let found = all.iter().filter_map(|(name, pair)| Some(((*name).to_owned(), pick(pair).as_ref()?)));
+        let map: BTreeMap<_, _> = found.map(|(name, amount)| (name, ApiQuantity(amount.as_str().to_owned()))).collect();
+        (!map.is_empty()).then_some(map)
+    };
+    ResourceRequirements {
+        limits: side(|pair| &pair.limit),
+        requests: side(|pair| &pair.request),
+        ..ResourceRequirements::default()
+    }
+}
+
+fn resize() -> Vec<ContainerResizePolicy> {
+    let keep =
+        |name: &str| ContainerResizePolicy { resource_name: name.to_owned(), restart_policy: "NotRequired".to_owned() };
+    vec![keep("cpu"), keep("memory")]
+}
+
+/// What pod security *restricted* asks for.
+fn security(ids: Ids) -> SecurityContext {
+    SecurityContext {
+        allow_privilege_escalation: Some(false),
+        capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), ..Capabilities::default() }),
+        read_only_root_filesystem: Some(true),
+        run_as_group: Some(ids.group),
+        run_as_non_root: Some(ids.user != 0),
+        run_as_user: Some(ids.user),
+        seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), ..SeccompProfile::default() }),
+        ..SecurityContext::default()
+    }
+}
+
+fn probe() -> Probe {
+    let command = ["/sidekey-agent", "ready", "--wait"].map(str::to_owned).to_vec();
+    Probe {
+        exec: Some(ExecAction { command: Some(command) }),
+        failure_threshold: Some(PROBE_FAILURES),
+        period_seconds: Some(1),
+        timeout_seconds: Some(PROBE_TIMEOUT_SECONDS),
+        ..Probe::default()
+    }
+}
+
+/// Volume name and mount path of the user's extra Secret, and of the TLS one.
+const fn extra_names(dialect: Dialect) -> ((&'static str, &'static str), (&'static str, &'static str)) {
+    match dialect {
+        Dialect::Vault => (("extra-secrets", "/vault/custom"), ("vault-tls-secrets", "/vault/tls")),
+        Dialect::Native => (("sidekey-extra", "/sidekey/custom"), ("sidekey-tls", "/sidekey/tls")),
+    }
+}
+
+fn mounts(plan: &Plan<'_>, spec: &InjectSpec) -> Vec<VolumeMount> {
+    let mut mounts = vec![mount(STATE, STATE_DIR, false), mount(&plan.token.volume, &plan.token.directory, true)];
+    mounts.extend(plan.directories.iter().map(|(name, dir)| mount(name, dir, false)));
+    let (extra, tls) = extra_names(spec.dialect);
+    mounts.extend(spec.extras.extra_secret.is_some().then(|| mount(extra.0, extra.1, true)));
+    mounts.extend(spec.extras.tls_secret.is_some().then(|| mount(tls.0, tls.1, true)));
+    mounts
+}
+
+fn mount(name: &str, path: &str, read_only: bool) -> VolumeMount {
+    VolumeMount {
+        name: name.to_owned(),
+        mount_path: path.to_owned(),
+        read_only: read_only.then_some(true),
+        ..VolumeMount::default()
+    }
+}
+
+/// Mounts of another container, raw, but for service account tokens and paths that are taken.
+fn copy_mounts(container: Box<RawValue>, pod: &Pod<'_>, spec: &InjectSpec) -> Result<Box<RawValue>, Cause> {
+    let Some(name) = &spec.extras.copy_from else { return Ok(container) };
+    let Some((_, _, source)) = pod.all().find(|(_, _, one)| text(one, "name") == name) else { return Ok(container) };
+    let mut value: Value = serde_json::from_str(container.get()).unwrap_or_default();
+    let Some(own) = value.get_mut("volumeMounts").and_then(Value::as_array_mut) else { return Ok(container) };
+    for mount in items(source, "volumeMounts") {
+        let path = text(mount, "mountPath");
+        let taken =
+            own.iter().any(|known| text(known, "mountPath").trim_end_matches('/') == path.trim_end_matches('/'));
+        if !taken && !path.to_ascii_lowercase().contains("serviceaccount") {
+            own.push(mount.clone());
+        }
+    }
+    raw(&value)
+}
+
+fn memory(name: &str, size: &Quantity) -> Volume {
+    let source = EmptyDirVolumeSource {
+        medium: Some("Memory".to_owned()),
+        size_limit: Some(ApiQuantity(size.as_str().to_owned())),
+    };
+    Volume { name: name.to_owned(), empty_dir: Some(source), ..Volume::default() }
+}
+
+fn token(name: &str, spec: &InjectSpec, settings: &Settings) -> Volume {
+    let projection = ServiceAccountTokenProjection {
+        audience: spec.login.audience.clone(),
+        expiration_seconds: Some(settings.token_expiration_seconds.into()),
+        path: "token".to_owned(),
+    };
+    let source = VolumeProjection { service_account_token: Some(projection), ..VolumeProjection::default() };
+    let projected = ProjectedVolumeSource { sources: Some(vec![source]), ..ProjectedVolumeSource::default() };
+    Volume { name: name.to_owned(), projected: Some(projected), ..Volume::default() }
+}
+
+fn kubernetes_secret(name: &str, secret: &str) -> Volume {
+    let source = SecretVolumeSource { secret_name: Some(secret.to_owned()), ..SecretVolumeSource::default() };
+    Volume { name: name.to_owned(), secret: Some(source), ..Volume::default() }
+}

@@ -1,0 +1,132 @@
+//! plan → RFC 6902 operations, for what is not there yet. A pod that has everything gives no operation.
+
+use k8s_openapi::api::core::v1::{Volume, VolumeMount};
+use serde_json::Value;
+use sidekey_core::contract::Dialect;
+use sidekey_core::{Cause, Code};
+
+use crate::build;
+use crate::operations::Patch;
+use crate::plan::{Agent, Plan};
+use crate::pod::{List, Names, Pod, is_ours, items, text};
+use crate::registry::Field;
+use crate::settings::Settings;
+use crate::spec::InjectSpec;
+use crate::targets::Target;
+
+/// The operations. Mounts come before containers, so their indexes are those of the pod as it came.
+///
+/// # Errors
+/// `AnnotationConflict` when a name or a mount path is taken.
+pub(crate) fn patch(plan: &Plan<'_>, pod: &Pod<'_>, spec: &InjectSpec, settings: &Settings) -> Result<Patch, Cause> {
+    let mut patch = Patch::default();
+    patch.append("/spec/volumes", pod.volumes().is_empty(), &missing_volumes(plan, pod, spec, settings)?)?;
+    for target in &plan.targets {
+        let path = format!("/spec/{}/{}/volumeMounts", target.list.name(), target.index);
+        let none = items(target.container, "volumeMounts").is_empty();
+        patch.append(&path, none, &missing_mounts(plan, target, spec)?)?;
+    }
+    for agent in &plan.agents {
+        place(&mut patch, plan, agent, pod, spec, settings)?;
+    }
+    if let Some(share) = spec.share_processes.filter(|share| pod.share_processes() != Some(*share)) {
+        patch.add("/spec/shareProcessNamespace".to_owned(), &share)?;
+    }
+    status(&mut patch, pod, spec.dialect)?;
+    Ok(patch)
+}
+
+/// Adds a container of ours, or moves one that another webhook's container got in front of or behind.
+fn place(
+    patch: &mut Patch,
+    plan: &Plan<'_>,
+    agent: &Agent,
+    pod: &Pod<'_>,
+    spec: &InjectSpec,
+    settings: &Settings,
+) -> Result<(), Cause> {
+    let list = format!("/spec/{}", agent.list.name());
+    let at = match agent.list {
+        List::Init => init_place(pod, spec, settings),
+        List::Regular => pod.containers(List::Regular).len(),
+    };
+    match pod.ours(agent.name) {
+        Some((List::Init, index)) if index != at => patch.shift(format!("{list}/{index}"), format!("{list}/{at}")),
+        Some(_) => {}
+        None => {
+            let container = build::container(plan, agent, pod, spec, settings)?;
+            if pod.containers(agent.list).is_empty() {
+                patch.append(&list, true, &[container])?;
+            } else {
+                patch.add(format!("{list}/{at}"), &container)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Our place among the init containers of others: the Vault dialect's is the end, the native one's the beginning, but
+/// behind the native proxies of a mesh, without which there is no network.
+fn init_place(pod: &Pod<'_>, spec: &InjectSpec, settings: &Settings) -> usize {
+    let names = Names::of(spec.dialect);
+    let others = || pod.containers(List::Init).iter().filter(|one| !is_ours(one, &names));
+    let proxy = |one: &&Value| {
+        text(one, "restartPolicy") == "Always" && settings.mesh_containers.iter().any(|name| name == text(one, "name"))
+    };
+    match (spec.start.first, spec.dialect) {
+        (true, _) => 0,
+        (false, Dialect::Vault) => others().count(),
+        (false, Dialect::Native) => others().collect::<Vec<_>>().iter().rposition(proxy).map_or(0, |index| index + 1),
+    }
+}
+
+/// A volume of ours that the pod already has must be of the same kind: it is from an earlier call, or the user wrote it.
+fn missing_volumes(
+    plan: &Plan<'_>,
+    pod: &Pod<'_>,
+    spec: &InjectSpec,
+    settings: &Settings,
+) -> Result<Vec<Volume>, Cause> {
+    let mut missing = build::volumes(plan, spec, settings);
+    for known in pod.volumes() {
+        let name = text(known, "name");
+        let Some(at) = missing.iter().position(|volume| volume.name == name) else { continue };
+        if known.get(build::kind(&missing[at])).is_none() {
+            let answer = format!("the pod has a volume called `{name}` of another kind");
+            return Err(Cause::new(Code::AnnotationConflict, "adding the agent's volumes", answer)
+                .with_fix("Give the pod's own volume another name."));
+        }
+        missing.remove(at);
+    }
+    Ok(missing)
+}
+
+fn missing_mounts(plan: &Plan<'_>, target: &Target<'_>, spec: &InjectSpec) -> Result<Vec<VolumeMount>, Cause> {
+    let known = items(target.container, "volumeMounts");
+    let mut missing = Vec::new();
+    for (name, dir) in &plan.directories {
+        match known.iter().find(|mount| text(mount, "mountPath").trim_end_matches('/') == dir) {
+            None => missing.push(build::app_mount(name, dir, spec.dialect)),
+            Some(mount) if text(mount, "name") == name => {}
+            Some(mount) => return Err(taken(target, mount, dir, spec)),
+        }
+    }
+    Ok(missing)
+}
+
+fn taken(target: &Target<'_>, mount: &Value, dir: &str, spec: &InjectSpec) -> Cause {
+    let (container, other) = (text(target.container, "name"), text(mount, "name"));
+    let answer = format!("container `{container}` mounts volume `{other}` at {dir} already");
+    let key = Field::VolumePath.row().full_key(spec.dialect);
+    Cause::new(Code::AnnotationConflict, "mounting the secrets", answer)
+        .with_fix(format!("Choose another directory with {key}."))
+}
+
+/// The mark people and tools look for.
+fn status(patch: &mut Patch, pod: &Pod<'_>, dialect: Dialect) -> Result<(), Cause> {
+    let key = Field::Status.row().full_key(dialect);
+    match pod.annotations().and_then(|map| map.get(&key)?.as_str()) {
+        Some("injected") => Ok(()),
+        _ => patch.add(format!("/metadata/annotations/{}", key.replace('/', "~1")), "injected"),
+    }
+}

@@ -1,0 +1,253 @@
+//! pod + spec → plan: every decision that depends on the pod's other fields.
+
+use sidekey_core::contract::{
+    AgentConfig, Auth, Dialect, Format, Lifecycle, PodIdentity, Shape, Source, TokenSink, VERSION,
+};
+use sidekey_core::{Cause, Code};
+
+use crate::explain::{FileLine, Origin, Trace};
+use crate::identity::{Identity, identity, shut_out};
+use crate::outcome::Facts;
+use crate::outputs::{TOKEN_FILE, outputs};
+use crate::pod::{List, Names, Pod};
+use crate::quantity::Quantity;
+use crate::resources::{Budget, budget};
+use crate::settings::Settings;
+use crate::spec::{InjectSpec, Secret};
+use crate::targets::{Target, targets};
+use crate::token::{Token, token};
+
+/// Where the agent keeps what nobody else may see.
+pub(crate) const STATE_DIR: &str = "/sidekey/state";
+
+/// What to add to one pod.
+pub(crate) struct Plan<'a> {
+    pub(crate) targets: Vec<Target<'a>>,
+    pub(crate) token: Token,
+    pub(crate) identity: Identity,
+    pub(crate) budget: Budget,
+    /// Volume name and mount path of each directory of secrets.
+    pub(crate) directories: Vec<(String, String)>,
+    /// Containers of ours, in the order in which they start.
+    pub(crate) agents: Vec<Agent>,
+}
+
+/// One container of ours.
+pub(crate) struct Agent {
+    pub(crate) name: &'static str,
+    pub(crate) list: List,
+    /// The app waits for its first complete set.
+    pub(crate) probe: bool,
+    pub(crate) config: AgentConfig,
+}
+
+/// What is collected on the way.
+pub(crate) struct Notes<'a> {
+    pub(crate) warnings: &'a mut Vec<String>,
+    pub(crate) trace: &'a mut Trace,
+}
+
+/// Decides all of it.
+///
+/// # Errors
+/// A pod that cannot be injected as asked.
+pub(crate) fn plan<'a>(
+    pod: &Pod<'a>,
+    spec: &InjectSpec,
+    facts: &Facts,
+    settings: &Settings,
+    notes: &mut Notes<'_>,
+) -> Result<Plan<'a>, Cause> {
+    refuse(pod, spec)?;
+    let token = token(pod, &spec.login, spec.dialect)?;
+    let targets = targets(pod, spec, settings, notes.warnings);
+    let identity = identity(pod, spec, &targets, notes.trace)?;
+    let directories = directories(spec);
+    let budget = budget(pod, spec, settings, directories.len(), notes.warnings)?;
+    figures(&budget, notes.trace);
+    let config = config(pod, spec, facts, &token, &identity)?;
+    readable(pod, &targets, &identity, &config, notes.warnings);
+    files(&config, spec, notes.trace);
+    let native = native(pod, spec, facts, settings, notes);
+    let agents = agents(spec, native, config);
+    Ok(Plan { targets, token, identity, budget, directories, agents })
+}
+
+fn refuse(pod: &Pod<'_>, spec: &InjectSpec) -> Result<(), Cause> {
+    let refused =
+        |answer: String, fix: &str| Err(Cause::new(Code::PodRefused, "injecting the pod", answer).with_fix(fix));
+    if pod.windows() {
+        return refused("Windows pods are not served".to_owned(), "Remove the annotation, or run the pod on Linux.");
+    }
+    if let Some(name) = pod.impostor(&Names::of(spec.dialect)) {
+        return refused(
+            format!("it has a container called `{name}` that is not Sidekey's"),
+            "Rename or remove that container.",
+        );
+    }
+    if spec.share_processes == Some(true) && pod.share_processes() == Some(false) {
+        return refused(
+            "an annotation shares the process namespace and the pod's shareProcessNamespace is false".to_owned(),
+            "Make the two agree.",
+        );
+    }
+    Ok(())
+}
+
+/// What follows from several annotations at once.
+fn figures(budget: &Budget, trace: &mut Trace) {
+    for (what, pair) in [("cpu", &budget.cpu), ("memory", &budget.memory)] {
+        let shown = |amount: &Option<Quantity>| amount.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
+        let figures = format!("{} to {}", shown(&pair.request), shown(&pair.limit));
+        trace.choose(
+            what,
+            figures,
+            Origin::Derived("annotations, settings, sizes of volumes, class of the pod".into()),
+        );
+    }
+}
+
+/// The shared volume first, then one for each other path, in the order of the secrets.
+fn directories(spec: &InjectSpec) -> Vec<(String, String)> {
+    let shared = match spec.dialect {
+        Dialect::Vault => "vault-secrets",
+        Dialect::Native => "sidekey-secrets",
+    };
+    let mut all = vec![(shared.to_owned(), spec.dir.clone())];
+    for secret in &spec.secrets {
+        if !all.iter().any(|(_, dir)| *dir == secret.dir) {
+            all.push((format!("{shared}-custom-{}", all.len() - 1), secret.dir.clone()));
+        }
+    }
+    all
+}
+
+/// The contract but for what differs between two containers of one pod.
+fn config(
+    pod: &Pod<'_>,
+    spec: &InjectSpec,
+    facts: &Facts,
+    token: &Token,
+    identity: &Identity,
+) -> Result<AgentConfig, Cause> {
+    let sink_mode = identity.mode.unwrap_or(0o640);
+    let login = &spec.login;
+    Ok(AgentConfig {
+        version: VERSION,
+        dialect: spec.dialect,
+        pod: PodIdentity { namespace: facts.namespace.clone(), service_account: pod.service_account().to_owned() },
+        server: spec.server.clone(),
+        auth: Auth {
+            method: login.method,
+            mount: login.mount.clone(),
+            role: login.role.clone(),
+            token_file: token.file.clone(),
+            min_backoff_ms: login.min_backoff_ms,
+            max_backoff_ms: login.max_backoff_ms,
+        },
+        outputs: outputs(spec, identity.mode)?,
+        token_sink: spec.token_sink.then(|| TokenSink { path: format!("{}/{TOKEN_FILE}", spec.dir), mode: sink_mode }),
+        refresh: spec.refresh.clone(),
+        lifecycle: lifecycle(spec, Shape::Native),
+        state_dir: STATE_DIR.to_owned(),
+        log: spec.log.clone(),
+    })
+}
+
+/// A one-shot container must not revoke: its token's leases are in use.
+fn lifecycle(spec: &InjectSpec, shape: Shape) -> Lifecycle {
+    let lasting = matches!(shape, Shape::Native | Shape::Sidecar);
+    Lifecycle {
+        shape,
+        revoke: lasting && spec.end.revoke,
+        revoke_grace_seconds: if shape == Shape::Sidecar { spec.end.grace_seconds } else { 0 },
+        start_deadline_seconds: spec.start.deadline_seconds,
+    }
+}
+
+/// An agent that is there already keeps its shape.
+fn native(pod: &Pod<'_>, spec: &InjectSpec, facts: &Facts, settings: &Settings, notes: &mut Notes<'_>) -> bool {
+    let names = Names::of(spec.dialect);
+    if let Some((list, _)) = pod.ours(names.agent) {
+        return list == List::Init;
+    }
+    let possible = settings.native_sidecars.resolve(facts.native_sidecars);
+    if spec.start.native == Some(true) && !possible {
+        notes.warnings.push("native-sidecar is ignored: not every node has native sidecars".to_owned());
+    }
+    let native = possible && spec.start.native != Some(false);
+    let shape = match (spec.start.pre_populate, spec.start.only, native) {
+        (false, true, _) => "none",
+        (true, true, _) => "one-shot init container",
+        (_, false, true) => "native sidecar",
+        (true, false, false) => "init container and sidecar",
+        (false, false, false) => "sidecar",
+    };
+    notes.trace.choose("shape", shape, Origin::Derived("nodes, settings and annotations".into()));
+    native
+}
+
+fn agents(spec: &InjectSpec, native: bool, config: AgentConfig) -> Vec<Agent> {
+    let names = Names::of(spec.dialect);
+    let agent = |config, name, list, probe, shape| {
+        let config = AgentConfig { lifecycle: lifecycle(spec, shape), ..config };
+        Agent { name, list, probe, config }
+    };
+    match (spec.start.pre_populate, spec.start.only, native) {
+        (false, true, _) => vec![],
+        (true, true, _) => vec![agent(config, names.init, List::Init, false, Shape::InitOnly)],
+        (wait, false, true) => vec![agent(config, names.agent, List::Init, wait, Shape::Native)],
+        (true, false, false) => vec![
+            agent(config.clone(), names.init, List::Init, false, Shape::Init),
+            agent(config, names.agent, List::Regular, false, Shape::Sidecar),
+        ],
+        (false, false, false) => vec![agent(config, names.agent, List::Regular, false, Shape::Sidecar)],
+    }
+}
+
+/// Warns about files that a container of the app will not be able to read.
+fn readable(
+    pod: &Pod<'_>,
+    targets: &[Target<'_>],
+    identity: &Identity,
+    config: &AgentConfig,
+    warnings: &mut Vec<String>,
+) {
+    let files = config.outputs.iter().map(|output| (output.name.as_str(), output.mode.unwrap_or(0o644)));
+    let sink = config.token_sink.iter().map(|sink| ("token", sink.mode));
+    for (name, mode) in files.chain(sink) {
+        if let Some(container) = shut_out(pod, targets, identity.ids, mode) {
+            warnings.push(format!("container {container} cannot read {name}: its mode {mode:04o} shuts that user out"));
+        }
+    }
+}
+
+fn files(config: &AgentConfig, spec: &InjectSpec, trace: &mut Trace) {
+    for (output, secret) in config.outputs.iter().zip(&spec.secrets) {
+        trace.files.push(FileLine {
+            path: secret.destination(),
+            content: content(secret),
+            mode: format!("{:04o}", output.mode.unwrap_or(0o644)),
+            group: output.group.clone(),
+            from: secret.key.clone(),
+        });
+    }
+}
+
+fn content(secret: &Secret) -> String {
+    let what = match (&secret.source, &secret.template) {
+        (Source::Template(template), Some(_)) => {
+            return template.file.as_ref().map_or_else(|| template.text.clone(), |file| format!("template of {file}"));
+        }
+        (Source::Template(_), None) => "default template",
+        (Source::Format(source), _) => match source.format {
+            Format::Env => "env",
+            Format::Json => "json",
+            Format::Yaml => "yaml",
+            Format::Properties => "properties",
+            Format::Raw => "raw",
+            Format::Map => "map",
+        },
+    };
+    format!("{what} of {}", secret.path)
+}

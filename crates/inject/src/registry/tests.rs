@@ -1,0 +1,63 @@
+use super::*;
+
+#[test]
+fn holds_each_field_once_at_its_index() {
+    for (index, row) in TABLE.iter().enumerate() {
+        assert_eq!(row.field as usize, index);
+        assert!(row.vault.is_some() || row.native.is_some(), "{row:?}");
+    }
+}
+
+#[test]
+fn holds_the_74_keys_of_the_vault_dialect() {
+    let keys: Vec<Key> = TABLE.iter().filter_map(|row| row.vault).collect();
+    let count = |suffix| keys.iter().filter(|key| key.suffix == suffix).count();
+    assert_eq!((count(Suffix::Never), count(Suffix::Always), count(Suffix::Maybe)), (61, 11, 2));
+}
+
+#[test]
+fn no_key_stands_for_two_fields() {
+    for dialect in [Dialect::Vault, Dialect::Native] {
+        let mut names: Vec<_> = TABLE.iter().filter_map(|row| Some(row.key(dialect)?.name)).collect();
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all);
+    }
+}
+
+#[test]
+fn takes_keys_apart() {
+    let cases = [
+        ("agent-inject", Parsed::Plain(Field::Inject)),
+        ("agent-inject-secret-Db.env", Parsed::Suffixed(Field::Secret, "Db.env")),
+        ("agent-inject-template-file-foo", Parsed::Suffixed(Field::TemplateFile, "foo")),
+        ("agent-inject-template-file", Parsed::Suffixed(Field::Template, "file")),
+        ("secret-volume-path", Parsed::Plain(Field::VolumePath)),
+        ("secret-volume-path-foo", Parsed::Suffixed(Field::VolumePath, "foo")),
+        ("agent-inject-secret", Parsed::Unknown),
+        ("agent-inject-secret-", Parsed::Unknown),
+        ("Role", Parsed::Unknown),
+    ];
+    for (key, want) in cases {
+        assert_eq!(parse(Dialect::Vault, key), want, "{key}");
+    }
+    assert_eq!(parse(Dialect::Native, "template-engine"), Parsed::Plain(Field::TemplateEngine));
+    assert_eq!(parse(Dialect::Native, "template-engine-web"), Parsed::Suffixed(Field::TemplateEngine, "web"));
+}
+
+#[test]
+fn suggests_what_was_meant() {
+    let cases = [
+        ("agent-injct", Some("agent-inject")),
+        ("Role", Some("role")),
+        ("agent-inject-secrets-db", Some("agent-inject-secret-db")),
+        ("agent-inject-secret", Some("agent-inject-secret-<NAME>")),
+        ("agent-inject-templete-Web.env", Some("agent-inject-template-Web.env")),
+        ("agent-pre-populate-onyl", Some("agent-pre-populate-only")),
+        ("frobnicate", None),
+    ];
+    for (key, want) in cases {
+        assert_eq!(nearest(Dialect::Vault, key).as_deref(), want, "{key}");
+    }
+}

@@ -1,0 +1,347 @@
+//! What the platform engineer decides for all pods: one YAML file.
+
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
+use sidekey_core::goparse::parse_duration;
+use sidekey_core::{Cause, Code};
+use thiserror::Error as ThisError;
+
+use crate::quantity::Quantity;
+use crate::registry::Field;
+
+/// Containers of the meshes that are known.
+const MESH: [&str; 10] = [
+    "istio-init",
+    "istio-proxy",
+    "istio-validation",
+    "linkerd-init",
+    "linkerd-network-validator",
+    "linkerd-proxy",
+    "kuma-init",
+    "kuma-sidecar",
+    "consul-connect-inject-init",
+    "consul-dataplane",
+];
+
+/// Cluster-wide settings. A missing field has the default that [`Settings::default`] shows; unknown fields are refused.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Settings {
+    /// Image of the agent; its entry point is `/sidekey-agent`.
+    pub agent_image: String,
+    /// `Always`, `IfNotPresent` or `Never`; unset leaves it to Kubernetes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_pull_policy: Option<PullPolicy>,
+    /// Vault's URL for pods that name none.
+    pub vault_address: String,
+    /// Vault namespace for pods that name none; empty is the root.
+    pub vault_namespace: String,
+    /// CA certificates (PEM) for pods that name none; empty is the public roots.
+    pub ca_pem: String,
+    /// Proxy URL for pods that name none.
+    pub proxy_address: String,
+    /// Auth mount for pods that name none.
+    pub auth_path: String,
+    /// Auth method for pods that name none: `kubernetes` or `jwt`.
+    pub auth_type: String,
+    /// Audience of the agent's token in the native dialect; empty is the API server's own.
+    pub audience: String,
+    /// Lifetime of the agent's projected token; at least 600.
+    #[serde(deserialize_with = "expiration")]
+    pub token_expiration_seconds: u32,
+    /// Shape of the injected agent.
+    pub native_sidecars: NativeSidecars,
+    /// Requests and limits of the agent.
+    pub resources: Resources,
+    /// Size limit of each volume of secrets; at least three times what it holds.
+    pub secrets_size: Quantity,
+    /// Size limit of the agent's private volume.
+    pub state_size: Quantity,
+    /// How often a secret without a lease is looked at, such as `5m`.
+    #[serde(deserialize_with = "duration")]
+    pub static_interval: String,
+    /// Shortest wait after a failed login.
+    #[serde(deserialize_with = "duration")]
+    pub auth_min_backoff: String,
+    /// Longest wait after a failed login.
+    #[serde(deserialize_with = "duration")]
+    pub auth_max_backoff: String,
+    /// Vault dialect: `map` or `json` for secrets without a template.
+    pub default_template: DefaultTemplate,
+    /// Vault dialect: revoke the token at the end without being asked. The native dialect always does.
+    pub revoke_on_shutdown: bool,
+    /// Write a container security context that passes pod security *restricted*; `false` leaves it to the platform.
+    pub set_security_context: bool,
+    /// Agent's uid for pods that name none; unset is the dialect's own rule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_as_user: Option<i64>,
+    /// Agent's gid for pods that name none; unset is the dialect's own rule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_as_group: Option<i64>,
+    /// `trace`, `debug`, `info`, `warn` or `error`.
+    #[serde(deserialize_with = "log_level")]
+    pub log_level: String,
+    /// `json` or `standard`.
+    pub log_format: LogFormat,
+    /// Names of a service mesh's containers. The native dialect's agent starts behind those that are native sidecars, as
+    /// without them there is no network, and gives none of them secrets unless a pod names them.
+    pub mesh_containers: Vec<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            agent_image: concat!("sidekey-agent:", env!("CARGO_PKG_VERSION")).to_owned(),
+            image_pull_policy: None,
+            vault_address: "https://vault.vault.svc:8200".to_owned(),
+            vault_namespace: String::new(),
+            ca_pem: String::new(),
+            proxy_address: String::new(),
+            auth_path: "auth/kubernetes".to_owned(),
+            auth_type: "kubernetes".to_owned(),
+            audience: "vault".to_owned(),
+            token_expiration_seconds: 3600,
+            native_sidecars: NativeSidecars::Auto,
+            resources: Resources::default(),
+            secrets_size: Quantity::mebibytes(16),
+            state_size: Quantity::mebibytes(16),
+            static_interval: "5m".to_owned(),
+            auth_min_backoff: "1s".to_owned(),
+            auth_max_backoff: "5m".to_owned(),
+            default_template: DefaultTemplate::Map,
+            revoke_on_shutdown: false,
+            set_security_context: true,
+            run_as_user: None,
+            run_as_group: None,
+            log_level: "info".to_owned(),
+            log_format: LogFormat::Json,
+            mesh_containers: MESH.map(str::to_owned).to_vec(),
+        }
+    }
+}
+
+/// When the agent is one native sidecar, and when a classic init container and sidecar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NativeSidecars {
+    /// Native where every node has it.
+    Auto,
+    /// Native always.
+    On,
+    /// Classic always.
+    Off,
+}
+
+impl NativeSidecars {
+    /// `cluster` says whether every node has native sidecars.
+    pub(crate) const fn resolve(self, cluster: bool) -> bool {
+        match self {
+            Self::Auto => cluster,
+            Self::On => true,
+            Self::Off => false,
+        }
+    }
+}
+
+/// Kubernetes' `imagePullPolicy`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names are Kubernetes' own")]
+pub enum PullPolicy {
+    Always,
+    IfNotPresent,
+    Never,
+}
+
+impl PullPolicy {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Always => "Always",
+            Self::IfNotPresent => "IfNotPresent",
+            Self::Never => "Never",
+        }
+    }
+}
+
+/// What a Vault-dialect secret without a template looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DefaultTemplate {
+    /// `key: value` lines.
+    Map,
+    /// One JSON object.
+    Json,
+}
+
+impl DefaultTemplate {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Map => "map",
+            Self::Json => "json",
+        }
+    }
+}
+
+/// The agent's log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// Plain text.
+    Standard,
+}
+
+impl LogFormat {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Standard => "standard",
+        }
+    }
+}
+
+/// Requests and limits for pods that name none.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Resources {
+    /// CPU the scheduler sets aside.
+    pub cpu_request: Quantity,
+    /// CPU ceiling; a start needs a moment of it for TLS.
+    pub cpu_limit: Quantity,
+    /// CPU request and limit in a pod of class Guaranteed.
+    pub cpu_guaranteed: Quantity,
+    /// Memory the scheduler sets aside.
+    pub memory_request: Quantity,
+    /// Memory of the process alone; the limit is this and the sizes of its memory volumes.
+    pub memory_base: Quantity,
+}
+
+impl Default for Resources {
+    fn default() -> Self {
+        Self {
+            cpu_request: quantity("10m"),
+            cpu_limit: quantity("500m"),
+            cpu_guaranteed: quantity("100m"),
+            memory_request: Quantity::mebibytes(16),
+            memory_base: Quantity::mebibytes(32),
+        }
+    }
+}
+
+fn quantity(text: &str) -> Quantity {
+    Quantity::parse(text).unwrap_or_else(|| Quantity::mebibytes(0))
+}
+
+/// A settings file that cannot be used; names the line.
+#[derive(Clone, Debug, ThisError, PartialEq, Eq)]
+#[error("{message}")]
+pub struct SettingsError {
+    /// 1-based.
+    pub line: Option<u64>,
+    /// What is wrong there, in one line.
+    pub message: String,
+}
+
+impl From<SettingsError> for Cause {
+    fn from(error: SettingsError) -> Self {
+        let place = error.line.map_or_else(String::new, |line| format!(" at line {line}"));
+        Self::new(Code::SettingsMalformed, format!("reading the settings{place}"), error.message)
+    }
+}
+
+impl Settings {
+    /// Reads the settings file; an empty one is all defaults.
+    ///
+    /// # Errors
+    /// [`SettingsError`]: not YAML, an unknown field, or a value that cannot be read.
+    pub fn from_yaml(text: &str) -> Result<Self, SettingsError> {
+        if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+            return Ok(Self::default());
+        }
+        serde_saphyr::from_str(text).map_err(|error| SettingsError {
+            line: error.location().map(|location| location.line()),
+            message: error.without_snippet().to_string().replace('\n', " "),
+        })
+    }
+}
+
+impl Settings {
+    /// The default of an annotation whose row points here.
+    pub(crate) fn value(&self, field: Field) -> Option<&str> {
+        const fn word(flag: bool) -> &'static str {
+            if flag { "true" } else { "false" }
+        }
+        Some(match field {
+            Field::Image => &self.agent_image,
+            Field::DefaultTemplate => self.default_template.as_str(),
+            Field::Revoke => word(self.revoke_on_shutdown),
+            Field::SetSecurityContext => word(self.set_security_context),
+            Field::Address => &self.vault_address,
+            Field::AuthType => &self.auth_type,
+            Field::AuthPath => &self.auth_path,
+            Field::Namespace => &self.vault_namespace,
+            Field::AuthMinBackoff => &self.auth_min_backoff,
+            Field::AuthMaxBackoff => &self.auth_max_backoff,
+            Field::Proxy => &self.proxy_address,
+            Field::LogLevel => &self.log_level,
+            Field::LogFormat => self.log_format.as_str(),
+            Field::StaticInterval => &self.static_interval,
+            _ => return None,
+        })
+    }
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match parse_duration(&text) {
+        Some(_) => Ok(text),
+        None => Err(D::Error::custom(format!("`{text}` is not a duration such as 30s or 5m"))),
+    }
+}
+
+fn log_level<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match crate::value::log_level(&text) {
+        Some(level) => Ok(level.to_owned()),
+        None => Err(D::Error::custom(format!("`{text}` is none of trace, debug, info, warn, error"))),
+    }
+}
+
+fn expiration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let seconds = u32::deserialize(deserializer)?;
+    if seconds < 600 {
+        Err(D::Error::custom("Kubernetes refuses tokens of less than 600 seconds"))
+    } else {
+        Ok(seconds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_the_defaults_of_what_is_not_said() {
+        let settings = Settings::from_yaml("vaultAddress: https://vault:8200\nresources:\n  cpuLimit: 1\n").unwrap();
+        assert_eq!(settings.vault_address, "https://vault:8200");
+        assert_eq!(settings.resources.cpu_limit, Quantity::parse("1").unwrap());
+        assert_eq!(settings.audience, "vault");
+        assert_eq!(Settings::from_yaml("# nothing\n").unwrap(), Settings::default());
+    }
+
+    #[test]
+    fn names_the_line_of_what_it_refuses() {
+        let cases = [
+            ("audience: vault\nvaultAdress: x\n", 2, "vaultAdress"),
+            ("audience: vault\n\nstaticInterval: soon\n", 3, "soon"),
+            ("nativeSidecars: maybe\n", 1, "maybe"),
+            ("tokenExpirationSeconds: 60\n", 1, "600"),
+            ("resources:\n  cpuLimit: much\n", 2, "much"),
+            ("audience: [\n", 1, ""),
+        ];
+        for (text, line, word) in cases {
+            let error = Settings::from_yaml(text).unwrap_err();
+            assert_eq!(error.line, Some(line), "{text}: {error}");
+            assert!(error.message.contains(word), "{text}: {error}");
+        }
+    }
+}

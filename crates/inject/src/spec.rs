@@ -1,0 +1,119 @@
+//! What one pod asks for, typed, whatever dialect said it.
+
+use sidekey_core::contract::{AuthMethod, Dialect, Log, Refresh, Server, Source};
+use sidekey_core::path::RelPath;
+
+use crate::reader::Asked;
+
+/// Everything the annotations and defaults say. Nothing in it depends on the pod's other fields.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct InjectSpec {
+    pub(crate) dialect: Dialect,
+    pub(crate) image: String,
+    pub(crate) server: Server,
+    pub(crate) login: Login,
+    pub(crate) refresh: Refresh,
+    pub(crate) log: Log,
+    pub(crate) start: Start,
+    pub(crate) end: End,
+    /// Directory of the secrets that name none.
+    pub(crate) dir: String,
+    /// In the order of their raw names.
+    pub(crate) secrets: Vec<Secret>,
+    /// Write the token into `dir`.
+    pub(crate) token_sink: bool,
+    /// Containers that get the secrets; `None` is the dialect's default.
+    pub(crate) containers: Option<Vec<String>>,
+    pub(crate) user: UserSpec,
+    pub(crate) resources: ResourceSpec,
+    pub(crate) extras: Extras,
+    pub(crate) share_processes: Option<bool>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Login {
+    pub(crate) method: AuthMethod,
+    pub(crate) mount: String,
+    pub(crate) role: String,
+    /// A projected volume of the pod; `None` is one of our own.
+    pub(crate) volume: Option<String>,
+    /// Overrides the volume's token file.
+    pub(crate) token_file: Option<String>,
+    /// Of our own volume; `None` is the API server's.
+    pub(crate) audience: Option<String>,
+    pub(crate) min_backoff_ms: u64,
+    pub(crate) max_backoff_ms: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Start {
+    pub(crate) pre_populate: bool,
+    pub(crate) only: bool,
+    pub(crate) first: bool,
+    /// `false` asks for the classic pair.
+    pub(crate) native: Option<bool>,
+    pub(crate) deadline_seconds: Option<u32>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct End {
+    pub(crate) revoke: bool,
+    pub(crate) grace_seconds: u32,
+}
+
+/// Who the agent runs as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct UserSpec {
+    /// Write a security context at all.
+    pub(crate) set: bool,
+    pub(crate) user: Option<i64>,
+    pub(crate) group: Option<i64>,
+    pub(crate) same: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ResourceSpec {
+    pub(crate) limits: Amounts,
+    pub(crate) requests: Amounts,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Amounts {
+    pub(crate) cpu: Asked,
+    pub(crate) memory: Asked,
+    pub(crate) ephemeral: Asked,
+}
+
+/// Mounts of the agent that the user brings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Extras {
+    pub(crate) tls_secret: Option<String>,
+    pub(crate) extra_secret: Option<String>,
+    pub(crate) copy_from: Option<String>,
+}
+
+/// One file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Secret {
+    /// The suffix of its annotations.
+    pub(crate) raw: String,
+    /// The annotation that asked for it.
+    pub(crate) key: String,
+    pub(crate) dir: String,
+    pub(crate) file: RelPath,
+    /// In Vault; empty where only a template is given.
+    pub(crate) path: String,
+    pub(crate) source: Source,
+    /// The annotation that holds a template of the user's, which has to be checked.
+    pub(crate) template: Option<String>,
+    pub(crate) mode: Option<u32>,
+    pub(crate) group: Option<String>,
+    pub(crate) optional: bool,
+}
+
+impl Secret {
+    /// Absolute path in the app.
+    pub(crate) fn destination(&self) -> String {
+        format!("{}/{}", self.dir.trim_end_matches('/'), self.file)
+    }
+}

@@ -1,0 +1,151 @@
+//! Pods in, patched pods beside them: `golden/NAME.yaml` and `golden/NAME.out.yaml`. `UPDATE_GOLDEN=1` writes them anew.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
+#![allow(clippy::disallowed_methods, reason = "golden files are files")]
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sidekey_core::Code;
+use sidekey_inject::{Facts, Injection, Outcome, Settings, SkipReason, mutate, registry};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Case {
+    #[serde(default)]
+    facts: CaseFacts,
+    #[serde(default)]
+    settings: Settings,
+    /// What another webhook adds between two calls.
+    #[serde(default)]
+    again: Option<Again>,
+    pod: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+struct CaseFacts {
+    namespace: String,
+    native_sidecars: bool,
+}
+
+impl Default for CaseFacts {
+    fn default() -> Self {
+        Self { namespace: "shop".to_owned(), native_sidecars: true }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Again {
+    init_container: Value,
+    container: Value,
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
+
+fn same_as_file(path: &Path, text: &str) {
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        return std::fs::write(path, text).unwrap();
+    }
+    let wanted = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(text == wanted, "{} differs; UPDATE_GOLDEN=1 writes it anew\n--- now\n{text}", path.display());
+}
+
+fn injected(pod: &Value, facts: &Facts, settings: &Settings) -> Injection {
+    match mutate(pod, facts, settings) {
+        Outcome::Patch(injection) => *injection,
+        other => panic!("not injected: {other:?}"),
+    }
+}
+
+fn apply(pod: &Value, injection: &Injection) -> Value {
+    let mut patched = pod.clone();
+    injection.patch.apply(&mut patched).unwrap();
+    patched
+}
+
+/// What a person reads first, then the pod. The contract is shown once, decoded; in the pod it would be one long line.
+fn page(mut pod: Value, injection: &Injection) -> String {
+    for list in ["initContainers", "containers"] {
+        for container in pod["spec"].get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+            for variable in container.get_mut("env").and_then(Value::as_array_mut).into_iter().flatten() {
+                if variable["name"] == "SIDEKEY_CONFIG" {
+                    variable["value"] = "(see agents)".into();
+                }
+            }
+        }
+    }
+    let agents: serde_json::Map<_, _> =
+        injection.agents.iter().map(|(name, config)| (name.clone(), serde_json::to_value(config).unwrap())).collect();
+    let said = injection.warnings.iter().map(|warning| format!("Warning: {warning}")).chain([String::new()]);
+    let explained = injection.trace.to_string();
+    let said = said.chain(explained.lines().map(str::to_owned)).skip_while(String::is_empty);
+    let head: String = said.map(|line| format!("# {line}").trim_end().to_owned() + "\n").collect();
+    let body = serde_saphyr::to_string(&json!({ "pod": pod, "agents": agents })).unwrap();
+    format!("{head}\n{}\n", body.trim_end())
+}
+
+fn cases() -> Vec<(PathBuf, Case)> {
+    let mut paths: Vec<PathBuf> =
+        std::fs::read_dir(root().join("tests/golden")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| !path.to_string_lossy().ends_with(".out.yaml"));
+    paths.sort();
+    let read = |path: PathBuf| {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let case = serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        (path, case)
+    };
+    paths.into_iter().map(read).collect()
+}
+
+#[test]
+fn patches_pods_as_written_beside_them() {
+    let cases = cases();
+    assert!(cases.len() >= 25, "{} cases", cases.len());
+    for (path, case) in cases {
+        let facts = Facts { namespace: case.facts.namespace, native_sidecars: case.facts.native_sidecars };
+        let mut injection = injected(&case.pod, &facts, &case.settings);
+        let mut pod = apply(&case.pod, &injection);
+        if let Some(again) = case.again {
+            pod["spec"]["initContainers"].as_array_mut().unwrap().insert(0, again.init_container);
+            pod["spec"]["containers"].as_array_mut().unwrap().push(again.container);
+            injection = injected(&pod, &facts, &case.settings);
+            pod = apply(&pod, &injection);
+        }
+        let second = mutate(&pod, &facts, &case.settings);
+        assert!(matches!(second, Outcome::Skip(SkipReason::AlreadyInjected)), "{}: {second:?}", path.display());
+        same_as_file(&path.with_extension("out.yaml"), &page(pod, &injection));
+    }
+}
+
+#[test]
+fn injects_the_samples_without_a_warning() {
+    for name in ["web-native", "web-vault"] {
+        let text = std::fs::read_to_string(root().join(format!("../../deploy/samples/{name}.yaml"))).unwrap();
+        let pod: Value = serde_saphyr::from_str(&text).unwrap();
+        let facts = Facts { namespace: "default".to_owned(), native_sidecars: true };
+        let injection = injected(&pod, &facts, &Settings::default());
+        assert_eq!(injection.warnings, [""; 0], "{name}");
+        assert_eq!(injection.trace.files.len(), 3, "{name}");
+    }
+}
+
+#[test]
+fn the_page_of_annotations_is_the_registry() {
+    same_as_file(&root().join("../../docs/reference/annotations.md"), &registry::page());
+}
+
+#[test]
+fn the_page_of_errors_is_the_table_of_codes() {
+    let mut page = "# Error codes\n\nThis page is generated from the table of `crates/core`; `UPDATE_GOLDEN=1 cargo test -p sidekey-inject` writes it anew.\n\
+        A code keeps its number and its meaning. SK1xxx: annotations, settings and admission. SK2xxx: templates. SK3xxx: reaching Vault\n\
+        and logging in. SK4xxx: secrets and leases. SK5xxx: the agent in the pod. SK6xxx: the webhook's process.\n"
+        .to_owned();
+    for code in Code::ALL {
+        page.push_str(&format!("\n## {code}: {}\n\n{}\n", code.title(), code.advice()));
+    }
+    same_as_file(&root().join("../../docs/reference/errors.md"), &page);
+}

@@ -1,0 +1,291 @@
+//! Pods that are refused or left alone, and what a person reads then.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
+
+use serde_json::{Map, Value, json};
+use sidekey_core::{Cause, Code};
+use sidekey_inject::{Facts, Outcome, Settings, SkipReason, mutate};
+
+const V: &str = "vault.hashicorp.com/";
+const S: &str = "sidekey.dev/";
+
+fn pod(annotations: &[(&str, &str)]) -> Value {
+    let map: Map<String, Value> = annotations.iter().map(|(key, value)| ((*key).to_owned(), (*value).into())).collect();
+    json!({ "metadata": { "annotations": map }, "spec": { "containers": [{ "name": "app", "image": "busybox" }] } })
+}
+
+/// A pod that would be injected, with more annotations; `key=value` with `V/` or `S/` for the prefixes.
+fn with(dialect: &str, more: &[&str]) -> Value {
+    let base: &[&str] = if dialect == V {
+        &["V/agent-inject=true", "V/role=web", "V/agent-inject-secret-db=database/creds/web"]
+    } else {
+        &["S/inject=true", "S/role=web", "S/secret-db=database/creds/web"]
+    };
+    let full: Vec<(String, String)> = base
+        .iter()
+        .chain(more)
+        .map(|pair| pair.split_once('=').unwrap())
+        .map(|(key, value)| (key.replace("V/", V).replace("S/", S), value.to_owned()))
+        .collect();
+    pod(&full.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect::<Vec<_>>())
+}
+
+fn facts() -> Facts {
+    Facts { namespace: "shop".to_owned(), native_sidecars: true }
+}
+
+fn denied(pod: &Value) -> Cause {
+    match mutate(pod, &facts(), &Settings::default()) {
+        Outcome::Deny { cause, .. } => cause,
+        other => panic!("not denied: {other:?}"),
+    }
+}
+
+fn warnings(pod: &Value) -> Vec<String> {
+    match mutate(pod, &facts(), &Settings::default()) {
+        Outcome::Patch(injection) => injection.warnings,
+        other => panic!("not injected: {other:?}"),
+    }
+}
+
+#[test]
+fn names_annotation_shape_and_fix_of_what_it_refuses() {
+    let cases: &[(&str, &[&str], Code, &[&str])] = &[
+        (
+            V,
+            &["V/agent-inject=yes"],
+            Code::AnnotationValue,
+            &["vault.hashicorp.com/agent-inject", "`yes`", "Write `true` or `false`"],
+        ),
+        (S, &["S/inject=tRuE"], Code::AnnotationValue, &["sidekey.dev/inject", "`tRuE`"]),
+        (V, &["V/agent-pre-populate=maybe"], Code::AnnotationValue, &["agent-pre-populate", "`maybe`"]),
+        (V, &["V/auth-min-backoff=5"], Code::AnnotationValue, &["auth-min-backoff", "duration"]),
+        (V, &["V/agent-json-patch={}"], Code::AnnotationValue, &["agent-json-patch", "JSON array"]),
+        (V, &["V/error-on-missing-key-zz=x"], Code::AnnotationValue, &["error-on-missing-key-zz"]),
+        (V, &["V/agent-revoke-grace=-1"], Code::AnnotationValue, &["agent-revoke-grace"]),
+        (V, &["V/agent-revoke-grace="], Code::AnnotationValue, &["agent-revoke-grace"]),
+        (V, &["V/agent-run-as-user=1x"], Code::AnnotationValue, &["agent-run-as-user", "whole number"]),
+        (V, &["V/agent-run-as-user=-5"], Code::AnnotationValue, &["agent-run-as-user", "not negative"]),
+        (
+            V,
+            &["V/agent-inject-default-template="],
+            Code::AnnotationValue,
+            &["agent-inject-default-template", "`map`, `json`"],
+        ),
+        (V, &["V/template-lease-renewal-threshold=NaN"], Code::AnnotationValue, &["0 to 1"]),
+        (V, &["V/template-lease-renewal-threshold="], Code::AnnotationValue, &["0 to 1"]),
+        (V, &["V/agent-limits-cpu=much"], Code::AnnotationValue, &["agent-limits-cpu", "500m"]),
+        (V, &["V/agent-inject-perms-db=rw"], Code::AnnotationValue, &["agent-inject-perms-db", "octal"]),
+        (V, &["V/log-level=loud"], Code::AnnotationValue, &["log-level", "`debug`"]),
+        (V, &["V/agent-request-namespace="], Code::AnnotationValue, &["agent-request-namespace"]),
+        (V, &["V/service=vault:8200"], Code::AnnotationValue, &["service", "no scheme"]),
+        (V, &["V/service="], Code::AnnotationMissing, &["address of Vault", "vault.hashicorp.com/service"]),
+        (V, &["V/auth-path="], Code::AnnotationMissing, &["auth-path"]),
+        (V, &["V/agent-image="], Code::AnnotationMissing, &["agent-image"]),
+        (V, &["V/role="], Code::AnnotationMissing, &["role", "vault.hashicorp.com/role"]),
+        (S, &["S/role="], Code::AnnotationMissing, &["sidekey.dev/role"]),
+        (V, &["V/auth-type=aws"], Code::AuthMethodRefused, &["`aws`", "kubernetes"]),
+        (S, &["S/format-db=toml"], Code::AnnotationValue, &["sidekey.dev/format-db", "`yaml`"]),
+        (S, &["S/file-db=../db"], Code::AnnotationPath, &["sidekey.dev/file-db", "climbs"]),
+        (S, &["S/file-db=/db"], Code::AnnotationPath, &["relative"]),
+        (S, &["S/path=/"], Code::AnnotationPath, &["sidekey.dev/path"]),
+        (V, &["V/secret-volume-path="], Code::AnnotationPath, &["secret-volume-path"]),
+        (V, &["V/agent-inject-file-db=a/.."], Code::AnnotationPath, &["agent-inject-file-db", "empty"]),
+        (V, &["V/agent-inject-secret-DB=x"], Code::DestinationTwice, &["`DB`", "`db`", "/vault/secrets/db"]),
+        (S, &["S/secret-x=x", "S/file-x=db"], Code::DestinationTwice, &["`db`", "`x`", "/secrets/db"]),
+        (S, &["S/secret-x=x", "S/file-x=db/x"], Code::DestinationTwice, &["`db`", "`x`", "file and a directory"]),
+        (
+            V,
+            &["V/agent-inject-secret-token=x", "V/agent-inject-token=true"],
+            Code::DestinationTwice,
+            &["the Vault token"],
+        ),
+        (
+            S,
+            &["S/group-db=g", "S/secret-x=x", "S/group-x=g", "S/path-x=/x"],
+            Code::AnnotationConflict,
+            &["group `g`", "/secrets", "/x"],
+        ),
+        (
+            V,
+            &["V/agent-requests-cpu=2", "V/agent-limits-cpu=1"],
+            Code::AnnotationConflict,
+            &["agent-requests-cpu", "agent-limits-cpu"],
+        ),
+        (V, &["V/agent-run-as-same-user=true"], Code::PodRefused, &["`app`", "runAsUser"]),
+        (V, &["V/agent-service-account-token-volume-name=gone"], Code::AnnotationValue, &["no volume called `gone`"]),
+        (S, &["S/template-db={{#if}}"], Code::TemplateSyntax, &["sidekey.dev/template-db", "line 1"]),
+        (
+            V,
+            &["V/agent-inject-template-db=a\n{{ with secret \"x\" }}"],
+            Code::TemplateSyntax,
+            &["agent-inject-template-db", "line 2"],
+        ),
+        (V, &["V/agent-inject-template-db={{ nosuch \"x\" }}"], Code::TemplateFunction, &["nosuch"]),
+    ];
+    for (dialect, more, code, words) in cases {
+        let cause = denied(&with(dialect, more));
+        assert_eq!(cause.code, *code, "{more:?}: {cause}");
+        for word in *words {
+            assert!(cause.to_string().contains(word), "{more:?} lacks {word}: {cause}");
+        }
+    }
+}
+
+#[test]
+fn reports_the_first_error_in_the_order_of_the_known_injector() {
+    let ordered = [
+        "V/agent-inject=x",
+        "V/auth-min-backoff=x",
+        "V/auth-max-backoff=x",
+        "V/agent-json-patch=x",
+        "V/agent-init-json-patch=x",
+        "V/error-on-missing-key-db=x",
+        "V/agent-init-first=x",
+        "V/agent-pre-populate=x",
+        "V/agent-pre-populate-only=x",
+        "V/agent-revoke-on-shutdown=x",
+        "V/agent-revoke-grace=x",
+        "V/tls-skip-verify=x",
+        "V/agent-run-as-user=x",
+        "V/agent-run-as-group=x",
+        "V/agent-run-as-same-user=x",
+        "V/agent-share-process-namespace=x",
+        "V/agent-set-security-context=x",
+        "V/agent-cache-enable=x",
+        "V/agent-cache-exit-on-err=x",
+        "V/agent-inject-default-template=x",
+        "V/agent-inject-token=x",
+        "V/template-config-exit-on-retry-failure=x",
+        "V/template-max-connections-per-host=x",
+        "V/template-lease-renewal-threshold=x",
+        "V/agent-enable-quit=x",
+        "V/agent-auto-auth-exit-on-err=x",
+        "V/auth-type=x",
+        "V/agent-limits-cpu=x",
+    ];
+    for first in 0..ordered.len() {
+        let cause = denied(&with(V, &ordered[first..]));
+        let key = ordered[first].split_once('=').unwrap().0.replace("V/", "");
+        let named = cause.to_string().contains(&key) || (key == "auth-type" && cause.code == Code::AuthMethodRefused);
+        assert!(named, "{key}: {cause}");
+    }
+}
+
+#[test]
+fn refuses_pods_it_cannot_serve() {
+    let mut windows = with(S, &[]);
+    windows["spec"]["os"] = json!({ "name": "windows" });
+    let mut shared = with(V, &["V/agent-share-process-namespace=true"]);
+    shared["spec"]["shareProcessNamespace"] = json!(false);
+    let mut taken = with(V, &[]);
+    taken["spec"]["containers"][0]["name"] = json!("vault-agent");
+    let mut mounted = with(S, &[]);
+    mounted["spec"]["containers"][0]["volumeMounts"] = json!([{ "name": "mine", "mountPath": "/secrets/" }]);
+    let mut named = with(S, &[]);
+    named["spec"]["volumes"] = json!([{ "name": "sidekey-secrets", "persistentVolumeClaim": { "claimName": "x" } }]);
+    let mut bare = with(V, &["V/agent-service-account-token-volume-name=cm"]);
+    bare["spec"]["volumes"] = json!([{ "name": "cm", "projected": { "sources": [{ "configMap": { "name": "x" } }] } }]);
+    let cases = [
+        (windows, Code::PodRefused, "Windows"),
+        (shared, Code::PodRefused, "shareProcessNamespace"),
+        (taken, Code::PodRefused, "`vault-agent`"),
+        (mounted, Code::AnnotationConflict, "sidekey.dev/path"),
+        (named, Code::AnnotationConflict, "`sidekey-secrets`"),
+        (bare, Code::AnnotationValue, "`cm`"),
+    ];
+    for (pod, code, word) in cases {
+        let cause = denied(&pod);
+        assert_eq!(cause.code, code, "{cause}");
+        assert!(cause.to_string().contains(word), "{cause}");
+    }
+}
+
+#[test]
+fn refuses_system_namespaces_only_for_pods_it_would_inject() {
+    let outcome = |pod: &Value, namespace: &str| {
+        mutate(pod, &Facts { namespace: namespace.to_owned(), native_sidecars: true }, &Settings::default())
+    };
+    for namespace in ["kube-system", "kube-public"] {
+        let Outcome::Deny { cause, .. } = outcome(&with(V, &[]), namespace) else { panic!("not denied") };
+        assert_eq!(cause.code, Code::NamespaceRefused);
+        assert!(cause.to_string().contains(namespace));
+        for left in ["V/agent-inject=false", "V/agent-inject-status=injected"] {
+            assert!(matches!(outcome(&with(V, &[left]), namespace), Outcome::Skip(_)), "{left}");
+        }
+        let Outcome::Deny { cause, .. } = outcome(&with(V, &["V/agent-inject=x"]), namespace) else {
+            panic!("not denied")
+        };
+        assert_eq!(cause.code, Code::AnnotationValue);
+    }
+    assert!(matches!(outcome(&with(V, &[]), "kube-node-lease"), Outcome::Patch(_)));
+}
+
+#[test]
+fn injects_only_what_is_switched_on_not_marked_and_pending() {
+    for inject in ["true", "false", ""] {
+        for status in [None, Some("injected"), Some("update"), Some("")] {
+            for phase in [None, Some("Pending"), Some("Running"), Some("Succeeded"), Some("Failed")] {
+                let mut pod = with(V, &[&format!("V/agent-inject={inject}")]);
+                if let Some(status) = status {
+                    pod["metadata"]["annotations"]["vault.hashicorp.com/agent-inject-status"] = status.into();
+                }
+                if let Some(phase) = phase {
+                    pod["status"] = json!({ "phase": phase });
+                }
+                let wanted = inject == "true" && status != Some("injected") && matches!(phase, None | Some("Pending"));
+                let injected = matches!(mutate(&pod, &facts(), &Settings::default()), Outcome::Patch(_));
+                assert_eq!(injected, wanted, "{inject} {status:?} {phase:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn leaves_alone_what_did_not_ask() {
+    let mut mirror = with(S, &[]);
+    mirror["metadata"]["annotations"]["kubernetes.io/config.mirror"] = "x".into();
+    let cases = [
+        (json!({ "spec": { "containers": [] } }), SkipReason::NotAsked),
+        (pod(&[("sidekey.dev/role", "web")]), SkipReason::NotAsked),
+        (with(S, &["S/inject=f"]), SkipReason::SwitchedOff),
+        (mirror, SkipReason::MirrorPod),
+    ];
+    for (pod, reason) in cases {
+        let outcome = mutate(&pod, &facts(), &Settings::default());
+        assert!(matches!(outcome, Outcome::Skip(found) if found == reason), "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_mark_alone_does_not_keep_a_native_pod_from_its_secrets() {
+    let outcome = mutate(&with(S, &["S/status=injected"]), &facts(), &Settings::default());
+    assert!(matches!(outcome, Outcome::Patch(_)), "{outcome:?}");
+}
+
+#[test]
+fn warns_of_what_has_no_effect() {
+    let cases: &[(&str, &[&str], &str)] = &[
+        (V, &["V/agent-image=vault:1.21"], "not an image of Sidekey"),
+        (V, &["V/agent-inject-command-db=x"], "no effect yet"),
+        (V, &["V/agent-telemetry-x=1"], "no effect yet"),
+        (V, &["V/agent-configmap=x"], "no effect yet"),
+        (V, &["V/go-max-procs=1"], "one thread"),
+        (V, &["V/auth-config-header=1"], "no effect yet"),
+        (V, &["V/preserve-secret-case=x"], "not a boolean"),
+        (V, &["V/agent-inject-file-db=../x"], "kept inside"),
+        (V, &["V/agent-inject-perms-nosuch=0600"], "no secret and no template"),
+        (V, &["V/agent-inject-secret-e="], "it is empty"),
+        (V, &["V/agent-limits-mem=4Mi"], "too small"),
+        (S, &["S/rolle=x"], "did you mean sidekey.dev/role?"),
+        (S, &["S/env-A=x"], "no effect yet"),
+        (S, &["S/template-db=x", "S/format-db=json"], "format-db is ignored"),
+        (S, &["S/containers=nobody"], "no container called nobody"),
+        (S, &["V/role=other"], "sidekey.dev/role wins over vault.hashicorp.com/role"),
+    ];
+    for (dialect, more, words) in cases {
+        let warnings = warnings(&with(dialect, more));
+        assert!(warnings.iter().any(|warning| warning.contains(words)), "{more:?}: {warnings:?}");
+    }
+    assert_eq!(warnings(&with(V, &[])), [""; 0]);
+    assert_eq!(warnings(&with(S, &[])), [""; 0]);
+}
