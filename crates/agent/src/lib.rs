@@ -1,1 +1,50 @@
-//! Placeholder.
+//! config → login → fetch → render → write → notify
+//!
+//! One task, the [`supervisor`], owns all state; every request is a task that owns none. What to do next is
+//! `sidekey_core::planner`'s to say, and what it says leaves through `launch` and comes back through `absorb`:
+//!
+//! ```text
+//! planner.next ─▶ launch ─▶ request ─▶ Vault ─▶ absorb ─▶ state (kept) ─▶ group: member.render ─▶ write ─▶ report
+//! ```
+//!
+//! | noun | file |
+//! |---|---|
+//! | the command line | `command`, `args`, `exit`, `harden` |
+//! | the loop, its end | `supervisor`, `end` |
+//! | requests and what comes of them | `launch`, `request`, `absorb`, `suspects` |
+//! | what is wrong | `trouble` |
+//! | what changes together, and one file of it | `group`, `member`, `pair`, `templates` |
+//! | bytes on disk | `write`, `dir`, `private`, `sink` |
+//! | what survives a restart | `state` |
+//! | what others see | `report`, `status`, `ready`, `serve`, `metrics`, `termination` |
+//! | one try of everything | `check` |
+
+mod absorb;
+pub mod args;
+mod backoff;
+mod check;
+pub mod clock;
+pub mod command;
+mod dir;
+mod end;
+pub mod exit;
+mod group;
+pub mod harden;
+mod launch;
+mod member;
+mod metrics;
+mod pair;
+mod private;
+pub mod ready;
+mod report;
+mod request;
+pub mod serve;
+mod sink;
+mod state;
+pub mod status;
+pub mod supervisor;
+mod suspects;
+mod templates;
+pub mod termination;
+mod trouble;
+mod write;

@@ -1,0 +1,207 @@
+//! The command line, read by hand: five commands do not pay for a parser in every pod.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// How long `ready --wait` waits when nothing is said: below the startup probe's timeout of 10 s.
+pub const READY_WAIT: Duration = Duration::from_secs(8);
+
+/// What was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Log in, write the files, keep them fresh.
+    Run {
+        /// Leave once the first set is written, whatever shape the configuration has.
+        once: bool,
+    },
+    /// Say whether the first set is written.
+    Ready {
+        /// How long to wait for it.
+        wait: Duration,
+    },
+    /// Try every step once and write nothing.
+    Check,
+    /// Show what the running agent says of itself.
+    Status {
+        /// As it stands in the file.
+        json: bool,
+    },
+    /// Name and version.
+    Version,
+    /// A help text.
+    Help(&'static str),
+}
+
+/// What cannot be understood, with the way out.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum UsageError {
+    /// The first word.
+    #[error("there is no command {0:?}; see sidekey-agent --help")]
+    Command(String),
+    /// A later word.
+    #[error("{command} has no argument {argument:?}; see sidekey-agent {command} --help")]
+    Argument {
+        /// The command.
+        command: &'static str,
+        /// As given.
+        argument: String,
+    },
+    /// `--wait=…`.
+    #[error("--wait takes whole seconds up to 3600, not {0:?}")]
+    Wait(String),
+}
+
+/// Reads the words after the program's name.
+///
+/// # Errors
+/// [`UsageError`].
+pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Command, UsageError> {
+    let words: Vec<String> = words.into_iter().collect();
+    let mut words = words.iter().map(String::as_str);
+    let command = match words.next() {
+        None | Some("-h" | "--help" | "help") => return Ok(Command::Help(HELP)),
+        Some("-V" | "--version") => return Ok(Command::Version),
+        Some(word) => word,
+    };
+    let rest: Vec<&str> = words.collect();
+    let wants_help = rest.iter().any(|word| matches!(*word, "-h" | "--help"));
+    match command {
+        "run" if wants_help => Ok(Command::Help(RUN)),
+        "run" => options("run", &rest, Command::Run { once: false }, |word| {
+            Ok((word == "--once").then_some(Command::Run { once: true }))
+        }),
+        "ready" if wants_help => Ok(Command::Help(READY)),
+        "ready" => options("ready", &rest, Command::Ready { wait: Duration::ZERO }, |word| {
+            Ok(wait(word)?.map(|wait| Command::Ready { wait }))
+        }),
+        "check" if wants_help => Ok(Command::Help(CHECK)),
+        "check" => options("check", &rest, Command::Check, |_| Ok(None)),
+        "status" if wants_help => Ok(Command::Help(STATUS)),
+        "status" => options("status", &rest, Command::Status { json: false }, |word| {
+            Ok((word == "--json").then_some(Command::Status { json: true }))
+        }),
+        "version" => options("version", &rest, Command::Version, |_| Ok(None)),
+        other => Err(UsageError::Command(other.to_owned())),
+    }
+}
+
+/// Every command has one option at most, so a later word replaces what an earlier one said.
+fn options(
+    command: &'static str,
+    words: &[&str],
+    plain: Command,
+    read: impl Fn(&str) -> Result<Option<Command>, UsageError>,
+) -> Result<Command, UsageError> {
+    words.iter().try_fold(plain, |_, word| {
+        read(word)?.ok_or_else(|| UsageError::Argument { command, argument: (*word).to_owned() })
+    })
+}
+
+fn wait(word: &str) -> Result<Option<Duration>, UsageError> {
+    if word == "--wait" {
+        return Ok(Some(READY_WAIT));
+    }
+    let Some(seconds) = word.strip_prefix("--wait=") else { return Ok(None) };
+    match seconds.parse() {
+        Ok(seconds @ 0..=3600) => Ok(Some(Duration::from_secs(seconds))),
+        _ => Err(UsageError::Wait(seconds.to_owned())),
+    }
+}
+
+const HELP: &str = "\
+sidekey-agent delivers Vault and OpenBao secrets to the other containers of its pod.
+
+Usage: sidekey-agent COMMAND
+
+  run [--once]            log in, write the files, keep them fresh until SIGTERM
+  ready [--wait[=SECS]]   say in one line whether the files are written, or why not
+  status [--json]         show what the running agent says of itself
+  check                   try every step once and write nothing
+  version                 name and version
+
+It reads its configuration from SIDEKEY_CONFIG, which the webhook sets; nothing else is
+needed. `sidekey explain` shows which annotation led to what.
+
+Exit codes: 0 done, 1 internal error, 2 bad arguments or configuration, 3 start deadline
+passed, 4 not ready or a check failed.
+";
+
+const RUN: &str = "\
+Usage: sidekey-agent run [--once]
+
+Logs in, fetches, writes the files, then renews and replaces what needs it. It does not stop
+on errors: the last good files stay, and each secret is tried again in its own time.
+
+  --once    leave with 0 when the first set is written (classic init containers)
+
+SIGTERM ends it: the own token is revoked if so configured. A second signal leaves at once.
+";
+
+const READY: &str = "\
+Usage: sidekey-agent ready [--wait[=SECONDS]]
+
+Prints one line. Exit code 0: the first complete set of files has been written, whatever Vault
+does now. Exit code 4: not yet, and the line has the cause, its code and what to do.
+
+  --wait    wait up to 8 seconds for it (or as many as given, up to 3600)
+";
+
+const CHECK: &str = "\
+Usage: sidekey-agent check
+
+Reads the configuration, compiles the templates, logs in, fetches every secret, renders to
+nowhere and revokes its token. Prints a line per step, with cause and fix where one fails, and
+no secret. Leased secrets that it had issued are revoked with the token.
+";
+
+const STATUS: &str = "\
+Usage: sidekey-agent status [--json]
+
+Shows the running agent's files, secrets, next steps and current problems. It holds no secret.
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Command, String> {
+        parse(line.split_whitespace().map(str::to_owned)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn reads_every_command() {
+        let ready = |seconds| Ok(Command::Ready { wait: Duration::from_secs(seconds) });
+        let cases = [
+            ("", Ok(Command::Help(HELP))),
+            ("--help", Ok(Command::Help(HELP))),
+            ("run", Ok(Command::Run { once: false })),
+            ("run --once", Ok(Command::Run { once: true })),
+            ("run --once --help", Ok(Command::Help(RUN))),
+            ("ready", ready(0)),
+            ("ready --wait", ready(8)),
+            ("ready --wait=30", ready(30)),
+            ("check", Ok(Command::Check)),
+            ("status --json", Ok(Command::Status { json: true })),
+            ("--version", Ok(Command::Version)),
+            ("version", Ok(Command::Version)),
+        ];
+        for (line, want) in cases {
+            assert_eq!(parsed(line), want, "{line}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_it_does_not_know_and_says_where_to_look() {
+        let cases = [
+            ("start", "there is no command \"start\"; see sidekey-agent --help"),
+            ("run --twice", "run has no argument \"--twice\"; see sidekey-agent run --help"),
+            ("check all", "check has no argument \"all\"; see sidekey-agent check --help"),
+            ("ready --wait=1m", "--wait takes whole seconds up to 3600, not \"1m\""),
+            ("ready --wait=-1", "--wait takes whole seconds up to 3600, not \"-1\""),
+        ];
+        for (line, want) in cases {
+            assert_eq!(parsed(line), Err(want.to_owned()), "{line}");
+        }
+    }
+}

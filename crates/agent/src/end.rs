@@ -1,0 +1,98 @@
+//! The bounded end: revoke, wipe, leave.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sidekey_core::contract::Shape;
+use sidekey_core::planner::{Step, Time};
+use sidekey_vault::VaultError;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+
+use crate::exit::Exit;
+use crate::private;
+use crate::request::{Answer, Done};
+use crate::state::State;
+use crate::status::Status;
+use crate::supervisor::Supervisor;
+
+/// A native sidecar is killed soon after the app has gone.
+const REVOCATION: Duration = Duration::from_millis(1_500);
+
+/// A login under way may still bring a token that nobody would revoke.
+const LAST_LOGIN: Duration = Duration::from_millis(500);
+
+impl Supervisor {
+    /// The drain has begun: when to end. A classic sidecar's app may still be draining, so renewal goes on for a while.
+    pub(crate) fn begin_end(&mut self) -> Time {
+        self.ending = true;
+        let grace = match self.config.lifecycle.shape {
+            Shape::Sidecar => Duration::from_secs(self.config.lifecycle.revoke_grace_seconds.into()),
+            Shape::Native | Shape::Init | Shape::InitOnly => Duration::ZERO,
+        };
+        tracing::info!(grace_seconds = grace.as_secs(), "ending");
+        self.now() + grace
+    }
+
+    /// Revokes when asked, and always when nothing was published: then nobody uses what the token holds.
+    ///
+    /// The files stay: their volume ends with the pod, and an app that outlives this process keeps what it has.
+    pub(crate) async fn end(mut self) -> Exit {
+        let now = self.now();
+        self.report(now);
+        if self.config.lifecycle.revoke || !self.state.published {
+            self.state.revoking = true;
+            self.keep();
+            self.revoke().await;
+            self.wipe();
+        }
+        tracing::info!("ended");
+        Exit::Done
+    }
+
+    async fn revoke(&mut self) {
+        let begun = Instant::now();
+        let mut tokens: Vec<_> = self.state.tokens.values().map(|held| held.token.clone()).collect();
+        if self.logging_in {
+            tokens.extend(self.late_token(begun + LAST_LOGIN).await);
+        }
+        let Ok(client) = self.client() else { return };
+        let mut revocations = JoinSet::new();
+        for token in tokens {
+            let client = client.clone();
+            revocations.spawn(async move { client.revoke_token(&token).await });
+        }
+        while let Ok(Some(Ok(answer))) = timeout_at(begun + REVOCATION, revocations.join_next()).await {
+            say(answer);
+        }
+        if !revocations.is_empty() {
+            tracing::warn!("no time left to revoke the token: left to expire");
+        }
+    }
+
+    /// The token of a login that was under way when the end came.
+    async fn late_token(&mut self, until: Instant) -> Option<sidekey_core::Sensitive<String>> {
+        while let Ok(Some(Ok(done))) = timeout_at(until, self.work.join_next()).await {
+            if let Done::Answered(Step::LogIn, Ok(Answer::Grant(grant))) = done {
+                return Some(grant.token);
+            }
+        }
+        None
+    }
+
+    fn wipe(&self) {
+        let sink = self.config.token_sink.as_ref().map(|sink| private::remove(Path::new(&sink.path)));
+        if let Err(error) = State::wipe(&self.config.state_dir).and(sink.unwrap_or(Ok(()))) {
+            tracing::warn!(%error, "the state could not be wiped");
+        }
+        // A container started again begins anew.
+        let _ = private::remove(&Status::path(&self.config.state_dir));
+    }
+}
+
+fn say(answer: Result<(), VaultError>) {
+    match answer {
+        Ok(()) => tracing::info!("the token is revoked"),
+        Err(error) => tracing::warn!(%error, "the token is not revoked: left to expire"),
+    }
+}

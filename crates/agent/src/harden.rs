@@ -1,0 +1,15 @@
+//! What others of the pod must not do to this process.
+
+use rustix::fs::Mode;
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit, umask};
+
+/// Non-dumpable, so that an app of the same uid in a shared process namespace can neither trace us nor read
+/// `/proc/<pid>/mem` (`prctl(2)`, `PR_SET_DUMPABLE`); no core files; new files for us alone until their mode is set.
+pub fn process() {
+    umask(Mode::from_raw_mode(0o077));
+    let dumpable = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    let core = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    if let Err(error) = dumpable.and(core) {
+        tracing::warn!(%error, "the process could not be closed to others");
+    }
+}

@@ -1,0 +1,61 @@
+//! Files that only the agent reads: state, status, token.
+
+use std::io;
+use std::path::Path;
+
+use crate::dir::Dir;
+
+/// Replaces a file by one rename; the directory is made when missing.
+///
+/// # Errors
+/// The system's.
+pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let (parent, name) = parts(path)?;
+    let dir = Dir::root(parent)?;
+    // One process writes here, so one name for the unfinished file is enough, and a left-over is overwritten.
+    let unfinished = format!("..sidekey-{name}");
+    dir.remove(&unfinished);
+    dir.write_new(&unfinished, bytes, mode)?;
+    dir.rename(&unfinished, &dir, name).inspect_err(|_| dir.remove(&unfinished))
+}
+
+/// Removes a file; absent is as good.
+///
+/// # Errors
+/// The system's.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn parts(path: &Path) -> io::Result<(&Path, &str)> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    match (path.parent(), name) {
+        (Some(parent), Some(name)) => Ok((parent, name)),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "not the path of a file")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn replaces_whole_files_and_leaves_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.json");
+        fs::write(dir.path().join("..sidekey-state.json"), "half").unwrap();
+        replace(&path, b"one", 0o600).unwrap();
+        replace(&path, b"two", 0o600).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        remove(&path).unwrap();
+        remove(&path).unwrap();
+    }
+}

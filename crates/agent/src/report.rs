@@ -1,0 +1,128 @@
+//! What has changed is told: `status.json`, the socket's readers, the termination message.
+
+use std::sync::Arc;
+
+use sidekey_core::AgentConfig;
+use sidekey_core::contract::Auth;
+use sidekey_core::output::full_path;
+use sidekey_core::planner::{Entry, State, Time};
+
+use crate::clock::unix_seconds;
+use crate::group::Group;
+use crate::member::Member;
+use crate::status::{Counters, FileStatus, Phase, SecretStatus, Status, TokenStatus};
+use crate::supervisor::Supervisor;
+use crate::termination;
+use crate::trouble::{Subject, Troubles};
+
+impl Status {
+    /// Nothing done yet.
+    pub(crate) fn of_start(config: &AgentConfig) -> Self {
+        let Auth { mount, role, .. } = &config.auth;
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            phase: Phase::Starting,
+            updated: unix_seconds(),
+            login: format!("{mount} as {role} at {}", config.server.address),
+            cause: None,
+            token: None,
+            files: Vec::new(),
+            secrets: Vec::new(),
+            counters: Counters::default(),
+        }
+    }
+}
+
+impl Supervisor {
+    /// Writes the status if it differs from what was written last, but for its date.
+    pub(crate) fn report(&mut self, now: Time) {
+        let last = self.status.borrow().clone();
+        let mut status = self.snapshot(now);
+        status.updated = last.updated;
+        if *last == status && self.reported {
+            return;
+        }
+        status.updated = unix_seconds();
+        self.reported = status
+            .save(&self.config.state_dir)
+            .inspect_err(|error| {
+                tracing::debug!(%error, "the status cannot be written");
+            })
+            .is_ok();
+        self.message(&status);
+        self.status.send_replace(Arc::new(status));
+    }
+
+    /// While the start lasts the kubelet should show why, however the container ends.
+    fn message(&mut self, status: &Status) {
+        let line = if status.phase == Phase::Starting { status.line() } else { String::new() };
+        if self.told != line {
+            termination::write(&self.platform.termination, &line);
+            self.told = line;
+        }
+    }
+
+    fn snapshot(&self, now: Time) -> Status {
+        let phase = match (self.ending, self.state.published) {
+            (true, _) => Phase::Ending,
+            (false, true) => Phase::Ready,
+            (false, false) => Phase::Starting,
+        };
+        let held = self.state.planner.token().and_then(|id| self.state.tokens.get(&id));
+        let files = self.groups.iter().flat_map(|group| group.members().iter().map(move |member| (group, member)));
+        let mut files: Vec<FileStatus> = files.map(|(group, member)| file(group, member, &self.troubles)).collect();
+        let order = |file: &FileStatus| self.config.outputs.iter().position(|output| output.name == file.name);
+        files.sort_by_key(order);
+        Status {
+            phase,
+            cause: self.troubles.general().cloned(),
+            token: held.map(|held| TokenStatus { accessor: held.accessor.clone(), issued: held.issued }),
+            files,
+            secrets: self.state.planner.report(now).iter().map(|entry| self.secret(entry, now)).collect(),
+            counters: self.counters.clone(),
+            ..Status::of_start(&self.config)
+        }
+    }
+
+    fn secret(&self, entry: &Entry, now: Time) -> SecretStatus {
+        let date = |at: Option<Time>| at.map(|at| unix(at, now));
+        SecretStatus {
+            path: entry.lookup.path.clone(),
+            state: word(entry.state).to_owned(),
+            next: date(entry.next),
+            expires: date(entry.end),
+            answered: date(entry.fetched),
+            failures: entry.failures,
+            cause: self.troubles.get(&Subject::Secret(entry.lookup.clone())).cloned(),
+        }
+    }
+}
+
+fn file(group: &Group, member: &Member, troubles: &Troubles) -> FileStatus {
+    let secret = member.needs().find_map(|lookup| troubles.get(&Subject::Secret(lookup.clone())));
+    let output = member.output();
+    FileStatus {
+        name: output.name.clone(),
+        path: full_path(output),
+        group: output.group.clone(),
+        optional: output.optional,
+        good: member.good(),
+        cause: member.cause().or(group.cause()).or(secret).cloned(),
+    }
+}
+
+const fn word(state: State) -> &'static str {
+    match state {
+        State::Pending => "pending",
+        State::Fresh => "fresh",
+        State::Failing => "failing",
+        State::Ended => "ended",
+    }
+}
+
+/// A time of the boot clock as a date, to the second.
+fn unix(at: Time, now: Time) -> i64 {
+    let seconds = |duration: std::time::Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+    let today = unix_seconds();
+    if at >= now { today.saturating_add(seconds(at.since(now))) } else { today.saturating_sub(seconds(now.since(at))) }
+}

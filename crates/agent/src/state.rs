@@ -1,0 +1,310 @@
+//! The resume state: what a killed agent needs to go on with no login and no new lease.
+//!
+//! One file of the private tmpfs, replaced by one rename before anything is done with an answer. Its first line is JSON
+//! without secrets; then one line for each token and each answer it names, so that no secret passes through a type that
+//! can be printed.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sidekey_core::planner::{Planner, TokenId};
+use sidekey_core::{Cause, Code, Lookup, Response, Sensitive, Value};
+use sidekey_template::Frozen;
+use sidekey_vault::Mounts;
+
+use crate::private;
+
+/// Raised when the form changes; another release's file is a fresh start.
+const VERSION: u32 = 1;
+
+/// Name of the file in `state_dir`.
+const FILE: &str = "state";
+
+/// Everything fetched, by what asked for it.
+pub(crate) type Answers = BTreeMap<Lookup, Arc<Response>>;
+
+/// A token of ours. No `Debug`.
+#[derive(Clone)]
+pub(crate) struct Held {
+    /// Itself.
+    pub(crate) token: Sensitive<String>,
+    /// Its name in Vault's audit log.
+    pub(crate) accessor: String,
+    /// When it was issued, seconds since 1970.
+    pub(crate) issued: i64,
+}
+
+/// The whole of it.
+pub(crate) struct State {
+    /// Leases, times, back-offs.
+    pub(crate) planner: Planner,
+    /// The token in use and those before it that are not revoked yet.
+    pub(crate) tokens: BTreeMap<TokenId, Held>,
+    /// The last good answers.
+    pub(crate) answers: Answers,
+    /// Shapes of mounts that had to be asked for.
+    pub(crate) mounts: Arc<Mounts>,
+    /// By group: the time and seed its bytes were rendered with.
+    pub(crate) frozen: BTreeMap<String, Frozen>,
+    /// The first set has been written.
+    pub(crate) published: bool,
+    /// The tokens are being revoked: they must not be used again.
+    pub(crate) revoking: bool,
+}
+
+/// Why there is nothing to resume.
+pub(crate) enum Absent {
+    /// There is no file: the first start.
+    Nothing,
+    /// There is one that is of no use.
+    Unusable(Cause),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Head {
+    version: u32,
+    boot: String,
+    planner: Planner,
+    mounts: Mounts,
+    frozen: BTreeMap<String, (i64, u64)>,
+    published: bool,
+    revoking: bool,
+    tokens: Vec<TokenHead>,
+    answers: Vec<AnswerHead>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct TokenHead {
+    id: TokenId,
+    accessor: String,
+    issued: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AnswerHead {
+    lookup: Lookup,
+    request_id: String,
+    lease_id: String,
+    lease_duration: u64,
+    renewable: bool,
+    warnings: Vec<String>,
+}
+
+impl State {
+    /// Where it is kept.
+    pub(crate) fn path(state_dir: &str) -> PathBuf {
+        Path::new(state_dir).join(FILE)
+    }
+
+    /// Replaces the file; `boot` names the boot its times belong to.
+    ///
+    /// # Errors
+    /// `FileWrite`.
+    pub(crate) fn save(&self, state_dir: &str, boot: &str) -> Result<(), Cause> {
+        let written = self
+            .encode(boot)
+            .map_err(io::Error::other)
+            .and_then(|text| private::replace(&Self::path(state_dir), text.expose().as_bytes(), 0o600));
+        written.map_err(|error| Cause::new(Code::FileWrite, "keeping the state for a restart", error.to_string()))
+    }
+
+    /// Reads what [`Self::save`] wrote during this boot.
+    ///
+    /// # Errors
+    /// [`Absent`]; the text never quotes the file.
+    pub(crate) fn load(state_dir: &str, boot: &str) -> Result<Self, Absent> {
+        let unusable = |answer: String| {
+            Absent::Unusable(Cause::new(Code::StateUnreadable, "resuming from the kept state", answer))
+        };
+        let text = match std::fs::read_to_string(Self::path(state_dir)) {
+            Ok(text) => Sensitive::new(text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Absent::Nothing),
+            Err(error) => return Err(unusable(error.to_string())),
+        };
+        decode(text.expose(), boot).map_err(unusable)
+    }
+
+    /// Forgets all of it.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(crate) fn wipe(state_dir: &str) -> io::Result<()> {
+        private::remove(&Self::path(state_dir))
+    }
+
+    fn encode(&self, boot: &str) -> Result<Sensitive<String>, serde_json::Error> {
+        let mut text = Sensitive::new(serde_json::to_string(&self.head(boot))?);
+        let tokens = self.tokens.values().map(|held| Value::text(held.token.expose().as_str()).to_json());
+        for line in tokens.chain(self.answers.values().map(|answer| answer.data.to_json())) {
+            text.expose_mut().push('\n');
+            text.expose_mut().push_str(line.expose());
+        }
+        Ok(text)
+    }
+
+    fn head(&self, boot: &str) -> Head {
+        let token =
+            |(id, held): (&TokenId, &Held)| TokenHead { id: *id, accessor: held.accessor.clone(), issued: held.issued };
+        Head {
+            version: VERSION,
+            boot: boot.to_owned(),
+            planner: self.planner.clone(),
+            mounts: Mounts::clone(&self.mounts),
+            frozen: self.frozen.iter().map(|(group, f)| (group.clone(), (f.unix_seconds, f.seed))).collect(),
+            published: self.published,
+            revoking: self.revoking,
+            tokens: self.tokens.iter().map(token).collect(),
+            answers: self.answers.iter().map(|(lookup, response)| AnswerHead::of(lookup, response)).collect(),
+        }
+    }
+}
+
+impl AnswerHead {
+    fn of(lookup: &Lookup, response: &Response) -> Self {
+        Self {
+            lookup: lookup.clone(),
+            request_id: response.request_id.clone(),
+            lease_id: response.lease_id.clone(),
+            lease_duration: response.lease_duration,
+            renewable: response.renewable,
+            warnings: response.warnings.clone(),
+        }
+    }
+
+    fn with(self, data: Value) -> (Lookup, Arc<Response>) {
+        let Self { lookup, request_id, lease_id, lease_duration, renewable, warnings } = self;
+        (lookup, Arc::new(Response { request_id, lease_id, lease_duration, renewable, data, warnings }))
+    }
+}
+
+fn decode(text: &str, boot: &str) -> Result<State, String> {
+    #[derive(Deserialize)]
+    struct Form {
+        version: u32,
+        boot: String,
+    }
+    // serde_json's own texts may quote what they do not like.
+    let malformed = |error: serde_json::Error| format!("not its form at line 1, column {}", error.column());
+    let mut lines = text.split('\n');
+    let first = lines.next().unwrap_or_default();
+    let form: Form = serde_json::from_str(first).map_err(malformed)?;
+    if form.version != VERSION {
+        return Err(format!("it has version {}, this agent keeps version {VERSION}", form.version));
+    }
+    if form.boot != boot {
+        return Err("it is from before the node's last boot".to_owned());
+    }
+    let head: Head = serde_json::from_str(first).map_err(malformed)?;
+    let mut value = || lines.next().and_then(|line| Value::parse(line).ok()).ok_or("it ends too early");
+    let mut tokens = BTreeMap::new();
+    for TokenHead { id, accessor, issued } in head.tokens {
+        let token = value()?.as_text().map(Sensitive::from).ok_or("a token is not text")?;
+        tokens.insert(id, Held { token, accessor, issued });
+    }
+    let mut answers = Answers::new();
+    for answer in head.answers {
+        let (lookup, response) = answer.with(value()?);
+        answers.insert(lookup, response);
+    }
+    let frozen = |(group, (unix_seconds, seed))| (group, Frozen { unix_seconds, seed });
+    Ok(State {
+        planner: head.planner,
+        tokens,
+        answers,
+        mounts: Arc::new(head.mounts),
+        frozen: head.frozen.into_iter().map(frozen).collect(),
+        published: head.published,
+        revoking: head.revoking,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use sidekey_core::planner::{LeaseTerms, Policy, Step, Time, TokenTerms};
+    use sidekey_vault::MountKind;
+
+    use super::*;
+
+    fn state() -> State {
+        let now = Time::from_millis(5_000);
+        let lookup = Lookup::read("database/creds/app");
+        let data = Value::parse(r#"{"username": "u", "password": "line\nbreak", "n": 1.50}"#).unwrap();
+        let response =
+            Response { lease_id: "database/creds/app/1".to_owned(), lease_duration: 60, data, ..Response::default() };
+        let mut planner = Planner::new(Policy::default(), 7);
+        planner.want(&[lookup.clone()].into());
+        planner.started(&Step::LogIn, now);
+        let id =
+            planner.logged_in(&TokenTerms { ttl: std::time::Duration::from_secs(60), ..TokenTerms::default() }, now);
+        planner.started(&Step::Fetch(lookup.clone()), now);
+        planner.fetched(&lookup, &LeaseTerms::of(&response, 0), now);
+        let mounts = Mounts::default();
+        mounts.remember("secret", MountKind::Kv2);
+        let held = Held { token: "hvs.\"quoted\"\n".into(), accessor: "acc".to_owned(), issued: 9 };
+        State {
+            planner,
+            tokens: [(id, held)].into(),
+            answers: [(lookup, Arc::new(response))].into(),
+            mounts: Arc::new(mounts),
+            frozen: [("g".to_owned(), Frozen { unix_seconds: 3, seed: 4 })].into(),
+            published: true,
+            revoking: false,
+        }
+    }
+
+    fn refused(dir: &str, boot: &str) -> String {
+        match State::load(dir, boot) {
+            Err(Absent::Unusable(cause)) => {
+                assert_eq!(cause.code, Code::StateUnreadable);
+                cause.answer
+            }
+            Err(Absent::Nothing) => "nothing".to_owned(),
+            Ok(_) => "loaded".to_owned(),
+        }
+    }
+
+    #[test]
+    fn reads_back_all_it_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let (dir, kept) = (dir.path().to_str().unwrap(), state());
+        kept.save(dir, "boot").unwrap();
+        let mode = fs::metadata(State::path(dir)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let Ok(back) = State::load(dir, "boot") else { panic!("unreadable") };
+        let (id, held) = back.tokens.first_key_value().unwrap();
+        assert_eq!((held.token.expose().as_str(), held.issued), ("hvs.\"quoted\"\n", 9));
+        assert_eq!(back.planner.token(), Some(*id));
+        assert_eq!(back.planner.lease_id(&Lookup::read("database/creds/app")), Some("database/creds/app/1"));
+        assert!(back.answers == kept.answers, "answers differ");
+        assert_eq!(back.mounts.find("secret/x"), kept.mounts.find("secret/x"));
+        assert_eq!(back.frozen, kept.frozen);
+        assert!(back.published && !back.revoking);
+    }
+
+    #[test]
+    fn starts_afresh_when_the_state_is_of_no_use_and_says_why() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().to_str().unwrap();
+        assert_eq!(refused(dir, "boot"), "nothing");
+        state().save(dir, "boot").unwrap();
+        assert_eq!(refused(dir, "another"), "it is from before the node's last boot");
+        let text = fs::read_to_string(State::path(dir)).unwrap();
+        let cases = [
+            (text.replacen("\"version\":1", "\"version\":9", 1), "it has version 9, this agent keeps version 1"),
+            (text[..text.rfind('\n').unwrap()].to_owned(), "it ends too early"),
+            ("hvs.secret".to_owned(), "not its form at line 1, column 1"),
+        ];
+        for (text, want) in cases {
+            fs::write(State::path(dir), text).unwrap();
+            assert_eq!(refused(dir, "boot"), want);
+        }
+    }
+}

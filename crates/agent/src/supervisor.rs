@@ -1,0 +1,310 @@
+//! The one task that owns all state: `select!` over finished requests, the next due time, and the end.
+//!
+//! A turn of the loop: what has come back is taken in and kept on disk (`absorb`), groups are rendered and published,
+//! steps that are due leave as requests (`launch`), and what has changed is told (`report`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sidekey_core::contract::{Layout, Output, Shape};
+use sidekey_core::planner::{Planner, Policy, Time};
+use sidekey_core::{AgentConfig, Cause, Code, Lookup};
+use sidekey_runtime::drain::Drain;
+use sidekey_vault::{Client, Mounts};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::backoff::{Backoff, random};
+use crate::clock::{Clock, boot_id};
+use crate::exit::Exit;
+use crate::group::Group;
+use crate::request::Done;
+use crate::sink;
+use crate::state::{Absent, State};
+use crate::status::{Counters, Status};
+use crate::suspects::Suspects;
+use crate::templates;
+use crate::termination;
+use crate::trouble::{Subject, Troubles};
+
+/// What the agent takes from the machine it runs on.
+#[derive(Clone)]
+pub struct Platform {
+    /// The clock of all decisions.
+    pub clock: Clock,
+    /// Which boot its times belong to.
+    pub boot: String,
+    /// What templates see as environment.
+    pub env: BTreeMap<String, String>,
+    /// Where the termination message goes.
+    pub termination: PathBuf,
+    /// The longest sleep: a suspended node's boot clock runs on while timers stand still.
+    pub longest_sleep: Duration,
+}
+
+impl Platform {
+    /// The pod's.
+    pub fn of_process() -> Self {
+        Self {
+            clock: Clock::boot(),
+            boot: boot_id().unwrap_or_else(|| "unknown".to_owned()),
+            env: std::env::vars().filter(|(name, _)| !name.starts_with(sidekey_core::contract::ENV)).collect(),
+            termination: termination::PATH.into(),
+            longest_sleep: Duration::from_secs(30),
+        }
+    }
+}
+
+/// The agent.
+pub struct Supervisor {
+    pub(crate) config: Arc<AgentConfig>,
+    pub(crate) platform: Platform,
+    pub(crate) once: bool,
+    pub(crate) state: State,
+    pub(crate) groups: Vec<Group>,
+    pub(crate) client: Option<Client>,
+    pub(crate) work: JoinSet<Done>,
+    pub(crate) troubles: Troubles,
+    pub(crate) suspects: Suspects,
+    pub(crate) said: BTreeSet<&'static str>,
+    pub(crate) sink: Backoff,
+    pub(crate) sink_due: bool,
+    pub(crate) logging_in: bool,
+    pub(crate) counters: Counters,
+    pub(crate) status: watch::Sender<Arc<Status>>,
+    pub(crate) reported: bool,
+    pub(crate) told: String,
+    pub(crate) ending: bool,
+}
+
+impl Supervisor {
+    /// Reads templates, and the state of the agent before, if there was one. `once` leaves after the first set.
+    pub fn new(config: AgentConfig, once: bool, platform: Platform) -> Self {
+        let once = once || matches!(config.lifecycle.shape, Shape::Init | Shape::InitOnly);
+        let state = resume(&config, &platform);
+        let groups = groups(&config, &state);
+        let mut supervisor = Self {
+            status: watch::Sender::new(Arc::new(Status::of_start(&config))),
+            config: Arc::new(config),
+            platform,
+            once,
+            state,
+            groups,
+            client: None,
+            work: JoinSet::new(),
+            troubles: Troubles::default(),
+            suspects: Suspects::default(),
+            said: BTreeSet::new(),
+            sink: Backoff::new(Duration::from_secs(1), Duration::from_secs(60)),
+            sink_due: false,
+            logging_in: false,
+            counters: Counters::default(),
+            reported: false,
+            told: String::new(),
+            ending: false,
+        };
+        supervisor.groups.iter().for_each(Group::clean);
+        // A killed agent may have logged in and not yet written the token's file.
+        supervisor.sink_is_old();
+        supervisor
+    }
+
+    /// What the agent says of itself, as it changes.
+    pub fn status(&self) -> watch::Receiver<Arc<Status>> {
+        self.status.subscribe()
+    }
+
+    /// Works until the first set is written (`once`), the drain, or the start deadline.
+    pub async fn run(mut self, mut drain: Drain) -> Exit {
+        let begun = self.now();
+        let deadline = self.config.lifecycle.start_deadline_seconds.map(|s| begun + Duration::from_secs(s.into()));
+        let mut changes = templates::watch(&self.config.outputs);
+        let mut until: Option<Time> = None;
+        loop {
+            let now = self.now();
+            self.settle(now);
+            if self.state.published && self.once {
+                return self.hand_over();
+            }
+            if !self.state.published && deadline.is_some_and(|deadline| deadline <= now) {
+                return self.give_up();
+            }
+            if until.is_some_and(|until| until <= now) {
+                return self.end().await;
+            }
+            let due = self.launch(now);
+            self.report(now);
+            let open = deadline.filter(|_| !self.state.published);
+            let wake = [due, self.due(), open, until].into_iter().flatten().min();
+            tokio::select! {
+                Some(done) = self.work.join_next() => match done {
+                    Ok(done) => self.absorb(done),
+                    Err(_) => return Exit::Internal,
+                },
+                () = sleep(wake, now, self.platform.longest_sleep) => {}
+                () = drain.started(), if until.is_none() => until = Some(self.begin_end()),
+                Some(()) = next(&mut changes) => self.groups.iter_mut().for_each(Group::reload),
+            }
+        }
+    }
+
+    pub(crate) fn now(&self) -> Time {
+        self.platform.clock.now()
+    }
+
+    /// Renders what has new data, and publishes: all groups together the first time, each on its own after that.
+    fn settle(&mut self, now: Time) {
+        for group in &mut self.groups {
+            group.render(&self.state.answers, &self.platform.env);
+        }
+        self.want();
+        if self.state.published || self.groups.iter().all(Group::is_whole) {
+            let changed: usize = self.groups.iter_mut().map(|group| group.publish(now)).sum();
+            self.counters.writes += changed as u64;
+            if !self.state.published && self.groups.iter().all(Group::is_on_disk) {
+                self.state.published = true;
+                self.keep();
+                tracing::info!(files = self.config.outputs.len(), "ready: the first set is written");
+            }
+        }
+        self.write_sink(now);
+    }
+
+    /// Tells the planner what the outputs need; answers that nobody needs are forgotten. An output that has not rendered
+    /// yet may need what it asked for before a restart.
+    fn want(&mut self) {
+        let mut wanted: BTreeSet<Lookup> = self.groups.iter().flat_map(Group::needs).cloned().collect();
+        if !self.groups.iter().all(Group::knows_needs) {
+            wanted.extend(self.state.answers.keys().cloned());
+        }
+        self.state.planner.want(&wanted);
+        self.state.answers.retain(|lookup, _| wanted.contains(lookup));
+        self.troubles.keep_secrets(|lookup| wanted.contains(lookup));
+    }
+
+    /// When the agent's own work is due: a failed write, an old set, the token file.
+    fn due(&self) -> Option<Time> {
+        let sink = self.sink.until().filter(|_| self.sink_due);
+        self.groups.iter().filter_map(Group::due).chain(sink).min()
+    }
+
+    /// The token changed: its file is to be written.
+    pub(crate) fn sink_is_old(&mut self) {
+        self.sink_due = self.config.token_sink.is_some();
+        self.sink.succeeded();
+    }
+
+    fn write_sink(&mut self, now: Time) {
+        let (Some(sink), Some(token)) = (&self.config.token_sink, self.current()) else { return };
+        if !self.sink_due || !self.sink.is_due(now) {
+            return;
+        }
+        match sink::write(sink, &token) {
+            Ok(()) => {
+                self.sink_due = false;
+                self.sink.succeeded();
+                self.troubles.clear(&Subject::Sink);
+            }
+            Err(cause) => {
+                self.sink.failed(now, random());
+                self.troubles.set(Subject::Sink, cause);
+            }
+        }
+    }
+
+    /// Keeps the state for a restart. Without room for it the agent goes on: only a crash would cost a login.
+    pub(crate) fn keep(&mut self) {
+        self.state.frozen = self.groups.iter().map(|group| (group.name().to_owned(), group.frozen())).collect();
+        match self.state.save(&self.config.state_dir, &self.platform.boot) {
+            Ok(()) => self.troubles.clear(&Subject::State),
+            Err(cause) => self.troubles.set(Subject::State, cause),
+        }
+    }
+
+    /// A one-shot container is done; its token and leases live on for the pod.
+    fn hand_over(mut self) -> Exit {
+        if self.config.lifecycle.shape == Shape::InitOnly {
+            if let Err(error) = State::wipe(&self.config.state_dir) {
+                tracing::warn!(%error, "the state could not be wiped");
+            }
+        } else {
+            self.keep();
+        }
+        let now = self.now();
+        self.report(now);
+        Exit::Done
+    }
+
+    fn give_up(mut self) -> Exit {
+        let now = self.now();
+        self.report(now);
+        let line = self.status.borrow().line();
+        let cause = Cause::new(Code::StartDeadline, "writing the first set of files", line);
+        tracing::error!(code = %cause.code, "{cause}");
+        termination::write(&self.platform.termination, &cause.to_string());
+        Exit::Deadline
+    }
+}
+
+async fn sleep(wake: Option<Time>, now: Time, longest: Duration) {
+    let wait = wake.map_or(longest, |wake| wake.since(now).min(longest));
+    tokio::time::sleep(wait).await;
+}
+
+/// Nothing is watched: never.
+async fn next(changes: &mut Option<mpsc::Receiver<()>>) -> Option<()> {
+    match changes {
+        Some(changes) => changes.recv().await,
+        None => None,
+    }
+}
+
+fn resume(config: &AgentConfig, platform: &Platform) -> State {
+    match State::load(&config.state_dir, &platform.boot) {
+        Ok(state) if state.revoking => {
+            tracing::info!("the agent before was ending: starting afresh");
+            fresh(config)
+        }
+        Ok(state) => {
+            tracing::info!(secrets = state.answers.len(), tokens = state.tokens.len(), "resuming");
+            state
+        }
+        Err(Absent::Nothing) => fresh(config),
+        Err(Absent::Unusable(cause)) => {
+            tracing::warn!(code = %cause.code, "{cause}");
+            fresh(config)
+        }
+    }
+}
+
+fn fresh(config: &AgentConfig) -> State {
+    State {
+        planner: Planner::new(Policy::from(config), random()),
+        tokens: BTreeMap::new(),
+        answers: BTreeMap::new(),
+        mounts: Arc::new(Mounts::default()),
+        frozen: BTreeMap::new(),
+        published: false,
+        revoking: false,
+    }
+}
+
+fn groups(config: &AgentConfig, state: &State) -> Vec<Group> {
+    let mut named: Vec<(&str, Vec<&Output>)> = Vec::new();
+    for output in &config.outputs {
+        match named.iter_mut().find(|(name, _)| *name == output.group) {
+            Some((_, outputs)) => outputs.push(output),
+            None => named.push((&output.group, vec![output])),
+        }
+    }
+    let linked = |dir: &str| {
+        let outputs = config.outputs.iter().filter(|o| o.dir == dir && o.layout == Layout::Linked);
+        outputs.map(|output| output.group.as_str()).collect::<BTreeSet<_>>().len()
+    };
+    let group = |(name, outputs): &(&str, Vec<&Output>)| {
+        Group::new(name, config.dialect, outputs, state.frozen.get(*name).copied(), |dir| linked(dir) == 1)
+    };
+    named.iter().map(group).collect()
+}

@@ -1,0 +1,113 @@
+//! What is wrong at the moment, and since when it has been said.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sidekey_core::time::Time;
+use sidekey_core::{Cause, Code, Lookup};
+use sidekey_vault::VaultError;
+
+use crate::backoff::{Backoff, random};
+
+/// What something is wrong with; the widest first, which is the order people want to read.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Subject {
+    /// The server cannot be reached for a renewal, or serves nobody.
+    Server,
+    /// The login.
+    Login,
+    /// One secret.
+    Secret(Lookup),
+    /// The token file for others.
+    Sink,
+    /// The state for a restart.
+    State,
+}
+
+/// Current causes, one for each subject, and how often Vault was asked about each.
+#[derive(Default)]
+pub(crate) struct Troubles {
+    causes: BTreeMap<Subject, Cause>,
+    visits: BTreeMap<Subject, Visit>,
+}
+
+/// An answer that was looked into.
+struct Visit {
+    symptom: String,
+    again: Backoff,
+}
+
+impl Troubles {
+    /// Something is wrong; said in the log when it was not so before.
+    pub(crate) fn set(&mut self, subject: Subject, cause: Cause) {
+        if self.causes.get(&subject) != Some(&cause) {
+            tracing::warn!(code = %cause.code, path = subject.path(), "{cause}");
+            self.causes.insert(subject, cause);
+        }
+    }
+
+    /// It is not, or no longer.
+    pub(crate) fn clear(&mut self, subject: &Subject) {
+        self.visits.remove(subject);
+        if let Some(cause) = self.causes.remove(subject) {
+            tracing::info!(code = %cause.code, path = subject.path(), "recovered");
+        }
+    }
+
+    /// Drops secrets that nobody asks for any more.
+    pub(crate) fn keep_secrets(&mut self, wanted: impl Fn(&Lookup) -> bool) {
+        let keep = |subject: &Subject| !matches!(subject, Subject::Secret(lookup) if !wanted(lookup));
+        self.causes.retain(|subject, _| keep(subject));
+        self.visits.retain(|subject, _| keep(subject));
+    }
+
+    /// What is wrong with it.
+    pub(crate) fn get(&self, subject: &Subject) -> Option<&Cause> {
+        self.causes.get(subject)
+    }
+
+    /// What is wrong with more than one secret.
+    pub(crate) fn general(&self) -> Option<&Cause> {
+        [Subject::Server, Subject::Login, Subject::Sink, Subject::State].iter().find_map(|subject| self.get(subject))
+    }
+
+    /// Whether a failure of it has not been followed by a success yet.
+    pub(crate) fn is_asked_about(&self, subject: &Subject) -> bool {
+        self.visits.contains_key(subject)
+    }
+
+    /// Whether to ask Vault what is behind an answer: at once when it is new, then rarely.
+    pub(crate) fn ask_about(&mut self, subject: &Subject, error: &VaultError, now: Time) -> bool {
+        let symptom = format!("{:?} {}", error.class, error.answer());
+        let visit = self.visits.entry(subject.clone()).or_insert_with(|| Visit::new(String::new()));
+        if visit.symptom != symptom {
+            *visit = Visit::new(symptom);
+        }
+        let due = visit.again.is_due(now);
+        if due {
+            visit.again.failed(now, random());
+        }
+        due
+    }
+}
+
+impl Visit {
+    const fn new(symptom: String) -> Self {
+        Self { symptom, again: Backoff::new(Duration::from_secs(10), Duration::from_secs(300)) }
+    }
+}
+
+impl Subject {
+    /// The Vault path, where there is one.
+    fn path(&self) -> Option<&str> {
+        match self {
+            Self::Secret(lookup) => Some(&lookup.path),
+            _ => None,
+        }
+    }
+}
+
+/// For failures of our own.
+pub(crate) fn of_login(answer: impl Into<String>, file: &str) -> Cause {
+    Cause::new(Code::AuthToken, format!("reading the service account token {file}"), answer)
+}

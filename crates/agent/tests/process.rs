@@ -1,0 +1,139 @@
+//! The binary itself: environment in, lines and exit codes out.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
+
+mod support;
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use support::{Bench, LONG};
+use tokio::task::spawn_blocking;
+
+fn command(bench: Option<&Bench>, words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sidekey-agent"));
+    command.args(words).env_clear();
+    if let Some(bench) = bench {
+        command.envs(bench.config().to_env().unwrap());
+    }
+    command
+}
+
+async fn output(bench: Option<&Bench>, words: &[&str]) -> (i32, String) {
+    let mut command = command(bench, words);
+    let Output { status, stdout, .. } = spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    (status.code().unwrap(), String::from_utf8(stdout).unwrap())
+}
+
+/// SIGTERM through the system's own `kill`.
+async fn terminate(mut child: Child) -> (i32, String) {
+    Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    let ended = spawn_blocking(move || {
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                let mut log = String::new();
+                child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+                return (status.code().unwrap(), log);
+            }
+            assert!(begun.elapsed() < LONG, "it does not end");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    });
+    ended.await.unwrap()
+}
+
+async fn get(bench: &Bench, path: &str) -> String {
+    let (socket, path) = (bench.path("state/agent.sock"), path.to_owned());
+    let asked = spawn_blocking(move || {
+        let mut stream = UnixStream::connect(socket).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: agent\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
+    });
+    asked.await.unwrap()
+}
+
+#[tokio::test]
+async fn runs_tells_and_ends_as_a_person_expects() {
+    let bench = Bench::new().await.format("web.env", "env", "secret/data/web", json!({})).format(
+        "db.json",
+        "json",
+        "database/creds/app",
+        json!({}),
+    );
+    let (code, line) = output(Some(&bench), &["ready"]).await;
+    assert_eq!(code, 4);
+    assert!(line.starts_with("SK5006 "), "{line}");
+
+    let child = command(Some(&bench), &["run"]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let (code, line) = output(Some(&bench), &["ready", "--wait"]).await;
+    assert_eq!((code, line.as_str()), (0, "ready: 2 files written\n"));
+    let (code, text) = output(Some(&bench), &["status"]).await;
+    assert!(code == 0 && text.contains("/secrets/web.env: good"), "{text}");
+    let (code, json) = output(Some(&bench), &["status", "--json"]).await;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((code, &json["phase"]), (0, &json!("ready")));
+
+    assert!(get(&bench, "/live").await.starts_with("HTTP/1.1 200"));
+    assert!(get(&bench, "/ready").await.ends_with("ready: 2 files written\n"));
+    assert!(get(&bench, "/status").await.contains("\"phase\":\"ready\""));
+    assert!(get(&bench, "/metrics").await.contains("sidekey_agent_logins_total 1\n"));
+    assert!(get(&bench, "/other").await.starts_with("HTTP/1.1 404"));
+
+    let dumpable = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap_or_default();
+    let (code, log) = terminate(child).await;
+    assert_eq!(code, 0, "{log}");
+    assert!(bench.fake.tokens().is_empty());
+    assert!(dumpable.is_empty() || dumpable.lines().any(|line| line.starts_with("Max core file size        0 ")));
+    for line in log.lines() {
+        assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "not a JSON line: {line}");
+    }
+    assert!(log.contains("logged in") && log.contains("the token is revoked"), "{log}");
+}
+
+#[tokio::test]
+async fn runs_once_and_leaves() {
+    let bench = Bench::new().await.format("web.env", "env", "secret/data/web", json!({}));
+    assert_eq!(output(Some(&bench), &["run", "--once"]).await.0, 0);
+    assert!(bench.read("web.env").unwrap().contains("password"));
+}
+
+#[tokio::test]
+async fn checks_every_step_and_writes_nothing() {
+    let nested = r#"{{ with secret "secret/data/web" }}{{ with secret (printf "database/creds/%s" .Data.data.user) }}{{ .Data.username }}{{ end }}{{ end }}"#;
+    let bench =
+        Bench::new().await.format("web.env", "env", "secret/data/web", json!({})).go("nested", nested, json!({}));
+    let (code, text) = output(Some(&bench), &["check"]).await;
+    assert_eq!(code, 0, "{text}");
+    let steps = [
+        "configuration",
+        "template nested",
+        "login",
+        "secret secret/data/web",
+        "secret database/creds/app",
+        "token revoked",
+    ];
+    for step in steps {
+        assert!(text.lines().any(|line| line.starts_with("ok ") && line.contains(step)), "{step} in\n{text}");
+    }
+    assert!(bench.read("web.env").is_none() && bench.fake.tokens().is_empty() && bench.fake.leases().is_empty());
+    assert!(!text.contains("one"), "the secret is told: {text}");
+
+    let bench = bench.set(json!({"auth": {"role": "nobody"}}));
+    let (code, text) = output(Some(&bench), &["check"]).await;
+    assert!(code == 4 && text.contains("FAIL  login\n      SK3104 "), "{code} {text}");
+}
+
+#[tokio::test]
+async fn says_what_it_cannot_read() {
+    let (code, text) = output(None, &["run"]).await;
+    assert!(code == 2 && text.starts_with("SK5001 "), "{code} {text}");
+    let (code, text) = output(None, &["serve"]).await;
+    assert!(code == 2 && text.contains("--help"), "{code} {text}");
+    assert_eq!(output(None, &["--help"]).await.0, 0);
+    assert!(output(None, &["version"]).await.1.starts_with("sidekey-agent "));
+}

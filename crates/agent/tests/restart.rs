@@ -1,0 +1,105 @@
+//! A killed agent goes on where it was.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
+
+mod support;
+
+use std::time::Duration;
+
+use serde_json::json;
+use sidekey_agent::exit::Exit;
+use sidekey_fakevault::{Fault, Matcher, Times};
+use support::{Bench, exists};
+
+async fn bench() -> Bench {
+    Bench::new()
+        .await
+        .format("web.json", "json", "secret/data/web", json!({}))
+        .format("db.json", "json", "database/creds/app", json!({"group": "db", "layout": "linked"}))
+        .go("when", r#"{{ timestamp }} {{ with secret "secret/data/web" }}{{ .Data.data.user }}{{ end }}"#, json!({}))
+}
+
+#[tokio::test]
+async fn resumes_with_no_login_and_no_new_lease_and_brings_lost_files_back() {
+    let bench = bench().await;
+    let agent = bench.start();
+    bench.ready().await;
+    agent.kill().await;
+    let (files, asked) = ((bench.read("db.json"), bench.read("when")), bench.fake.requests().len());
+    assert!(bench.line().starts_with("ready"), "a killed agent takes the app out of service");
+    for file in ["web.json", "db.json", "when"] {
+        std::fs::remove_file(bench.path("secrets").join(file)).unwrap();
+    }
+    bench.jump(Duration::from_secs(5));
+    let agent = bench.start();
+    bench
+        .until("the files", |bench| ["web.json", "db.json", "when"].iter().all(|file| bench.read(file).is_some()))
+        .await;
+    assert_eq!((bench.read("db.json"), bench.read("when")), files, "rendered anew with other data or another time");
+    assert_eq!(bench.fake.requests().len(), asked, "a restart asked the server");
+    bench.idle(Duration::from_secs(600)).await;
+    assert_eq!((bench.logins(), bench.fake.leases().len()), (1, 1));
+    agent.stop().await;
+    assert!(bench.fake.tokens().is_empty());
+}
+
+#[tokio::test]
+async fn resumes_while_the_server_is_down() {
+    let bench = bench().await;
+    let agent = bench.start();
+    bench.ready().await;
+    agent.kill().await;
+    bench.fake.seal(true);
+    std::fs::remove_file(bench.path("secrets/web.json")).unwrap();
+    let agent = bench.start();
+    bench.until("the file", |bench| bench.read("web.json").is_some()).await;
+    assert!(bench.line().starts_with("ready"));
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_kill_at_any_moment_of_the_start_leaves_one_login_and_no_torn_file() {
+    for wait in [0, 2, 4, 6, 8, 12, 16, 24] {
+        let bench = bench().await;
+        let agent = bench.start();
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+        agent.kill().await;
+        let agent = bench.start();
+        bench.ready().await;
+        let web: serde_json::Value = serde_json::from_str(&bench.read("web.json").unwrap()).unwrap();
+        assert_eq!(web, json!({"password": "one", "user": "app"}));
+        // An answer that was under way is lost with its request; nothing else is.
+        assert!(bench.logins() <= 2 && bench.fake.leases().len() <= 2, "killed after {wait} ms");
+        agent.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn discards_the_state_of_another_boot() {
+    let bench = bench().await;
+    let agent = bench.start();
+    bench.ready().await;
+    agent.kill().await;
+    let state = bench.path("state/state");
+    let text = std::fs::read_to_string(&state).unwrap();
+    std::fs::write(&state, text.replace("this boot", "another")).unwrap();
+    let agent = bench.start();
+    bench.until("a second login", |bench| bench.logins() == 2).await;
+    bench.ready().await;
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn never_uses_a_token_that_was_being_revoked() {
+    let bench = bench().await;
+    let agent = bench.start();
+    bench.ready().await;
+    bench.fake.fault(Matcher::path("auth/token/revoke-self"), Fault::Slow(Duration::from_secs(30)), Times::Always);
+    agent.trigger.start();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    agent.kill().await;
+    assert!(exists(&bench.path("state/state")));
+    bench.fake.clear_faults();
+    let agent = bench.start();
+    bench.until("a login of its own", |bench| bench.logins() == 2).await;
+    assert_eq!(agent.stop().await, Exit::Done);
+}

@@ -1,0 +1,203 @@
+//! Hours in seconds: changes followed, leases and tokens renewed and replaced without a gap.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sidekey_fakevault::{DatabaseRole, RoleSpec, StaticRole};
+use support::{Bench, MOUNT, read_only, role};
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// The user in the file, and whether the database lets it in now.
+fn login(bench: &Bench) -> (String, bool) {
+    let file: Value = serde_json::from_str(&bench.read("db.json").unwrap()).unwrap();
+    let (user, password) = (file["username"].as_str().unwrap(), file["password"].as_str().unwrap());
+    (user.to_owned(), bench.fake.honours(user, password))
+}
+
+/// Logs in with the file's credential every second; returns the users seen.
+async fn no_gap(bench: &Bench, time: Duration) -> BTreeSet<String> {
+    let mut users = BTreeSet::new();
+    let mut attempts = 0;
+    bench
+        .pass_and(time, |bench| {
+            let (user, honoured) = login(bench);
+            assert!(honoured, "attempt {attempts}: {user} is not let in");
+            users.insert(user);
+            attempts += 1;
+        })
+        .await;
+    assert_eq!(attempts, time.as_secs());
+    users
+}
+
+async fn database(ttl: u64, max_ttl: u64, token: RoleSpec) -> Bench {
+    let bench = Bench::new().await.format("db.json", "json", "database/creds/app", json!({}));
+    let spec = DatabaseRole { ttl: seconds(ttl), max_ttl: seconds(max_ttl), ..DatabaseRole::default() };
+    bench.fake.database("database", "app", spec);
+    bench.fake.role(MOUNT, "web", token);
+    bench
+}
+
+#[tokio::test]
+async fn follows_a_change_within_the_interval_and_writes_nothing_else() {
+    let bench = Bench::new().await.format("web.json", "json", "secret/data/web", json!({}));
+    let agent = bench.start();
+    bench.ready().await;
+    bench.idle(seconds(200)).await;
+    assert_eq!(bench.status().unwrap().counters.writes, 1);
+    bench.fake.put("secret/web", json!({"user": "app", "password": "two"}));
+    bench.pass(seconds(62)).await;
+    bench.until("the change", |bench| bench.read("web.json").unwrap().contains("two")).await;
+    assert_eq!(bench.status().unwrap().counters.writes, 2);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn renews_a_lease_to_its_maximum_and_replaces_it_without_a_gap() {
+    let bench = database(60, 180, role()).await;
+    let agent = bench.start();
+    bench.ready().await;
+    let users = no_gap(&bench, seconds(480)).await;
+    assert!((3..=7).contains(&users.len()), "{users:?}");
+    assert_eq!(bench.logins(), 1);
+    assert!(bench.fake.count("POST", "sys/leases/renew") >= 3);
+    assert_eq!(bench.fake.count("POST", "sys/leases/revoke"), 0, "an old lease was cut short");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn replaces_a_lease_that_cannot_be_extended_under_a_periodic_token() {
+    let bench = database(60, 60, RoleSpec { period: seconds(120), ..role() }).await;
+    let agent = bench.start();
+    bench.ready().await;
+    let users = no_gap(&bench, seconds(240)).await;
+    assert!(users.len() >= 3, "{users:?}");
+    assert_eq!(bench.logins(), 1);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn logs_in_again_before_its_token_ends_and_gives_the_old_one_back() {
+    let bench = database(3_600, 7_200, RoleSpec { ttl: seconds(60), max_ttl: seconds(120), ..role() }).await;
+    let agent = bench.start();
+    bench.ready().await;
+    no_gap(&bench, seconds(420)).await;
+    let logins = bench.logins();
+    assert!((3..=8).contains(&logins), "{logins} logins");
+    assert!(bench.fake.tokens().len() <= 2, "{:?}", bench.fake.tokens());
+    agent.stop().await;
+    assert!(bench.fake.tokens().is_empty(), "{:?}", bench.fake.tokens());
+}
+
+#[tokio::test]
+async fn a_read_only_policy_loops_nothing_and_opens_no_gap() {
+    let bench = database(60, 180, RoleSpec { ttl: seconds(120), max_ttl: seconds(600), ..read_only() }).await;
+    let agent = bench.start();
+    bench.ready().await;
+    no_gap(&bench, seconds(360)).await;
+    let asked = bench.fake.requests().len();
+    assert!(asked < 60, "{asked} requests in six minutes: {:#?}", bench.fake.requests());
+    assert!(bench.line().starts_with("ready: 1 file written"), "{}", bench.line());
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_revoked_from_outside_is_replaced_once() {
+    let bench = database(600, 3_600, role()).await.format("web.json", "json", "secret/data/web", json!({}));
+    let agent = bench.start();
+    bench.ready().await;
+    bench.fake.revoke_all_tokens();
+    bench.pass(seconds(75)).await;
+    bench.until("a credential that works", |bench| login(bench).1).await;
+    assert_eq!(bench.logins(), 2);
+    bench.pass(seconds(60)).await;
+    assert_eq!(bench.logins(), 2);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn follows_a_static_role_soon_after_its_rotation() {
+    let bench = Bench::new().await.format("db.json", "json", "database/static-creds/app", json!({}));
+    let spec = StaticRole { username: "app".to_owned(), rotation_period: seconds(60) };
+    bench.fake.static_database("database", "app", spec);
+    bench.fake.policy("web", &[("database/static-creds/*", &["read"])]);
+    let agent = bench.start();
+    bench.ready().await;
+    let (mut wrong, mut longest) = (0, 0);
+    bench
+        .pass_and(seconds(300), |bench| {
+            wrong = if login(bench).1 { 0 } else { wrong + 1 };
+            longest = longest.max(wrong);
+        })
+        .await;
+    assert!(longest <= 4, "{longest} s with the password before");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_group_never_mixes_two_versions_of_one_answer() {
+    let linked = json!({"group": "pair", "layout": "linked"});
+    let bench = Bench::new()
+        .await
+        .go("user", r#"{{ with secret "secret/data/pair" }}{{ .Data.data.a }}{{ end }}"#, linked.clone())
+        .go("pass", r#"{{ with secret "secret/data/pair" }}{{ .Data.data.b }}{{ end }}"#, linked)
+        .set(json!({"refresh": {"staticIntervalMs": 2_000}}));
+    bench.fake.put("secret/pair", json!({"a": "0", "b": "0"}));
+    let agent = bench.start();
+    bench.ready().await;
+    let mut versions = BTreeSet::new();
+    for version in 1..=12 {
+        bench.fake.put("secret/pair", json!({"a": version.to_string(), "b": version.to_string()}));
+        bench
+            .pass_and(seconds(3), |bench| {
+                let set = bench.path("secrets").join(std::fs::read_link(bench.path("secrets/..data")).unwrap());
+                let read = |file: &str| std::fs::read_to_string(set.join(file)).unwrap();
+                assert_eq!(read("user"), read("pass"));
+                versions.insert(bench.read("user").unwrap());
+            })
+            .await;
+    }
+    assert!(versions.len() >= 8, "{versions:?}");
+    let sets = std::fs::read_dir(bench.path("secrets")).unwrap().count();
+    bench.pass(seconds(12)).await;
+    let left = std::fs::read_dir(bench.path("secrets")).unwrap().count();
+    assert_eq!(left, 4, "one set, its link and two names should be left of {sets}");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_bad_template_keeps_its_last_good_file_and_touches_no_other() {
+    let text = r#"{{ with secret "secret/data/web" }}{{ if eq .Data.data.user "bad" }}{{ index .Data.data.user 99 "x" }}{{ end }}{{ .Data.data.user }}{{ end }}"#;
+    let bench =
+        Bench::new().await.go("strict", text, json!({})).format("web.json", "json", "secret/data/web", json!({}));
+    let agent = bench.start();
+    bench.ready().await;
+    bench.fake.put("secret/web", json!({"user": "bad"}));
+    bench.pass(seconds(62)).await;
+    bench.until("the other file", |bench| bench.read("web.json").unwrap().contains("bad")).await;
+    assert_eq!(bench.read("strict").unwrap(), "app");
+    assert!(bench.line().starts_with("ready: 2 files written, last good kept: SK2003"), "{}", bench.line());
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_leap_of_the_clock_is_survived() {
+    let bench = database(60, 180, role()).await;
+    let agent = bench.start();
+    bench.ready().await;
+    // A node suspended over night: everything has ended at once.
+    bench.jump(seconds(10 * 3_600));
+    bench.new_jwt();
+    bench.pass(seconds(10)).await;
+    bench.until("a credential that works", |bench| login(bench).1).await;
+    assert!((2..=3).contains(&bench.logins()), "{} logins", bench.logins());
+    no_gap(&bench, seconds(60)).await;
+    agent.stop().await;
+}
