@@ -1,0 +1,240 @@
+//! Admissions per CPU-second and latency at 500/s, over TLS with keep-alive.
+//!
+//! The server is a process of its own (this program again), so that its CPU time is its own: `/proc/<pid>/stat`. All load
+//! goes to the loopback address and ends by itself.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "a bench")]
+
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use bytes::Bytes;
+use prometheus_client::metrics::gauge::Gauge;
+use serde_json::{Value, json};
+use sidekey_runtime::drain::channel;
+use sidekey_runtime::tls::server_config;
+use sidekey_webhook::app::{Limits, router};
+use sidekey_webhook::certs::self_signed;
+use sidekey_webhook::server::{Timing, serve};
+use support::{Client, admission, metrics, pod, review};
+use tokio::net::TcpListener;
+use tokio::runtime::Builder;
+use tokio::time::{Instant, sleep_until};
+
+const SERVE: &str = "SIDEKEY_BENCH_SERVE";
+const CONNECTIONS: usize = 4;
+const FLOOD: Duration = Duration::from_secs(5);
+const PACED: Duration = Duration::from_secs(10);
+const RATE: u32 = 500;
+
+fn main() {
+    if std::env::var_os(SERVE).is_some() { server() } else { client() }
+}
+
+/// Prints its address and its CA, and serves until its standard input ends.
+fn server() {
+    // One worker, as the shipped Deployment's limit of one CPU gives it.
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let made = self_signed(&["localhost".to_owned()]).unwrap();
+        let hello = json!({"address": listener.local_addr().unwrap(), "ca": made.ca_pem});
+        io::stdout().lock().write_all(format!("{hello}\n").as_bytes()).unwrap();
+        let tls = server_config(made.served).unwrap();
+        let app = router(admission(""), metrics(), Limits::default());
+        let (_trigger, drain) = channel();
+        tokio::spawn(serve(listener, Some(tls), app, drain, Timing::default(), Gauge::default()));
+        tokio::task::spawn_blocking(|| io::stdin().read_to_end(&mut Vec::new())).await.unwrap().unwrap();
+    });
+    std::process::exit(0);
+}
+
+struct Server {
+    child: Child,
+    address: SocketAddr,
+    ca: String,
+}
+
+impl Server {
+    fn start() -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        let mut child = command.env(SERVE, "1").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let said: Value = serde_json::from_str(&line).unwrap();
+        let address = said["address"].as_str().unwrap().parse().unwrap();
+        Self { child, address, ca: said["ca"].as_str().unwrap().to_owned() }
+    }
+
+    fn cpu(&self) -> f64 {
+        cpu(self.child.id())
+    }
+
+    fn resident(&self) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
+    }
+
+    async fn clients(&self) -> Vec<Client> {
+        let mut clients = Vec::new();
+        for _ in 0..CONNECTIONS {
+            clients.push(Client::connect(self.address, &self.ca).await.unwrap());
+        }
+        clients
+    }
+}
+
+/// CPU seconds so far; a tick is 10 ms on every Linux (`USER_HZ`).
+fn cpu(process: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    let fields: Vec<_> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+    let ticks = |index: usize| fields[index].parse::<f64>().unwrap();
+    (ticks(11) + ticks(12)) / 100.0
+}
+
+/// Microseconds of CPU from a review's bytes to the answer's, without the network.
+fn deciding(body: &[u8]) -> f64 {
+    const TIMES: u32 = 50_000;
+    let admission = admission("");
+    let before = cpu(std::process::id());
+    for _ in 0..TIMES {
+        admission.answer(std::hint::black_box(body)).unwrap();
+    }
+    (cpu(std::process::id()) - before) / f64::from(TIMES) * 1_000_000.0
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+fn client() {
+    let runtime = Builder::new_multi_thread().enable_all().build().unwrap();
+    let mut out = io::stdout().lock();
+    for (name, pod) in [("sidekey.dev, one format", pod()), ("vault.hashicorp.com, one Go template", vault_pod())] {
+        let body = Bytes::from(review(&pod).to_string());
+        let measured = runtime.block_on(measure(&body));
+        writeln!(out, "webhook, {name}, review of {} bytes, {CONNECTIONS} connections", body.len()).unwrap();
+        let verdict = match measured.per_cpu_second {
+            rate if rate >= 15_000.0 => "within budget",
+            rate if rate >= 9_000.0 => "below budget, above the floor",
+            _ => "BELOW THE FLOOR",
+        };
+        writeln!(
+            out,
+            "  admissions per CPU-second  {:>8.0}   budget 15000, floor 9000, vault-k8s 3050   {verdict}",
+            measured.per_cpu_second
+        )
+        .unwrap();
+        writeln!(
+            out,
+            "  latency at {RATE}/s           p50 {:.2} ms  p99 {:.2} ms  of {}   budget p99 2 ms   {}",
+            measured.p50,
+            measured.p99,
+            measured.paced,
+            if measured.p99 <= 2.0 { "within budget" } else { "BEYOND BUDGET" }
+        )
+        .unwrap();
+        writeln!(out, "  of that, deciding          {:>8.1} us of CPU per review", deciding(&body)).unwrap();
+        writeln!(out, "  resident after it          {:>8.1} MiB", measured.resident).unwrap();
+    }
+}
+
+struct Measured {
+    per_cpu_second: f64,
+    p50: f64,
+    p99: f64,
+    paced: usize,
+    resident: f64,
+}
+
+async fn measure(body: &Bytes) -> Measured {
+    let server = Server::start();
+    warm_up(&server, body).await;
+    let before = server.cpu();
+    let done = flood(&server, body).await;
+    let per_cpu_second = f64::from(done) / (server.cpu() - before);
+    let mut latencies = paced(&server, body).await;
+    latencies.sort_by(f64::total_cmp);
+    let at = |share: usize| latencies[(latencies.len() - 1) * share / 100];
+    Measured { per_cpu_second, p50: at(50), p99: at(99), paced: latencies.len(), resident: server.resident() }
+}
+
+async fn warm_up(server: &Server, body: &Bytes) {
+    let mut client = Client::connect(server.address, &server.ca).await.unwrap();
+    for _ in 0..500 {
+        let answer = client.post(body.clone()).await.unwrap();
+        let answer: Value = serde_json::from_slice(answer.body()).unwrap();
+        assert!(answer["response"]["patch"].is_string(), "{answer}");
+    }
+}
+
+/// As fast as the connections go; how many were answered.
+async fn flood(server: &Server, body: &Bytes) -> u32 {
+    let until = Instant::now() + FLOOD;
+    let flood = |mut client: Client| {
+        let body = body.clone();
+        tokio::spawn(async move {
+            let mut done = 0;
+            while Instant::now() < until {
+                assert_eq!(client.post(body.clone()).await.unwrap().status(), 200);
+                done += 1;
+            }
+            done
+        })
+    };
+    let tasks: Vec<_> = server.clients().await.into_iter().map(flood).collect();
+    let mut done = 0;
+    for task in tasks {
+        done += task.await.unwrap();
+    }
+    done
+}
+
+/// At a fixed rate, whether or not the last one is answered; milliseconds from when each was due, so that a stall counts for
+/// all that wait behind it.
+async fn paced(server: &Server, body: &Bytes) -> Vec<f64> {
+    let begun = Instant::now() + Duration::from_millis(50);
+    let count = RATE * u32::try_from(PACED.as_secs()).unwrap();
+    let tasks: Vec<_> = (0_u32..)
+        .zip(server.clients().await)
+        .map(|(lane, mut client)| {
+            let body = body.clone();
+            tokio::spawn(async move {
+                let mut latencies = Vec::new();
+                for turn in (lane..count).step_by(CONNECTIONS) {
+                    let due = begun + Duration::from_secs(1) * turn / RATE;
+                    sleep_until(due).await;
+                    assert_eq!(client.post(body.clone()).await.unwrap().status(), 200);
+                    latencies.push(due.elapsed().as_secs_f64() * 1000.0);
+                }
+                latencies
+            })
+        })
+        .collect();
+    let mut latencies = Vec::new();
+    for task in tasks {
+        latencies.extend(task.await.unwrap());
+    }
+    latencies
+}
+
+fn vault_pod() -> Value {
+    let mut pod = pod();
+    pod["metadata"]["annotations"] = json!({
+        "vault.hashicorp.com/agent-inject": "true",
+        "vault.hashicorp.com/role": "web",
+        "vault.hashicorp.com/agent-inject-secret-db": "database/creds/app",
+        "vault.hashicorp.com/agent-inject-template-db":
+            "{{ with secret \"database/creds/app\" }}postgres://{{ .Data.username }}:{{ .Data.password }}@db{{ end }}",
+    });
+    pod
+}

@@ -1,0 +1,279 @@
+//! The task that keeps CA, `caBundle` and leaf right: look, decide (`plan`), act, wait.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use sidekey_core::{Cause, Code};
+use sidekey_runtime::readiness::Token;
+use tokio::time::{Instant, sleep};
+
+use super::authority::{Authority, AuthorityError, CaCertificate, Leaf};
+use super::bundle::{self, Entry};
+use super::lock::Lock;
+use super::plan::{InService, LeafStep, Step, leaf_step, step};
+use super::store::{Place, Store, Stored};
+use super::{Served, Unix, unix_now};
+use crate::api::{Api, ApiError};
+use crate::metrics::Metrics;
+
+/// How often the Secret and the configuration are looked at.
+pub const POLL: Duration = Duration::from_secs(10);
+
+/// The same, while a change waits for the lock, and for the first [`PATIENCE`] rounds of a start.
+const SOON: Duration = Duration::from_secs(1);
+
+/// Rounds after which a start is no longer in a hurry: something is missing that a person must mend.
+const PATIENCE: u64 = 60;
+
+/// Changes made in one round at most; an install needs two.
+const STEPS: usize = 4;
+
+/// Names of what is kept.
+#[derive(Clone, Debug)]
+pub struct Names {
+    /// Our own namespace.
+    pub namespace: String,
+    /// The CA's Secret.
+    pub secret: String,
+    /// The Lease.
+    pub lease: String,
+    /// The `MutatingWebhookConfiguration`.
+    pub configuration: String,
+    /// DNS names of the leaf: those of the Service.
+    pub dns: Vec<String>,
+    /// This replica's own name, as the Lease's holder.
+    pub identity: String,
+}
+
+/// One replica's part in it.
+pub struct Keeper {
+    api: Api,
+    place: Place,
+    lock: Lock,
+    configuration: String,
+    dns: Vec<String>,
+    served: Arc<Served>,
+    metrics: Metrics,
+    ready: Option<Token>,
+    remembered: Option<Store>,
+    issued: Option<(Leaf, Arc<Authority>)>,
+    /// The CA in service, since when it was seen in every `caBundle`.
+    trusted: Option<(CaCertificate, Instant)>,
+    said: Option<Cause>,
+}
+
+/// What one look at the cluster showed.
+struct Look {
+    stored: Stored,
+    entries: Result<Vec<Entry>, ApiError>,
+}
+
+impl Look {
+    fn step(&self) -> Step {
+        step(&self.stored, self.entries.as_deref().ok(), unix_now())
+    }
+}
+
+impl Keeper {
+    /// `ready` is handed back once the leaf in service is trusted; after that nothing takes it away again.
+    pub fn new(api: Api, names: Names, served: Arc<Served>, ready: Token, metrics: Metrics) -> Self {
+        let Names { namespace, secret, lease, configuration, dns, identity } = names;
+        Self {
+            api,
+            lock: Lock::new(namespace.clone(), lease, identity),
+            place: Place { namespace, name: secret },
+            configuration,
+            dns,
+            served,
+            metrics,
+            ready: Some(ready),
+            remembered: None,
+            issued: None,
+            trusted: None,
+            said: None,
+        }
+    }
+
+    /// Keeps on, for ever.
+    pub async fn run(mut self) {
+        for round in 0_u64.. {
+            let settled = self.round().await;
+            let starting = self.ready.is_some() && round < PATIENCE;
+            sleep(jittered(if starting || !settled { SOON } else { POLL })).await;
+        }
+    }
+
+    /// Looks, and changes what this replica may change. False when something is left to do that another look may find
+    /// possible; an API that fails is asked again at the usual pace.
+    pub async fn round(&mut self) -> bool {
+        let outcome = self.changes().await;
+        if let Err(cause) = self.leaf(unix_now()) {
+            self.say(Some(cause));
+            return false;
+        }
+        match outcome {
+            Ok(settled) => {
+                self.say(None);
+                settled
+            }
+            Err(cause) => {
+                self.say(Some(cause));
+                true
+            }
+        }
+    }
+
+    async fn changes(&mut self) -> Result<bool, Cause> {
+        for _ in 0..STEPS {
+            let look = self.look().await?;
+            if look.step() == Step::Rest {
+                return look.entries.map(|_| true).map_err(|error| self.failed(&error, Code::CaBundle));
+            }
+            let held = self.lock.acquire(&self.api).await.map_err(|error| self.failed(&error, Code::KubernetesApi))?;
+            let Some(held) = held else { return Ok(false) };
+            // Decided again under the lock: what was seen before it may be another replica's past.
+            let done = match self.look().await {
+                Ok(look) => self.act(look).await,
+                Err(cause) => Err(cause),
+            };
+            self.lock.release(&self.api, held).await;
+            done?;
+        }
+        Ok(false)
+    }
+
+    async fn look(&mut self) -> Result<Look, Cause> {
+        let stored = self.place.read(&self.api).await.map_err(|error| self.failed(&error, Code::KubernetesApi))?;
+        let entries = bundle::read(&self.api, &self.configuration).await;
+        match &stored {
+            Stored::Usable { store, .. } => {
+                self.metrics.ca_expires(store.current.certificate().not_after);
+                self.remembered = Some(store.clone());
+            }
+            Stored::Absent | Stored::Unusable { .. } => {}
+        }
+        if let (Ok(entries), Some(store)) = (&entries, &self.remembered) {
+            let current = store.current.certificate();
+            let since =
+                self.trusted.take().filter(|(ca, _)| ca == current).map_or_else(Instant::now, |(_, since)| since);
+            self.trusted = bundle::all_trust(entries, &current.der).then(|| (current.clone(), since));
+        }
+        Ok(Look { stored, entries })
+    }
+
+    async fn act(&mut self, look: Look) -> Result<(), Cause> {
+        let next = look.step();
+        let Look { stored, entries } = look;
+        let object = match &stored {
+            Stored::Absent => None,
+            Stored::Usable { object, .. } => Some(&**object),
+            Stored::Unusable { object, reason } => {
+                let cause =
+                    Cause::new(Code::CertificateUnusable, format!("reading Secret {}", self.place.name), reason);
+                tracing::error!(cause = %cause.with_fix("Nothing: it is replaced."), "the certificate in service stays");
+                Some(&**object)
+            }
+        };
+        match (next, &self.remembered) {
+            (Step::Rest, _) => Ok(()),
+            (Step::Restore(_), Some(store)) => self.write(object, store.clone(), "CA restored").await,
+            (Step::Restore(previous), None) => self.write(object, fresh(previous)?, "CA made").await,
+            (Step::Rotate(previous), _) => self.write(object, fresh(previous)?, "CA rotated").await,
+            (Step::Prune(previous), Some(store)) => {
+                let store = Store { previous, ..store.clone() };
+                self.write(object, store, "old CA no longer trusted").await
+            }
+            (Step::Prune(_), None) => Ok(()),
+            (Step::Publish(certificates), _) => {
+                let entries = entries.map_err(|error| self.failed(&error, Code::CaBundle))?;
+                bundle::publish(&self.api, &self.configuration, &entries, &certificates)
+                    .await
+                    .map_err(|error| self.failed(&error, Code::CaBundle))?;
+                tracing::info!(
+                    configuration = self.configuration,
+                    certificates = certificates.len(),
+                    "caBundle written"
+                );
+                Ok(())
+            }
+        }
+    }
+
+    /// A lost race is no failure: the next look finds what the winner wrote.
+    async fn write(&self, object: Option<&ObjectMeta>, store: Store, what: &'static str) -> Result<(), Cause> {
+        let store = Store { rotate: false, ..store };
+        let written = match object {
+            Some(object) => self.place.replace(&self.api, object, &store).await,
+            None => self.place.create(&self.api, &store).await,
+        };
+        match written {
+            Ok(()) => tracing::info!(secret = self.place.name, "{what}"),
+            Err(error) if error.is_conflict() => tracing::info!(secret = self.place.name, "another replica was faster"),
+            Err(error) => return Err(self.failed(&error, Code::KubernetesApi)),
+        }
+        Ok(())
+    }
+
+    fn leaf(&mut self, now: Unix) -> Result<(), Cause> {
+        let Some(store) = &self.remembered else { return Ok(()) };
+        let current = store.current.certificate();
+        let trusted_for = self.trusted.as_ref().filter(|(ca, _)| ca == current).map(|(_, since)| since.elapsed());
+        let in_service = self.issued.as_ref();
+        let in_service = in_service.map(|(leaf, ca)| InService { ca: ca.certificate(), renew_at: leaf.renew_at });
+        let authority = match (leaf_step(in_service, current, trusted_for, now), &self.issued) {
+            (LeafStep::Keep, _) => None,
+            (LeafStep::FromOld, Some((_, old))) => Some(Arc::clone(old)),
+            (LeafStep::FromOld | LeafStep::FromCurrent, _) => Some(Arc::clone(&store.current)),
+        };
+        if let Some(authority) = authority {
+            let leaf = authority.issue(&self.dns, now).map_err(|error| unusable("making the certificate", &error))?;
+            tracing::info!(expires = leaf.not_after, "certificate in service");
+            self.metrics.leaf_expires(leaf.not_after);
+            self.served.set(Arc::clone(&leaf.pair));
+            self.issued = Some((leaf, authority));
+        }
+        let in_service = self.issued.as_ref().map(|(_, ca)| ca.certificate());
+        let trusted = self.trusted.as_ref().map(|(ca, _)| ca);
+        if in_service.is_some()
+            && in_service == trusted
+            && let Some(token) = self.ready.take()
+        {
+            token.ready();
+        }
+        Ok(())
+    }
+
+    fn failed(&self, error: &ApiError, code: Code) -> Cause {
+        self.metrics.api_failed();
+        error.cause(code)
+    }
+
+    /// Says what is wrong once, and when it is mended.
+    fn say(&mut self, cause: Option<Cause>) {
+        match (&cause, &self.said) {
+            (Some(now), before) if before.as_ref() != Some(now) => {
+                tracing::error!(cause = %now, "certificate not kept");
+            }
+            (None, Some(_)) => tracing::info!("certificate kept again"),
+            _ => {}
+        }
+        self.said = cause;
+    }
+}
+
+fn fresh(previous: Vec<CaCertificate>) -> Result<Store, Cause> {
+    let authority = Authority::generate(unix_now()).map_err(|error| unusable("making a CA", &error))?;
+    Ok(Store { current: Arc::new(authority), previous, rotate: false })
+}
+
+fn unusable(attempted: &str, error: &AuthorityError) -> Cause {
+    Cause::new(Code::CertificateUnusable, attempted, error.to_string())
+}
+
+/// Within a fifth to either side, so that replicas do not ask in step.
+fn jittered(pause: Duration) -> Duration {
+    let random = RandomState::new().hash_one(0_u8) % 400;
+    pause.mul_f64(0.8 + f64::from(u32::try_from(random).unwrap_or(200)) / 1000.0)
+}
