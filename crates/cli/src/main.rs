@@ -1,2 +1,54 @@
-//! Placeholder.
-fn main() {}
+//! flags → one command → exit code
+//!
+//! | code | meaning |
+//! |---|---|
+//! | 0 | done |
+//! | 1 | a pod is denied, a check says no, or the work failed |
+//! | 2 | the flags, a manifest or the settings cannot be read |
+//! | 130 | a second signal cut the webhook's drain short |
+
+mod args;
+mod documents;
+mod error;
+mod explain;
+mod inject;
+mod manifests;
+mod ordered;
+mod webhook;
+mod workload;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use error::Error;
+
+fn main() -> ExitCode {
+    sidekey_runtime::provider::install();
+    let done = match Cli::parse().command {
+        Command::Webhook(args) => webhook::run(&args),
+        Command::Inject(args) => inject::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Manifests(args) => manifests::run(&args),
+        Command::Version => write(concat!("sidekey ", env!("CARGO_PKG_VERSION"), "\n")),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if let Some(message) = error.message() {
+                let _ = writeln!(io::stderr(), "sidekey: {message}");
+            }
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// To standard output; a reader that has seen enough is no failure.
+fn write(text: &str) -> Result<(), Error> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::Output(error)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,193 @@
+//! The program as a person runs it: arguments and files in, output and exit code out.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
+
+use serde_json::Value;
+use sidekey_testkit::golden;
+
+fn sidekey(arguments: &[&str]) -> Output {
+    fed(arguments, "")
+}
+
+fn fed(arguments: &[&str], input: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sidekey"));
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+fn yaml(output: &Output) -> Vec<Value> {
+    serde_saphyr::from_multiple(text(&output.stdout)).unwrap()
+}
+
+#[test]
+fn injects_a_deployment_in_the_order_in_which_it_was_written() {
+    let output = sidekey(&["inject", "-f", "tests/data/deployment.yaml"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    golden::check("tests/golden/deployment.yaml", text(&output.stdout));
+    let report = text(&output.stderr);
+    assert!(report.starts_with("Deployment shop/web: injected (sidekey-agent)\n"), "{report}");
+    assert!(report.contains("Service shop/web: no pod in it\n"), "{report}");
+}
+
+#[test]
+fn injecting_again_changes_nothing() {
+    let once = sidekey(&["inject", "-f", "tests/data/deployment.yaml"]);
+    let twice = fed(&["inject", "-f", "-"], text(&once.stdout));
+    assert_eq!(text(&twice.stdout), text(&once.stdout));
+    assert!(text(&twice.stderr).contains("skipped (already_injected)"), "{}", text(&twice.stderr));
+}
+
+#[test]
+fn reads_json_lists_of_any_workload_and_leaves_the_rest_alone() {
+    let output = sidekey(&["inject", "-f", "tests/data/list.json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let list = &yaml(&output)[0];
+    let before: Value = serde_json::from_str(include_str!("data/list.json")).unwrap();
+    assert_eq!(list["items"][0], before["items"][0]);
+    let template = &list["items"][1]["spec"]["jobTemplate"]["spec"]["template"];
+    let started = template["spec"]["initContainers"].as_array().unwrap();
+    assert!(started.iter().any(|container| container["name"] == "vault-agent"), "{template:#}");
+    assert_eq!(template["metadata"]["annotations"]["vault.hashicorp.com/agent-inject-status"], "injected");
+    assert!(text(&output.stderr).starts_with("Pod default/plain: skipped (not_asked)\nCronJob jobs/nightly: injected"));
+}
+
+#[test]
+fn an_older_cluster_gets_the_classic_pair() {
+    let output = sidekey(&["inject", "-f", "tests/data/list.json", "--kubernetes-version", "1.28"]);
+    assert!(text(&output.stderr).contains("injected (vault-agent-init, vault-agent)"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn prints_nothing_and_exits_1_when_a_pod_is_denied() {
+    for command in ["inject", "explain"] {
+        let output = sidekey(&[command, "-f", "tests/data/denied.yaml"]);
+        assert_eq!(output.status.code(), Some(1));
+        let said = [text(&output.stdout), text(&output.stderr)].concat();
+        assert!(said.starts_with("Pod default/bad: denied: SK1001 ") && said.contains("sidekey.dev/inject"), "{said}");
+    }
+    assert!(sidekey(&["inject", "-f", "tests/data/denied.yaml"]).stdout.is_empty());
+}
+
+#[test]
+fn exits_2_for_input_that_cannot_be_read() {
+    let settings = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(settings.path(), "vaultAdress: x\n").unwrap();
+    let settings = settings.path().to_str().unwrap();
+    let cases: [(&[&str], &str, &str); 6] = [
+        (&["inject", "-f", "/nowhere.yaml"], "", "SK1012 reading /nowhere.yaml"),
+        (&["inject", "-f", "-"], "a: [", "SK1012 reading -"),
+        (&["inject", "-f", "-"], "just words", "SK1012 reading -"),
+        (&["explain", "-f", "-", "--settings", settings], "", "SK1010 reading the settings file"),
+        (&["inject"], "", "--filename"),
+        (&["inject", "-f", "-", "--kubernetes-version", "new"], "", "not a version"),
+    ];
+    for (arguments, input, wanted) in cases {
+        let output = fed(arguments, input);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(text(&output.stderr).contains(wanted), "{arguments:?}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn explains_where_each_value_comes_from() {
+    let output = sidekey(&["explain", "-f", "tests/data/deployment.yaml"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    golden::check("tests/golden/explain.txt", text(&output.stdout));
+    let output = sidekey(&["explain", "-f", "tests/data/deployment.yaml", "--json"]);
+    let judged: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&judged[0]["outcome"], &judged[1]["outcome"]), (&Value::from("injected"), &Value::from("no_pod")));
+    assert_eq!(judged[0]["agents"][0]["config"]["auth"]["role"], "web");
+}
+
+#[test]
+fn refuses_to_install_on_a_cluster_without_match_conditions() {
+    let output = sidekey(&["manifests", "--kubernetes-version", "v1.27.9"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stdout.is_empty() && text(&output.stderr).contains("1.28"), "{}", text(&output.stderr));
+    let output = sidekey(&["manifests", "--kubernetes-version", "1.28"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(yaml(&output).last().unwrap()["kind"], "MutatingWebhookConfiguration");
+}
+
+/// A webhook with a certificate from files, no cluster, and its `webhook started` line.
+fn webhook(directory: &std::path::Path) -> (Child, BufReader<ChildStderr>) {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    std::fs::write(directory.join("tls.crt"), made.cert.pem()).unwrap();
+    std::fs::write(directory.join("tls.key"), made.signing_key.serialize_pem()).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sidekey"));
+    command.args(["webhook", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--tls-dir"]).arg(directory);
+    command.env("KUBECONFIG", directory.join("none")).env("HOME", directory).env("SIDEKEY_LAME_DUCK_SECONDS", "1");
+    let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("webhook started") {
+        line.clear();
+        assert_ne!(log.read_line(&mut line).unwrap(), 0, "it ended early");
+        assert!(line.starts_with('{'), "not JSON: {line}");
+    }
+    (child, log)
+}
+
+fn terminate(child: &Child) {
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+}
+
+#[test]
+fn the_webhook_drains_on_sigterm_and_exits_0() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut child, mut log) = webhook(directory.path());
+    terminate(&child);
+    let mut rest = String::new();
+    log.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{rest}");
+    assert!(rest.contains("draining") && rest.contains("drained"), "{rest}");
+}
+
+#[test]
+fn a_second_signal_ends_the_webhook_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut child, mut log) = webhook(directory.path());
+    terminate(&child);
+    let mut line = String::new();
+    while !line.contains("draining") {
+        line.clear();
+        assert_ne!(log.read_line(&mut line).unwrap(), 0);
+    }
+    terminate(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+}
+
+#[test]
+fn the_webhook_names_a_settings_file_it_cannot_read() {
+    let output = sidekey(&[
+        "webhook",
+        "--listen",
+        "127.0.0.1:0",
+        "--admin",
+        "127.0.0.1:0",
+        "--tls-dir",
+        ".",
+        "--settings",
+        "/nowhere",
+    ]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        text(&output.stderr).contains("sidekey: SK1010 reading the settings file /nowhere"),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+#[test]
+fn says_its_version() {
+    assert_eq!(text(&sidekey(&["version"]).stdout), concat!("sidekey ", env!("CARGO_PKG_VERSION"), "\n"));
+}
