@@ -1,0 +1,54 @@
+//! The webhook's own bench (`crates/webhook/benches`), its lines put into the table.
+
+use std::process::{Command, Stdio};
+
+use crate::alone;
+use crate::figure::{Budget, Figure, Table};
+
+/// vault-k8s 1.7.6, one small pod over TLS with keep-alive, per CPU-second; measured once on a machine of this kind.
+const VAULT_K8S: f64 = 3050.0;
+
+/// # Errors
+/// Why there are no figures.
+pub(crate) fn measure(table: &mut Table) -> Result<(), String> {
+    let output = Command::new(env!("CARGO"))
+        .args(["bench", "--quiet", "--locked", "-p", "sidekey-webhook", "--bench", "admissions"])
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| error.to_string())?;
+    if !output.status.success() {
+        return Err("its bench failed; its words are above".to_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stdout);
+    let mut pod = "";
+    let mut seen = 0;
+    for line in said.lines() {
+        if let Some(head) = line.strip_prefix("webhook, ") {
+            pod = head.split(", review of").next().unwrap_or(head);
+        }
+        for figure in [per_cpu_second(pod, line), p99(pod, line)].into_iter().flatten() {
+            seen += 1;
+            table.figures.push(figure);
+        }
+    }
+    if seen != 4 {
+        return Err(format!("its bench prints other lines than were looked for:\n{said}"));
+    }
+    table.note(format!("admissions: compared to vault-k8s 1.7.6, {VAULT_K8S} measured once on the same kind of machine, not in this run"));
+    Ok(())
+}
+
+fn per_cpu_second(pod: &str, line: &str) -> Option<Figure> {
+    let value = number_after(line, "admissions per CPU-second")?;
+    let figure = alone(format!("admissions per CPU-second ({pod})"), "", value, Budget::AtLeast(15_000.0));
+    Some(Figure { theirs: Some(VAULT_K8S), ..figure })
+}
+
+fn p99(pod: &str, line: &str) -> Option<Figure> {
+    let value = number_after(line, "p99")?;
+    Some(alone(format!("p99 at 500 a second ({pod})"), "ms", value, Budget::AtMost(2.0)))
+}
+
+fn number_after(line: &str, word: &str) -> Option<f64> {
+    line.split_once(word)?.1.split_whitespace().next()?.parse().ok()
+}

@@ -1,0 +1,65 @@
+//! Vault's HTTP API with the root token: how tests set it up and what they ask it. curl speaks TLS for us.
+
+use serde_json::{Value, json};
+
+use crate::api::Answer;
+use crate::command;
+use crate::setting::Server;
+
+impl Server {
+    /// One request; `path` is what follows `/v1/`.
+    pub fn request(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
+        let url = format!("{}/v1/{path}", self.address);
+        let token = format!("X-Vault-Token: {}", self.token);
+        let args = [
+            "-sS",
+            "--max-time",
+            "20",
+            "--cacert",
+            &self.ca,
+            "-X",
+            method,
+            "-H",
+            &token,
+            "--data-binary",
+            "@-",
+            "-w",
+            "\n%{http_code}",
+            &url,
+        ];
+        let done = command::run("curl", &args, &body.map(Value::to_string).unwrap_or_default());
+        let (body, status) = done.out.rsplit_once('\n').unwrap_or((&done.err, "0"));
+        Answer { status: status.parse().unwrap_or(0), body: body.to_owned() }
+    }
+
+    /// Writes.
+    ///
+    /// # Panics
+    /// When Vault refuses, with its words.
+    pub fn write(&self, path: &str, body: &Value) -> Value {
+        self.request("POST", path, Some(body)).expect(path)
+    }
+
+    /// Deletes.
+    ///
+    /// # Panics
+    /// When Vault refuses.
+    pub fn delete(&self, path: &str) {
+        self.request("DELETE", path, None).expect(path);
+    }
+
+    /// Writes a policy.
+    pub fn policy(&self, name: &str, rules: &str) {
+        self.write(&format!("sys/policies/acl/{name}"), &json!({"policy": rules}));
+    }
+
+    /// Puts a new version of a secret of the KV v2 engine at `secret/`.
+    pub fn put(&self, path: &str, data: &Value) {
+        self.write(&format!("secret/data/{path}"), &json!({"data": data}));
+    }
+
+    /// Whether the token behind an accessor still lives.
+    pub fn is_alive(&self, accessor: &str) -> bool {
+        self.request("POST", "auth/token/lookup-accessor", Some(&json!({"accessor": accessor}))).ok()
+    }
+}

@@ -1,0 +1,14 @@
+//! What must hold on a real cluster, with real Vault and PostgreSQL; `make e2e` runs it, `e2e/README.md` lists the claims.
+//!
+//! Everything here runs side by side: a test touches nothing that another one needs.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
+
+mod admission;
+mod database;
+mod faults;
+mod identity;
+mod kv;
+mod lifecycle;
+mod marker;
+mod rollout;
+mod security;

@@ -1,0 +1,125 @@
+//! The webhook replaced, and its CA rotated, while pods are created all the time: none fails, none slips through.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use sidekey_e2e::wait::{seconds, until};
+use sidekey_e2e::{Sandbox, Shape, api, setting};
+
+const DEPLOYMENT: &str = "sidekey-webhook";
+const CA: &str = "sidekey-webhook-ca";
+const RATE: u32 = 10;
+
+#[derive(Default)]
+struct Tally {
+    attempts: u32,
+    failed: Vec<String>,
+    bare: Vec<String>,
+}
+
+/// Creates pods at [`RATE`] a second until told to stop. They are real, and no scheduler takes them.
+fn create(sandbox: &Sandbox, stop: &AtomicBool) -> Tally {
+    let mut tally = Tally::default();
+    let begun = Instant::now();
+    while !stop.load(Ordering::Relaxed) {
+        let shape = Shape::new(&format!("pod-{}", tally.attempts), &["sleep"])
+            .native(&[("inject", "true"), ("role", "web"), ("secret-web", "secret/web")])
+            .spec("schedulerName", json!("nobody"));
+        tally.attempts += 1;
+        let answer = api::create(&sandbox.path("pods"), &shape.manifest);
+        if !answer.ok() {
+            tally.failed.push(format!("at {:?}: {} {}", begun.elapsed(), answer.status, answer.message()));
+        } else if answer.json()["spec"]["initContainers"][0]["name"] != "sidekey-agent" {
+            tally.bare.push(format!("at {:?}: {}", begun.elapsed(), answer.json()["metadata"]["name"]));
+        }
+        thread::sleep(
+            (begun + Duration::from_secs(1) * tally.attempts / RATE).saturating_duration_since(Instant::now()),
+        );
+    }
+    tally
+}
+
+#[test]
+fn a_rollout_and_a_ca_rotation_under_load_lose_no_pod() {
+    let sandbox = Sandbox::new("rollout");
+    let stop = AtomicBool::new(false);
+    let begun = Instant::now();
+    let tally = thread::scope(|scope| {
+        let stream = scope.spawn(|| create(&sandbox, &stop));
+        let changed = std::panic::catch_unwind(|| {
+            roll_out();
+            rotate();
+        });
+        thread::sleep(seconds(5));
+        stop.store(true, Ordering::Relaxed);
+        let tally = stream.join().expect("the stream");
+        changed.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        tally
+    });
+    println!(
+        "{} pods in {:?}: {} failed, {} not injected",
+        tally.attempts,
+        begun.elapsed(),
+        tally.failed.len(),
+        tally.bare.len()
+    );
+    assert!(tally.attempts > RATE * 20, "fewer attempts than planned: {}", tally.attempts);
+    assert!(tally.failed.is_empty() && tally.bare.is_empty(), "{:?} {:?}", tally.failed, tally.bare);
+}
+
+fn roll_out() {
+    let path = format!("/apis/apps/v1/namespaces/{}/deployments/{DEPLOYMENT}", setting().system);
+    let marked = json!({"spec": {"template": {"metadata": {"annotations": {"e2e.sidekey.dev/rolled-out": "once"}}}}});
+    let wanted = api::patch(&path, &marked).expect("rollout")["metadata"]["generation"].clone();
+    until(seconds(120), "replaced: the webhook's pods", || {
+        let status = api::get(&path).json()["status"].clone();
+        let done = status["observedGeneration"] == wanted
+            && ["replicas", "updatedReplicas", "availableReplicas"].iter().all(|field| status[field] == 2);
+        if done { Ok(()) } else { Err(status) }
+    });
+}
+
+/// Asks for a new CA and waits until every replica shows a leaf of it.
+fn rotate() {
+    let before = bundle();
+    let leaves = leaf_ends();
+    assert!(!before.is_empty() && leaves.len() == 2, "a CA and two replicas before: {leaves:?}");
+    let secret = format!("/api/v1/namespaces/{}/secrets/{CA}", setting().system);
+    api::patch(&secret, &json!({"metadata": {"annotations": {"sidekey.dev/rotate": "now"}}})).expect("CA Secret");
+    until(seconds(60), "both trusted: the old CA and the new one", || {
+        let now = bundle();
+        if now.len() > before.len() && now != before { Ok(()) } else { Err(now.len()) }
+    });
+    until(seconds(90), "replaced: the leaf of every replica", || {
+        let now = leaf_ends();
+        if now.len() == 2 && now.iter().all(|it| !leaves.contains(it)) { Ok(()) } else { Err(format!("{now:?}")) }
+    });
+}
+
+fn bundle() -> String {
+    let path = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/sidekey-webhook";
+    api::get(path).json()["webhooks"][0]["clientConfig"]["caBundle"].as_str().unwrap_or_default().to_owned()
+}
+
+/// Each replica's own word on when its leaf ends, from its metrics.
+fn leaf_ends() -> Vec<String> {
+    let pods = format!("/api/v1/namespaces/{}/pods", setting().system);
+    let list = api::get(&format!("{pods}?labelSelector=app.kubernetes.io/name%3D{DEPLOYMENT}")).json();
+    let running = |pod: &&Value| pod["metadata"]["deletionTimestamp"].is_null();
+    list["items"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(running)
+        .filter_map(|pod| pod["metadata"]["name"].as_str())
+        .filter_map(|name| {
+            let metrics = api::get(&format!("{pods}/{name}:9090/proxy/metrics")).body;
+            metrics
+                .lines()
+                .find(|line| line.contains("certificate_expiry_timestamp") && line.contains("leaf"))
+                .map(str::to_owned)
+        })
+        .collect()
+}
