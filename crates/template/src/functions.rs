@@ -157,7 +157,7 @@ pub(crate) static GO: &[Function] = &[
     refused("parseYAML", "There is no YAML reader in the agent; store JSON and use `parseJSON`."),
     refused("partitions", CONSUL),
     refused("peerings", CONSUL),
-    refused("pkiCert", "It keeps its certificate in the destination file; use `secret \"pki/issue/ROLE\" \"common_name=…\"`."),
+    run("pkiCert", "pkiCert PATH [\"KEY=VALUE\" …]", "Issues a certificate: .Cert .Key .CA .CAChain, kept until it is replaced.", 0, MANY, go::data::pki_cert),
     refused("plugin", "Templates run no programs."),
     pure("print", "print VALUE …", "As Go's `fmt.Sprint`.", 0, MANY, go::builtin::print),
     pure("printf", "printf FORMAT VALUE …", "As Go's `fmt.Sprintf`.", 1, MANY, go::builtin::printf),

@@ -41,6 +41,10 @@ fn renders_the_forms_of_real_annotations() {
                 "{{ with secret \"pki/issue/web\"\n  \" ttl = 1h \"\n  \"common_name= web.test\"\n}}{{ range .Data.ca_chain }}{{ . }}\n{{ end }}{{ end }}",
                 "CA1\nCA2\n",
             ),
+            (
+                "{{ with pkiCert \"pki/issue/web\" \"common_name=web.test\" \"ttl=1h\" }}{{ .Cert }}{{ .Data.Key }}{{ .CA }}{{ range .CAChain }}{{ . }}{{ end }}{{ end }}",
+                "CERT\nKEY\nCA\nCA1\nCA2\n",
+            ),
             ("{{ with secret \"kv1/noparams\" \"\" }}{{ .Data.a }}{{ end }}", "written"),
             (
                 "{{ with secret \"secret/data/web?version=2\" }}{{ .Data.data | toJSON }}{{ end }}",

@@ -1,6 +1,7 @@
 //! The functions that ask the inputs: Vault's answers, the environment, the frozen time.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use sidekey_core::Lookup;
 use sidekey_core::lookup::Verb;
@@ -18,6 +19,38 @@ pub(crate) fn secret(run: &mut Run<'_>, args: &[Val]) -> Out {
 /// `secrets PATH`.
 pub(crate) fn secrets(run: &mut Run<'_>, args: &[Val]) -> Out {
     ask(run, "secrets", args)
+}
+
+/// `pkiCert PATH ["KEY=VALUE" …]`: a certificate as consul-template hands it out, each part one PEM text that ends its line.
+/// The answer is kept and replaced by the planner, so the destination file is not read back.
+pub(crate) fn pki_cert(run: &mut Run<'_>, args: &[Val]) -> Out {
+    let answer = ask(run, "pkiCert", args)?;
+    let Val::Struct(fields) = &answer else { return Ok(answer) };
+    let data = fields.iter().find(|(name, _)| *name == "Data").map(|(_, data)| data);
+    let part = |key: &str| match data {
+        Some(Val::Map(map)) => map.get(key).map_or_else(|| Val::str(""), pem),
+        _ => Val::str(""),
+    };
+    let mut parts = vec![("Cert", part("certificate")), ("Key", part("private_key")), ("CA", part("issuing_ca"))];
+    parts.push(("CAChain", chain(data)));
+    let own = Val::Struct(Rc::new(parts.clone()));
+    parts.push(("Data", own));
+    Ok(Val::Struct(Rc::new(parts)))
+}
+
+fn chain(data: Option<&Val>) -> Val {
+    match data {
+        Some(Val::Map(map)) => match map.get("ca_chain") {
+            Some(Val::List(items)) => Val::list(items.iter().map(pem).collect()),
+            _ => Val::list(Vec::new()),
+        },
+        _ => Val::list(Vec::new()),
+    }
+}
+
+fn pem(text: &Val) -> Val {
+    let text = text.bytes().unwrap_or_default().trim_ascii_end();
+    if text.is_empty() { Val::str("") } else { Val::str([text, b"\n"].concat()) }
 }
 
 fn ask(run: &mut Run<'_>, name: &str, args: &[Val]) -> Out {
@@ -43,7 +76,7 @@ pub(super) fn lookup(name: &str, args: &[&str]) -> Result<Option<Lookup>, Failur
     }
     let verb = match name {
         "secret" if rest.is_empty() => Verb::Read,
-        "secret" => Verb::Write,
+        "secret" | "pkiCert" => Verb::Write,
         "secrets" => Verb::List,
         _ => return Ok(None),
     };
