@@ -4,6 +4,9 @@ use std::fmt::Display;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+/// Time for a pod to become Ready while many others start on the same two cores.
+pub const START: Duration = seconds(180);
+
 /// Asks again each half second until `look` says `Ok`; its last `Err` is what the panic shows.
 ///
 /// # Panics

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
 use serde_json::json;
-use sidekey_e2e::wait::{seconds, until};
+use sidekey_e2e::wait::{START, seconds, until};
 use sidekey_e2e::{Sandbox, Shape, api, setting};
 
 fn scale(replicas: u64) {
@@ -39,10 +39,10 @@ fn without_the_webhook_only_pods_that_ask_for_it_are_refused() {
     scale(0);
     let message = {
         let _back = Back;
-        sandbox.start(&Shape::new("plain", &["sleep"])).ready(seconds(60));
+        sandbox.start(&Shape::new("plain", &["sleep"])).ready(START);
         sandbox.refused(&annotated("refused"))
     };
     println!("{message}");
     assert!(message.contains("inject.sidekey.dev"), "the message names the webhook: {message}");
-    sandbox.start(&annotated("back")).ready(seconds(60));
+    sandbox.start(&annotated("back")).ready(START);
 }

@@ -10,6 +10,7 @@ use sidekey_vault::{Class, Grant, VaultError, diagnose};
 use crate::clock::unix_seconds;
 use crate::pair;
 use crate::request::{self, Answer, Done};
+use crate::sink::Sink;
 use crate::state::Held;
 use crate::supervisor::Supervisor;
 use crate::suspects::verdict;
@@ -93,7 +94,7 @@ impl Supervisor {
         self.state.tokens.insert(id, Held { token, accessor, issued: unix_seconds() });
         self.counters.logins += 1;
         self.troubles.clear(&Subject::Login);
-        self.sink_is_old();
+        self.sink.iter_mut().for_each(Sink::outdate);
     }
 
     fn fetched(&mut self, lookup: &Lookup, response: Response, now: Time) {

@@ -3,9 +3,10 @@
 //! The app may write to the volume as well (`vault.hashicorp.com` dialect): a link it plants must not lead the agent, which
 //! sees other volumes, to another place.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
@@ -50,10 +51,7 @@ impl Dir {
     /// The system's.
     pub(crate) fn root(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref();
-        if !path.is_dir() {
-            use std::os::unix::fs::DirBuilderExt;
-            std::fs::DirBuilder::new().recursive(true).mode(PUBLIC).create(path)?;
-        }
+        make_public(path)?;
         let fd = rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         Ok(Self { fd, path: path.to_owned() })
     }
@@ -191,6 +189,16 @@ impl Dir {
             })
             .collect()
     }
+}
+
+/// Makes the directories that are missing, mode 0755 whatever the umask.
+fn make_public(path: &Path) -> io::Result<()> {
+    if path.as_os_str().is_empty() || path.is_dir() {
+        return Ok(());
+    }
+    path.parent().map_or(Ok(()), make_public)?;
+    std::fs::create_dir(path)?;
+    std::fs::set_permissions(path, Permissions::from_mode(PUBLIC))
 }
 
 fn split(relative: &str) -> (Vec<&str>, &str) {

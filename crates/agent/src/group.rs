@@ -26,6 +26,7 @@ pub(crate) struct Group {
     units: Vec<Unit>,
     frozen: Frozen,
     stale: bool,
+    whole: bool,
     pending: Option<Rendered>,
     retry: Backoff,
     cause: Option<Cause>,
@@ -64,6 +65,7 @@ impl Group {
             units: dirs.into_iter().map(unit).collect(),
             frozen: frozen.unwrap_or_else(freeze),
             stale: true,
+            whole: false,
             pending: None,
             retry: Backoff::new(Duration::from_secs(1), Duration::from_secs(60)),
             cause: None,
@@ -101,10 +103,13 @@ impl Group {
         self.members.iter().all(Member::knows_needs)
     }
 
-    /// New data: what depends on it is rendered again, with a time and seed of its own.
+    /// New data: what depends on it is rendered again. A set that was whole gets a time and seed of its own; one that is
+    /// still being gathered keeps them, since a path made of the time would never be the same twice.
     pub(crate) fn answered(&mut self, changed: &BTreeSet<Lookup>) {
         if self.needs().any(|lookup| changed.contains(lookup)) {
-            self.frozen = freeze();
+            if std::mem::take(&mut self.whole) {
+                self.frozen = freeze();
+            }
             self.stale = true;
         }
     }
@@ -128,8 +133,8 @@ impl Group {
                 rendered.insert(member.output().name.clone(), bytes);
             }
         }
-        let whole = self.members.iter().all(|m| rendered.contains_key(&m.output().name) || m.may_be_absent());
-        if whole && !rendered.is_empty() {
+        self.whole = self.members.iter().all(|m| rendered.contains_key(&m.output().name) || m.may_be_absent());
+        if self.whole && !rendered.is_empty() {
             self.pending = Some(rendered);
             self.retry.succeeded();
         }

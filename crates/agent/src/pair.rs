@@ -24,3 +24,39 @@ pub(crate) fn check(lookup: &Lookup, response: &Response) -> Result<(), Cause> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use rcgen::{CertifiedKey, generate_simple_self_signed};
+
+    use super::*;
+
+    fn made() -> (String, String) {
+        let CertifiedKey { cert, signing_key } = generate_simple_self_signed(vec!["a.test".to_owned()]).unwrap();
+        (cert.pem(), signing_key.serialize_pem())
+    }
+
+    fn answer(fields: &[(&str, &str)]) -> Response {
+        let fields = fields.iter().map(|(key, text)| ((*key).to_owned(), Value::text(*text)));
+        Response { data: Value::Map(fields.collect::<BTreeMap<_, _>>()), ..Response::default() }
+    }
+
+    #[test]
+    fn refuses_only_an_issued_certificate_with_a_foreign_key() {
+        let ((cert, key), (_, foreign)) = (made(), made());
+        let issued = |key: &str| answer(&[("certificate", &cert), ("private_key", key), ("serial_number", "01")]);
+        let cases = [
+            (issued(&key), None),
+            (issued(&foreign), Some(Code::CertificateMismatch)),
+            (issued("MIIBIjANBgkq (DER)"), None),
+            (answer(&[("certificate", &cert), ("private_key", &foreign)]), None),
+            (answer(&[("password", "x")]), None),
+        ];
+        for (response, want) in cases {
+            let code = check(&Lookup::read("pki/issue/web"), &response).err().map(|cause| cause.code);
+            assert_eq!(code, want);
+        }
+    }
+}

@@ -1,16 +1,19 @@
 //! Files that only the agent reads: state, status, token.
 
+use std::fs::DirBuilder;
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use crate::dir::Dir;
 
-/// Replaces a file by one rename; the directory is made when missing.
+/// Replaces a file by one rename; a directory that is missing is made for us alone.
 ///
 /// # Errors
 /// The system's.
 pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let (parent, name) = parts(path)?;
+    DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
     let dir = Dir::root(parent)?;
     // One process writes here, so one name for the unfinished file is enough, and a left-over is overwritten.
     let unfinished = format!("..sidekey-{name}");

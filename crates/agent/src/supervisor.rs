@@ -16,12 +16,12 @@ use sidekey_vault::{Client, Mounts};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::backoff::{Backoff, random};
+use crate::backoff::random;
 use crate::clock::{Clock, boot_id};
 use crate::exit::Exit;
 use crate::group::Group;
 use crate::request::Done;
-use crate::sink;
+use crate::sink::Sink;
 use crate::state::{Absent, State};
 use crate::status::{Counters, Status};
 use crate::suspects::Suspects;
@@ -69,8 +69,7 @@ pub struct Supervisor {
     pub(crate) troubles: Troubles,
     pub(crate) suspects: Suspects,
     pub(crate) said: BTreeSet<&'static str>,
-    pub(crate) sink: Backoff,
-    pub(crate) sink_due: bool,
+    pub(crate) sink: Option<Sink>,
     pub(crate) logging_in: bool,
     pub(crate) counters: Counters,
     pub(crate) status: watch::Sender<Arc<Status>>,
@@ -85,8 +84,10 @@ impl Supervisor {
         let once = once || matches!(config.lifecycle.shape, Shape::Init | Shape::InitOnly);
         let state = resume(&config, &platform);
         let groups = groups(&config, &state);
-        let mut supervisor = Self {
+        groups.iter().for_each(Group::clean);
+        Self {
             status: watch::Sender::new(Arc::new(Status::of_start(&config))),
+            sink: config.token_sink.clone().map(Sink::new),
             config: Arc::new(config),
             platform,
             once,
@@ -97,18 +98,12 @@ impl Supervisor {
             troubles: Troubles::default(),
             suspects: Suspects::default(),
             said: BTreeSet::new(),
-            sink: Backoff::new(Duration::from_secs(1), Duration::from_secs(60)),
-            sink_due: false,
             logging_in: false,
             counters: Counters::default(),
             reported: false,
             told: String::new(),
             ending: false,
-        };
-        supervisor.groups.iter().for_each(Group::clean);
-        // A killed agent may have logged in and not yet written the token's file.
-        supervisor.sink_is_old();
-        supervisor
+        }
     }
 
     /// What the agent says of itself, as it changes.
@@ -125,7 +120,7 @@ impl Supervisor {
         loop {
             let now = self.now();
             self.settle(now);
-            if self.state.published && self.once {
+            if self.once && self.state.published && self.groups.iter().all(Group::is_on_disk) {
                 return self.hand_over();
             }
             if !self.state.published && deadline.is_some_and(|deadline| deadline <= now) {
@@ -186,31 +181,16 @@ impl Supervisor {
 
     /// When the agent's own work is due: a failed write, an old set, the token file.
     fn due(&self) -> Option<Time> {
-        let sink = self.sink.until().filter(|_| self.sink_due);
+        let sink = self.sink.as_ref().and_then(Sink::due);
         self.groups.iter().filter_map(Group::due).chain(sink).min()
     }
 
-    /// The token changed: its file is to be written.
-    pub(crate) fn sink_is_old(&mut self) {
-        self.sink_due = self.config.token_sink.is_some();
-        self.sink.succeeded();
-    }
-
     fn write_sink(&mut self, now: Time) {
-        let (Some(sink), Some(token)) = (&self.config.token_sink, self.current()) else { return };
-        if !self.sink_due || !self.sink.is_due(now) {
-            return;
-        }
-        match sink::write(sink, &token) {
-            Ok(()) => {
-                self.sink_due = false;
-                self.sink.succeeded();
-                self.troubles.clear(&Subject::Sink);
-            }
-            Err(cause) => {
-                self.sink.failed(now, random());
-                self.troubles.set(Subject::Sink, cause);
-            }
+        let token = self.current();
+        match self.sink.as_mut().zip(token).and_then(|(sink, token)| sink.write(&token, now)) {
+            Some(Ok(())) => self.troubles.clear(&Subject::Sink),
+            Some(Err(cause)) => self.troubles.set(Subject::Sink, cause),
+            None => {}
         }
     }
 

@@ -231,3 +231,21 @@ async fn a_slow_secret_holds_up_no_other() {
     assert!(bench.read("slow").is_none());
     agent.stop().await;
 }
+
+#[tokio::test]
+async fn two_linked_groups_share_a_directory() {
+    let linked = |group: &str| json!({"group": group, "layout": "linked"});
+    let bench = Bench::new().await.format("a", "json", "secret/data/web", linked("one")).format(
+        "deep/b",
+        "json",
+        "database/creds/app",
+        linked("two"),
+    );
+    let agent = bench.start();
+    bench.ready().await;
+    let target = |path: &str| std::fs::read_link(bench.path("secrets").join(path)).unwrap();
+    assert_eq!(target("a").to_str(), Some("..data-one/a"));
+    assert_eq!(target("deep/b").to_str(), Some("../..data-two/deep/b"));
+    assert!(bench.read("a").is_some() && bench.read("deep/b").is_some());
+    agent.stop().await;
+}

@@ -9,7 +9,7 @@
 //! | what Vault answers | `value`, `response` |
 //! | what is asked of Vault | `lookup` |
 //! | what the webhook tells the agent | `contract` |
-//! | when to renew, replace, log in | `lease`, `planner`, `backoff` |
+//! | when to renew, replace, log in | `lease`, `failure`, `backoff`, `dice`, `time` → `planner` |
 //! | what to write where | `output`, `path` |
 //! | why something failed | `code`, `cause` |
 //! | Go's spellings of booleans and durations | `goparse` |

@@ -30,6 +30,8 @@ impl Terms {
         now: At,
     ) -> Result<(Duration, Vec<String>), &'static str> {
         let mut warnings = Vec::new();
+        // Vault reckons in whole seconds.
+        let (issued, now) = (Duration::from_secs(issued.as_secs()), Duration::from_secs(now.as_secs()));
         let longest = [self.max_ttl, self.explicit_max_ttl]
             .into_iter()
             .filter(|time| !time.is_zero())

@@ -7,7 +7,7 @@ use sidekey_core::contract::Dialect;
 use sidekey_core::goparse::parse_bool;
 use sidekey_core::{Cause, Code};
 
-use crate::registry::{self, Default, Effect, Field, Kind, NATIVE, OPENBAO, Parsed, VAULT};
+use crate::registry::{self, Effect, Fallback, Field, Kind, NATIVE, OPENBAO, Parsed, VAULT};
 use crate::value::shown;
 
 /// One annotation of ours.
@@ -115,8 +115,8 @@ fn effect(field: Field, entry: &Entry<'_>) -> Option<String> {
     };
     let default = row.key(entry.dialect).map(|key| key.default);
     let same = match default {
-        Some(Default::Is(value)) if row.kind == Kind::Bool => parse_bool(value) == parse_bool(entry.value),
-        Some(Default::Is(value)) => value == entry.value,
+        Some(Fallback::Is(value)) if row.kind == Kind::Bool => parse_bool(value) == parse_bool(entry.value),
+        Some(Fallback::Is(value)) => value == entry.value,
         _ => entry.value.is_empty(),
     };
     (!same).then_some(said)

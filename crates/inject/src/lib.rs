@@ -39,7 +39,7 @@ mod value;
 use serde_json::Value;
 use sidekey_core::Cause;
 
-pub use operations::Patch;
+pub use operations::{ApplyError, Patch};
 pub use outcome::{Facts, Injection, Outcome, SkipReason};
 pub use settings::Settings;
 

@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 use sidekey_core::{Cause, Code};
+use thiserror::Error;
 
 /// A patch: serialises to the JSON array of RFC 6902, the same pod to the same bytes.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -20,6 +21,17 @@ struct Operation {
     value: Option<Box<RawValue>>,
 }
 
+/// Why a patch does not apply.
+#[derive(Debug, Error)]
+pub enum ApplyError {
+    /// An operation does not read back.
+    #[error("an operation cannot be read: {0}")]
+    Operation(#[from] serde_json::Error),
+    /// A path is not there.
+    #[error(transparent)]
+    Path(#[from] json_patch::PatchError),
+}
+
 impl Patch {
     /// Whether it changes nothing.
     pub const fn is_empty(&self) -> bool {
@@ -29,15 +41,10 @@ impl Patch {
     /// Applies it.
     ///
     /// # Errors
-    /// When `pod` is not the pod it was made for.
-    pub fn apply(&self, pod: &mut Value) -> Result<(), json_patch::PatchError> {
-        json_patch::patch(pod, &self.operations())
-    }
-
-    /// As typed operations, for those who look into it.
-    pub fn operations(&self) -> json_patch::Patch {
-        let read = serde_json::to_value(self).and_then(serde_json::from_value);
-        read.unwrap_or_default()
+    /// [`ApplyError`], when `pod` is not the pod it was made for.
+    pub fn apply(&self, pod: &mut Value) -> Result<(), ApplyError> {
+        let operations: json_patch::Patch = serde_json::from_value(serde_json::to_value(self)?)?;
+        Ok(json_patch::patch(pod, &operations)?)
     }
 
     /// `path` is a JSON pointer, escaped.
@@ -62,5 +69,5 @@ impl Patch {
 
 /// A value's text.
 pub(crate) fn raw<T: Serialize + ?Sized>(value: &T) -> Result<Box<RawValue>, Cause> {
-    to_raw_value(value).map_err(|error| Cause::new(Code::ConfigMalformed, "building the patch", error.to_string()))
+    to_raw_value(value).map_err(|error| Cause::new(Code::WebhookInternal, "building the patch", error.to_string()))
 }

@@ -7,7 +7,7 @@ use sidekey_core::goparse::parse_bool;
 use sidekey_core::{Cause, Code};
 
 use crate::explain::Origin;
-use crate::reader::{From, Reader};
+use crate::reader::{Basis, Reader};
 use crate::registry::{Field, Kind};
 use crate::secrets;
 use crate::settings::DefaultTemplate;
@@ -299,7 +299,7 @@ fn word<T>(reader: &mut Reader<'_>, field: Field, parse: impl Fn(&str) -> Option
     let Some(given) = reader.given(field).filter(|given| !given.value.is_empty()) else { return Ok(None) };
     match (parse(given.value), given.from) {
         (Some(word), _) => Ok(Some(word)),
-        (None, From::Annotation(entry)) => Err(entry.refused(field.row().kind)),
+        (None, Basis::Annotation(entry)) => Err(entry.refused(field.row().kind)),
         (None, _) => Ok(None),
     }
 }

@@ -10,7 +10,7 @@ use sidekey_core::{Cause, Code};
 use crate::annotations::{Annotations, Entry, refused};
 use crate::explain::{Origin, Trace};
 use crate::quantity::Quantity;
-use crate::registry::{Default, Effect, Field};
+use crate::registry::{Effect, Fallback, Field};
 use crate::settings::Settings;
 use crate::value;
 
@@ -27,10 +27,10 @@ pub(crate) struct Reader<'a> {
 /// A value and where it comes from.
 pub(crate) struct Given<'a> {
     pub(crate) value: &'a str,
-    pub(crate) from: From<'a>,
+    pub(crate) from: Basis<'a>,
 }
 
-pub(crate) enum From<'a> {
+pub(crate) enum Basis<'a> {
     Annotation(Entry<'a>),
     Settings(&'static str),
     Default(&'static str),
@@ -51,7 +51,7 @@ impl<'a> Reader<'a> {
     /// The value that counts; `None` where there is no default either.
     pub(crate) fn given(&mut self, field: Field) -> Option<Given<'a>> {
         let given = self.peek(field)?;
-        let silent = given.value.is_empty() && matches!(given.from, From::Settings(_));
+        let silent = given.value.is_empty() && matches!(given.from, Basis::Settings(_));
         if !silent && field.row().effect == Effect::Now {
             self.trace.choose(field.label(), given.shown(), given.from.origin());
         }
@@ -60,13 +60,13 @@ impl<'a> Reader<'a> {
 
     fn peek(&self, field: Field) -> Option<Given<'a>> {
         if let Some(entry) = self.found.get(field) {
-            return Some(Given { value: entry.value, from: From::Annotation(entry) });
+            return Some(Given { value: entry.value, from: Basis::Annotation(entry) });
         }
         let row = field.row();
         match row.key(self.dialect).or(row.native).or(row.vault)?.default {
-            Default::Settings(name) => Some(Given { value: self.settings.value(field)?, from: From::Settings(name) }),
-            Default::Is(value) => Some(Given { value, from: From::Default(value) }),
-            Default::None | Default::Derived(_) => None,
+            Fallback::Settings(name) => Some(Given { value: self.settings.value(field)?, from: Basis::Settings(name) }),
+            Fallback::Is(value) => Some(Given { value, from: Basis::Default(value) }),
+            Fallback::None | Fallback::Derived(_) => None,
         }
     }
 
@@ -155,22 +155,22 @@ impl<'a> Reader<'a> {
 impl Given<'_> {
     fn shown(&self) -> Cow<'static, str> {
         match self.from {
-            From::Default(value) => Cow::Borrowed(value),
+            Basis::Default(value) => Cow::Borrowed(value),
             _ => Cow::Owned(self.value.to_owned()),
         }
     }
 
     fn refused(&self, field: Field) -> Cause {
         let place = match &self.from {
-            From::Annotation(entry) => format!("annotation {}", entry.key),
-            From::Settings(name) => format!("settings field {name}"),
-            From::Default(_) => format!("the default of {}", field.label()),
+            Basis::Annotation(entry) => format!("annotation {}", entry.key),
+            Basis::Settings(name) => format!("settings field {name}"),
+            Basis::Default(_) => format!("the default of {}", field.label()),
         };
         refused(&place, self.value, field.row().kind)
     }
 }
 
-impl From<'_> {
+impl Basis<'_> {
     pub(crate) fn origin(&self) -> Origin {
         match self {
             Self::Annotation(entry) => Origin::Annotation(entry.key.to_owned()),

@@ -2,12 +2,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
 #![allow(clippy::disallowed_methods, reason = "golden files are files")]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sidekey_core::Code;
+use sidekey_core::contract::Output;
+use sidekey_core::{AgentConfig, Code, Lookup, Response, Value as SecretValue};
+use sidekey_inject::settings::PullPolicy;
 use sidekey_inject::{Facts, Injection, Outcome, Settings, SkipReason, mutate, registry};
+use sidekey_template::{Frozen, Inputs, Rendered, compile};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -121,15 +126,60 @@ fn patches_pods_as_written_beside_them() {
     }
 }
 
+/// What the samples' Vault answers.
+fn answers() -> BTreeMap<Lookup, Arc<Response>> {
+    let answer = |data: &str| Arc::new(Response { data: SecretValue::parse(data).unwrap(), ..Response::default() });
+    let kv = r#"{"data": {"color": "blue"}, "metadata": {"version": 1, "created_time": "2026-01-01T00:00:00Z"}}"#;
+    let user = r#"{"username": "v-web", "password": "pw"}"#;
+    BTreeMap::from([(Lookup::read("secret/data/web"), answer(kv)), (Lookup::read("database/creds/web"), answer(user))])
+}
+
+/// File name to text.
+fn rendered(config: &AgentConfig) -> BTreeMap<String, String> {
+    let (answers, env) = (answers(), BTreeMap::new());
+    let inputs = Inputs { answers: &answers, env: &env, frozen: Frozen::default() };
+    let render = |output: &Output| match compile(&output.name, &output.source, None).unwrap().render(&inputs) {
+        Ok(Rendered::Complete { bytes, .. }) => String::from_utf8(bytes.expose().clone()).unwrap(),
+        Ok(Rendered::Incomplete { missing }) => panic!("{missing:?}"),
+        Err(error) => panic!("{error}"),
+    };
+    config.outputs.iter().map(|output| (output.file.to_string(), render(output))).collect()
+}
+
 #[test]
-fn injects_the_samples_without_a_warning() {
-    for name in ["web-native", "web-vault"] {
+fn the_samples_give_the_files_their_comments_promise() {
+    let url = "postgres://v-web:pw@postgres:5432/web\n";
+    let cases = [
+        ("web-native", [("app.json", "\"color\""), ("db.env", "username=\"v-web\"\n"), ("db.url", url)]),
+        ("web-vault", [("app.env", "color=blue\n"), ("db", "username: v-web\n"), ("db.url", url)]),
+    ];
+    for (name, files) in cases {
         let text = std::fs::read_to_string(root().join(format!("../../deploy/samples/{name}.yaml"))).unwrap();
-        let pod: Value = serde_saphyr::from_str(&text).unwrap();
         let facts = Facts { namespace: "default".to_owned(), native_sidecars: true };
-        let injection = injected(&pod, &facts, &Settings::default());
+        let injection = injected(&serde_saphyr::from_str(&text).unwrap(), &facts, &Settings::default());
         assert_eq!(injection.warnings, [""; 0], "{name}");
-        assert_eq!(injection.trace.files.len(), 3, "{name}");
+        let rendered = rendered(&injection.agents[0].1);
+        assert_eq!(rendered.len(), files.len());
+        for (file, text) in files {
+            assert!(rendered[file].contains(text), "{name} {file}: {}", rendered[file]);
+        }
+    }
+}
+
+#[test]
+fn the_page_of_settings_has_every_field_with_its_default() {
+    let page = std::fs::read_to_string(root().join("../../docs/reference/settings.md")).unwrap();
+    let (_, rest) = page.split_once("```yaml\n").unwrap();
+    let (block, _) = rest.split_once("```").unwrap();
+    assert_eq!(Settings::from_yaml(block).unwrap(), Settings::default());
+    let full = Settings {
+        image_pull_policy: Some(PullPolicy::Always),
+        run_as_user: Some(1),
+        run_as_group: Some(1),
+        ..Settings::default()
+    };
+    for field in serde_json::to_value(full).unwrap().as_object().unwrap().keys() {
+        assert!(block.contains(&format!("{field}:")), "{field}");
     }
 }
 

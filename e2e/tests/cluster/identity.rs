@@ -1,7 +1,7 @@
 //! Who the pod is to Vault: audiences, and who reviews the token.
 
 use serde_json::{Value, json};
-use sidekey_e2e::wait::seconds;
+use sidekey_e2e::wait::START;
 use sidekey_e2e::{Sandbox, Shape, api, sandbox, setting};
 
 /// The audience of the API server itself, which is what a token has when nobody asks for another.
@@ -42,7 +42,7 @@ fn vault(sandbox: &Sandbox) -> Shape {
 
 fn reads(sandbox: &Sandbox, shape: &Shape, file: &str) {
     let pod = sandbox.start(shape);
-    pod.ready(seconds(60));
+    pod.ready(START);
     assert_eq!(pod.read(file), "seen");
 }
 

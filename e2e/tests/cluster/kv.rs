@@ -1,7 +1,7 @@
 //! Secrets without a lease, in both dialects.
 
 use serde_json::json;
-use sidekey_e2e::wait::{seconds, until};
+use sidekey_e2e::wait::{START, seconds, until};
 use sidekey_e2e::{Pod, Sandbox, Shape, audit, sandbox, setting};
 
 #[test]
@@ -17,7 +17,7 @@ fn a_kv_secret_and_its_change_reach_the_file_native() {
         ("field-password", "password"),
         ("static-interval", "2s"),
     ]));
-    pod.ready(seconds(60));
+    pod.ready(START);
     let object: serde_json::Value = serde_json::from_str(&pod.read("/secrets/web.json")).expect("JSON");
     assert_eq!(object, json!({"user": "app", "password": "first"}));
     assert_eq!(pod.read("/secrets/password"), "first");
@@ -46,7 +46,7 @@ fn a_kv_secret_and_its_change_reach_the_file_vault_dialect() {
         ("agent-inject-secret-plain", &path),
         ("template-static-secret-render-interval", "2s"),
     ]));
-    pod.ready(seconds(60));
+    pod.ready(START);
     assert_eq!(pod.read("/vault/secrets/line"), "app:first");
     assert!(pod.read("/vault/secrets/plain").contains("data: map[password:first user:app]"));
 
@@ -67,7 +67,7 @@ fn a_start_costs_one_login_and_one_request_for_each_secret() {
     }
     let pairs: Vec<(&str, &str)> = pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     let pod = sandbox.start(&Shape::new("web", &["sleep"]).native(&pairs));
-    pod.ready(seconds(60));
+    pod.ready(START);
     let seen = audit::of(&namespace, &pod.address());
     let paths: Vec<&str> = seen.iter().map(|it| it.path.as_str()).collect();
     assert_eq!(paths.len(), 4, "one login and three reads for six files: {paths:?}");
@@ -85,7 +85,7 @@ fn kv_version_1_is_served() {
         ("role", &sandbox.namespace),
         ("secret-web.env", &path),
     ]));
-    pod.ready(seconds(60));
+    pod.ready(START);
     assert!(pod.read("/secrets/web.env").contains("one"));
 }
 
@@ -104,7 +104,7 @@ fn init_containers_are_served_too() {
     init["args"] = json!(["cat", "/secrets/web"]);
     shape.manifest["spec"]["initContainers"] = json!([init]);
     let pod = sandbox.start(&shape);
-    pod.ready(seconds(60));
+    pod.ready(START);
     assert_eq!(pod.log("migrate"), "early");
 }
 

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use sidekey_e2e::wait::{seconds, until};
+use sidekey_e2e::wait::{START, seconds, until};
 use sidekey_e2e::{Pod, Sandbox, Shape, api, audit, command, setting};
 
 #[test]
@@ -39,7 +39,7 @@ fn the_database_user_of_a_deleted_pod_disappears() {
     sandbox.database(&json!({"default_ttl": "1h", "max_ttl": "2h"}));
     sandbox.grant(&format!("path \"database/creds/{}\" {{ capabilities = [\"read\"] }}", sandbox.namespace));
     let pod = sandbox.start(&with_credential(&sandbox, Shape::new("web", &["sleep"])));
-    pod.ready(seconds(60));
+    pod.ready(START);
     let credential: serde_json::Value = serde_json::from_str(&pod.read("/secrets/db.json")).expect("JSON");
     let user = credential["username"].as_str().expect("a user name");
     assert!(exists(user), "{user} was made");
@@ -68,7 +68,7 @@ fn a_killed_agent_resumes_without_a_new_login_or_lease() {
         .spec("shareProcessNamespace", json!(true))
         .spec("securityContext", json!({"runAsUser": 12345, "runAsGroup": 12345}));
     let pod = sandbox.start(&with_credential(&sandbox, shape));
-    pod.ready(seconds(60));
+    pod.ready(START);
     let before = pod.read("/secrets/db.json");
 
     for kill in 1..=2 {

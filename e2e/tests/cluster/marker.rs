@@ -1,7 +1,7 @@
 //! A secret at trace level: it is in the file, and nowhere else that a person or a log collector looks.
 
 use serde_json::json;
-use sidekey_e2e::wait::seconds;
+use sidekey_e2e::wait::{START, seconds};
 use sidekey_e2e::{Sandbox, Shape, api, setting};
 
 #[test]
@@ -22,7 +22,7 @@ fn a_secret_is_in_no_log_event_status_or_manifest() {
         ("log-level", "trace"),
         ("static-interval", "1s"),
     ]));
-    pod.ready(seconds(60));
+    pod.ready(START);
     assert_eq!(pod.read("/secrets/web"), marker);
     std::thread::sleep(seconds(5));
 

@@ -2,7 +2,7 @@
 //! can read the files, and what stays out of reach.
 
 use serde_json::json;
-use sidekey_e2e::wait::seconds;
+use sidekey_e2e::wait::START;
 use sidekey_e2e::{Sandbox, Shape};
 
 fn start(name: &str, change: impl FnOnce(&mut Shape)) -> (Sandbox, sidekey_e2e::Pod) {
@@ -16,7 +16,7 @@ fn start(name: &str, change: impl FnOnce(&mut Shape)) -> (Sandbox, sidekey_e2e::
     ]);
     change(&mut shape);
     let pod = sandbox.start(&shape);
-    pod.ready(seconds(60));
+    pod.ready(START);
     (sandbox, pod)
 }
 

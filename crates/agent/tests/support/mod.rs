@@ -121,7 +121,7 @@ impl Bench {
             boot: "this boot".to_owned(),
             env: BTreeMap::from([("POD".to_owned(), "web-0".to_owned())]),
             termination: self.path("termination"),
-            longest_sleep: Duration::from_millis(5),
+            longest_sleep: Duration::from_millis(3),
         }
     }
 
@@ -144,7 +144,7 @@ impl Bench {
     pub(crate) async fn pass_and(&self, time: Duration, mut each: impl FnMut(&Self)) {
         for _ in 0..time.as_secs() {
             self.jump(Duration::from_secs(1));
-            tokio::time::sleep(Duration::from_millis(12)).await;
+            tokio::time::sleep(Duration::from_millis(8)).await;
             each(self);
         }
     }
@@ -153,7 +153,7 @@ impl Bench {
     pub(crate) async fn idle(&self, time: Duration) {
         for _ in 0..time.as_secs() / 5 {
             self.jump(Duration::from_secs(5));
-            tokio::time::sleep(Duration::from_millis(12)).await;
+            tokio::time::sleep(Duration::from_millis(8)).await;
         }
     }
 

@@ -110,10 +110,7 @@ impl Planner {
     fn token_step(&self, now: Time, wake: &mut Option<Time>) -> Option<Step> {
         let (ready, act) = self.tokens.ready(now)?;
         let at = admitted(ready, self.hold.until, self.tokens.life(), now);
-        due(at, now, wake).then_some(match act {
-            TokenAct::LogIn => Step::LogIn,
-            TokenAct::Renew => Step::RenewToken,
-        })
+        due(at, now, wake).then_some(step_of(act))
     }
 
     /// Leases first, the one that ends first before the others.
@@ -121,21 +118,31 @@ impl Planner {
         self.tokens.usable(now)?;
         let (all, failing) = self.in_flight();
         let (room, room_to_fail) = (all < self.policy.concurrency, failing < (self.policy.concurrency / 2).max(1));
-        let mut first: Option<((bool, Time), Act, &Lookup)> = None;
+        let mut first: Option<((bool, Time), Step)> = None;
         for (lookup, slot) in &self.slots {
             let has_room = room && (room_to_fail || slot.backoff.failures == 0);
             let Some((ready, act)) = slot.ready(now).filter(|_| has_room) else { continue };
             if due(admitted(ready, self.hold.until, slot.life(), now), now, wake) {
                 let rank = slot.life().map_or((true, ready), |life| (false, life.end));
-                if first.is_none_or(|(least, ..)| rank < least) {
-                    first = Some((rank, act, lookup));
+                if first.as_ref().is_none_or(|(least, _)| rank < *least) {
+                    first = self.step_for(lookup, slot, act, now).map(|step| (rank, step)).or(first);
                 }
             }
         }
-        first.map(|(_, act, lookup)| match act {
-            Act::Fetch => Step::Fetch(lookup.clone()),
-            Act::Renew => Step::RenewLease(lookup.clone()),
-        })
+        first.map(|(_, step)| step)
+    }
+
+    /// A lease dies with its token, so none is asked for under a token that ends sooner: that one is renewed or exchanged
+    /// first. `None` while this is under way.
+    fn step_for(&self, lookup: &Lookup, slot: &Slot, act: Act, now: Time) -> Option<Step> {
+        if act == Act::Renew {
+            return Some(Step::RenewLease(lookup.clone()));
+        }
+        let lease = slot.life().filter(|life| slot.lease().is_some() && life.urgent_at() > now && self.hold.until <= now);
+        match lease.and_then(|life| self.tokens.lengthen(life.ttl, now)) {
+            Some(act) => act.map(step_of),
+            None => Some(Step::Fetch(lookup.clone())),
+        }
     }
 
     fn in_flight(&self) -> (usize, usize) {
@@ -341,6 +348,13 @@ impl Planner {
         if let Some(lease) = self.slots.get(lookup).and_then(Slot::lease) {
             self.tokens.lease_until(lease.token, now + granted.saturating_add(MIN_GAP));
         }
+    }
+}
+
+const fn step_of(act: TokenAct) -> Step {
+    match act {
+        TokenAct::LogIn => Step::LogIn,
+        TokenAct::Renew => Step::RenewToken,
     }
 }
 

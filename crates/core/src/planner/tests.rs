@@ -370,6 +370,36 @@ fn a_token_that_cannot_be_renewed_is_superseded_in_time_and_its_leases_come_anew
 }
 
 #[test]
+fn no_lease_is_asked_for_under_a_token_that_ends_sooner() {
+    let mut bench = Bench::with_token(token(120), &["db"]);
+    let fixed = LeaseTerms::Lease { id: "l".to_owned(), ttl: secs(60), renewable: false };
+    let (mut token_end, mut requests) = (bench.now + secs(120), 0);
+    while bench.now < at(2000) {
+        let step = bench.next();
+        if let Step::Wait(until) = step {
+            bench.now = until.unwrap_or(at(2000));
+            continue;
+        }
+        requests += 1;
+        bench.planner.started(&step, bench.now);
+        match step {
+            Step::LogIn => {
+                bench.planner.logged_in(&token(120), bench.now);
+                token_end = bench.now + secs(120);
+            }
+            Step::RenewToken => bench.planner.token_renew_failed(&FailureKind::Denied.into(), bench.now),
+            Step::Fetch(_) => {
+                assert!(bench.now + secs(60) <= token_end, "at {}", bench.now);
+                bench.planner.fetched(&lookup("db"), &fixed, bench.now);
+            }
+            Step::RevokeToken(id) => bench.planner.token_revoked(id, bench.now),
+            Step::RenewLease(_) | Step::Wait(_) => panic!("{step:?}"),
+        }
+    }
+    assert!((40..100).contains(&requests), "{requests}");
+}
+
+#[test]
 fn an_answer_that_came_with_the_token_before_is_asked_for_again() {
     let mut bench = Bench::with_token(token(3600), &["db"]);
     bench.begin(&Step::Fetch(lookup("db")));

@@ -153,6 +153,24 @@ impl Tokens {
         Some((at.max(from), act))
     }
 
+    /// How to come to a token that outlives a lease of `ttl`, where this one does not and no try has just failed.
+    /// `Some(None)` while one is under way.
+    pub(super) fn lengthen(&self, ttl: Duration, now: Time) -> Option<Option<Act>> {
+        let life = self.life()?;
+        // A token shorter than the lease is long enough when it is fresh.
+        if life.end.since(now) >= (ttl + MIN_GAP).min(life.ttl * 9 / 10) {
+            return None;
+        }
+        if self.login_since.is_some() || self.renewal_since.is_some() {
+            return Some(None);
+        }
+        let (failures, from) = match self.act {
+            Act::LogIn => (self.logins.failures, self.login_from),
+            Act::Renew => (self.renewals.failures, self.renewal_from),
+        };
+        (failures == 0 && from <= now).then_some(Some(self.act))
+    }
+
     pub(super) fn started(&mut self, act: Act, now: Time) {
         match act {
             Act::LogIn => (self.login_since, self.login_from) = (Some(now), now + MIN_GAP),

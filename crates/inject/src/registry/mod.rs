@@ -45,7 +45,7 @@ pub struct Key {
     /// Whether it may stand without a suffix, and with one.
     pub suffix: Suffix,
     /// What counts when the annotation is absent.
-    pub default: Default,
+    pub default: Fallback,
 }
 
 /// Whether `-<NAME>` follows a key.
@@ -59,7 +59,7 @@ pub enum Suffix {
 
 /// What counts when an annotation is absent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Default {
+pub enum Fallback {
     /// Nothing.
     None,
     /// This value.
@@ -124,7 +124,7 @@ impl Kind {
 }
 
 impl Key {
-    const fn new(pattern: &'static str, default: Default) -> Self {
+    const fn new(pattern: &'static str, default: Fallback) -> Self {
         let bytes = pattern.as_bytes();
         let mut end = 0;
         while end < bytes.len() && bytes[end] != b'[' && bytes[end] != b'<' {

@@ -1,6 +1,6 @@
 //! docs/reference/annotations.md, from the table.
 
-use super::{Annotation, Default, Effect, Key, Kind, NATIVE, TABLE, VAULT};
+use super::{Annotation, Effect, Fallback, Key, Kind, NATIVE, TABLE, VAULT};
 use sidekey_core::contract::Dialect;
 
 const HEAD: &str = "# Annotations
@@ -38,10 +38,10 @@ fn rows(page: &mut String, dialect: Dialect) {
 
 fn line(row: &Annotation, key: Key) -> String {
     let default = match key.default {
-        Default::None => String::new(),
-        Default::Is(value) => format!("`{value}`"),
-        Default::Settings(field) => format!("settings `{field}`"),
-        Default::Derived(words) => words.to_owned(),
+        Fallback::None => String::new(),
+        Fallback::Is(value) => format!("`{value}`"),
+        Fallback::Settings(field) => format!("settings `{field}`"),
+        Fallback::Derived(words) => words.to_owned(),
     };
     let effect = match row.effect {
         Effect::Now => "yes".to_owned(),

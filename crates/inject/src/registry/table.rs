@@ -3,19 +3,19 @@
 use super::{Annotation, Effect::*, Key, Kind::*};
 
 const fn none(pattern: &'static str) -> Option<Key> {
-    Some(Key::new(pattern, super::Default::None))
+    Some(Key::new(pattern, super::Fallback::None))
 }
 
 const fn is(pattern: &'static str, value: &'static str) -> Option<Key> {
-    Some(Key::new(pattern, super::Default::Is(value)))
+    Some(Key::new(pattern, super::Fallback::Is(value)))
 }
 
 const fn set(pattern: &'static str, field: &'static str) -> Option<Key> {
-    Some(Key::new(pattern, super::Default::Settings(field)))
+    Some(Key::new(pattern, super::Fallback::Settings(field)))
 }
 
 const fn so(pattern: &'static str, words: &'static str) -> Option<Key> {
-    Some(Key::new(pattern, super::Default::Derived(words)))
+    Some(Key::new(pattern, super::Fallback::Derived(words)))
 }
 
 const NO: Option<Key> = None;

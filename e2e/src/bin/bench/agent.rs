@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
-use sidekey_core::path::RelPath;
 use sidekey_core::contract::{
-    AgentConfig, Auth, AuthMethod, Dialect, Engine, Layout, Lifecycle, Log, Output, PodIdentity, Refresh, Shape, Source, Template,
-    VERSION,
+    AgentConfig, Auth, AuthMethod, Dialect, Engine, Layout, Lifecycle, Log, Output, PodIdentity, Refresh, Shape,
+    Source, Template, VERSION,
 };
+use sidekey_core::path::RelPath;
 
 use crate::figure::{Budget, Figure, Table};
 use crate::process::{Memory, Running};
@@ -51,7 +51,8 @@ pub(crate) fn measure(table: &mut Table) {
         }
     }
     let mine = idle(folder.path(), "ours", &server, starts.0, &ours);
-    let other = server.vault.as_ref().map(|vault| idle(folder.path(), "theirs", &server, starts.1, &|run| theirs(vault, run)));
+    let other =
+        server.vault.as_ref().map(|vault| idle(folder.path(), "theirs", &server, starts.1, &|run| theirs(vault, run)));
     let side = match other {
         Some(_) => "vault agent 1.21 on the same Vault, in turn",
         None => "nothing, since no Vault is built (e2e/cluster/build.sh vault); fakevault served",
@@ -60,7 +61,10 @@ pub(crate) fn measure(table: &mut Table) {
     table.note(env::var("BENCH_LIBC").unwrap_or_default());
     report(table, &mine, other.as_ref());
     let sizes = (file_size(&binary), server.vault.as_ref().and_then(|it| file_size(&it.to_string_lossy())));
-    table.figures.push(Figure { theirs: sizes.1, ..alone("agent binary", "MB", sizes.0.unwrap_or_default(), Budget::AtMost(5.0)) });
+    table.figures.push(Figure {
+        theirs: sizes.1,
+        ..alone("agent binary", "MB", sizes.0.unwrap_or_default(), Budget::AtMost(5.0))
+    });
     if let Some(image) = env::var("BENCH_IMAGE").ok().and_then(|it| it.parse().ok()).map(megabytes) {
         table.figures.push(alone("agent image", "MB", image, Budget::AtMost(6.0)));
     }
@@ -141,7 +145,12 @@ fn sidekey(binary: &str, server: &Server, run: &Path) -> (Vec<String>, Vec<(Stri
         outputs: vec![output("kv", KV), output("lease", server.lease)],
         token_sink: None,
         refresh: Refresh::default(),
-        lifecycle: Lifecycle { shape: Shape::Native, revoke: true, revoke_grace_seconds: 0, start_deadline_seconds: None },
+        lifecycle: Lifecycle {
+            shape: Shape::Native,
+            revoke: true,
+            revoke_grace_seconds: 0,
+            start_deadline_seconds: None,
+        },
         state_dir: text(run.join("state")),
         log: Log::default(),
     };
@@ -153,7 +162,8 @@ fn vault_agent(vault: &Path, server: &Server, run: &Path) -> (Vec<String>, Vec<(
     let token = run.join("token");
     fs::write(&token, &server.token).unwrap_or_else(|error| panic!("{}: {error}", token.display()));
     let [kv, lease] = files(run);
-    let template = |contents: &str, file: &Path| format!("template {{\n contents = {contents:?}\n destination = {file:?}\n}}\n");
+    let template =
+        |contents: &str, file: &Path| format!("template {{\n contents = {contents:?}\n destination = {file:?}\n}}\n");
     let config = format!(
         "vault {{\n address = {:?}\n ca_cert = {:?}\n}}\nauto_auth {{\n method \"kubernetes\" {{\n mount_path = \"auth/kubernetes\"\n \
          config = {{\n role = \"bench\"\n token_path = {token:?}\n }}\n }}\n}}\n{}{}",

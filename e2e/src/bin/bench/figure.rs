@@ -106,7 +106,8 @@ impl Table {
 
     /// Prints what got worse by more than a tenth since the committed run; `update` makes this run the committed one.
     pub(crate) fn compare(&self, file: &str, update: bool) {
-        let before: Value = fs::read_to_string(file).ok().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+        let before: Value =
+            fs::read_to_string(file).ok().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         for figure in &self.figures {
             let Some(old) = before[&figure.name].as_f64().filter(|old| *old > 0.0) else { continue };
             let worse = if matches!(figure.budget, Budget::AtLeast(_)) { old / figure.ours } else { figure.ours / old };
@@ -115,7 +116,8 @@ impl Table {
             }
         }
         if update {
-            let now: Map<String, Value> = self.figures.iter().map(|it| (it.name.clone(), json!(round(it.ours)))).collect();
+            let now: Map<String, Value> =
+                self.figures.iter().map(|it| (it.name.clone(), json!(round(it.ours)))).collect();
             save(file, &format!("{:#}\n", Value::Object(now)));
         }
     }

@@ -26,7 +26,13 @@ pub(crate) struct Memory {
 
 impl Running {
     /// Starts `command` and waits for `files`; with `weigh`, in a memory cgroup of its own where one can be made.
-    pub(crate) fn start(command: &[String], env: &[(String, String)], files: &[PathBuf], log: &Path, weigh: bool) -> Self {
+    pub(crate) fn start(
+        command: &[String],
+        env: &[(String, String)],
+        files: &[PathBuf],
+        log: &Path,
+        weigh: bool,
+    ) -> Self {
         let cgroup = if weigh { make_cgroup() } else { None };
         let mut start = match &cgroup {
             // Memory is charged to the cgroup that first touches it: the process must be in there before it begins.
@@ -48,7 +54,11 @@ impl Running {
         let mut child = start.spawn().unwrap_or_else(|error| panic!("{}: {error}", command[0]));
         while !files.iter().all(|file| fs::metadata(file).is_ok_and(|it| it.len() > 0)) {
             let ended = child.try_wait().ok().flatten();
-            assert!(ended.is_none() && begun.elapsed() < Duration::from_secs(30), "{} wrote no files: {ended:?}", command[0]);
+            assert!(
+                ended.is_none() && begun.elapsed() < Duration::from_secs(30),
+                "{} wrote no files: {ended:?}",
+                command[0]
+            );
             sleep(Duration::from_micros(200));
         }
         Self { took: begun.elapsed(), child, cgroup }

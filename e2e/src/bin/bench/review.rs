@@ -37,14 +37,18 @@ fn answer(mut stream: TcpStream) {
         },
     })
     .to_string();
-    let head = format!("HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close", body.len());
+    let head = format!(
+        "HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close",
+        body.len()
+    );
     let _ = stream.write_all(format!("{head}\r\n\r\n{body}").as_bytes());
 }
 
 fn is_whole(request: &[u8]) -> bool {
     let text = String::from_utf8_lossy(request);
     let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
-    let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok());
+    let length =
+        head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok());
     body.len() >= length.unwrap_or(0_usize)
 }
 
@@ -57,5 +61,10 @@ pub(crate) fn token() -> String {
         "sub": format!("system:serviceaccount:{NAMESPACE}:{ACCOUNT}"),
         "kubernetes.io": {"namespace": NAMESPACE, "serviceaccount": {"name": ACCOUNT, "uid": "1"}},
     });
-    format!("{}.{}.{}", encode(&json!({"alg": "RS256", "kid": "bench"})), encode(&claims), URL_SAFE_NO_PAD.encode([0; 256]))
+    format!(
+        "{}.{}.{}",
+        encode(&json!({"alg": "RS256", "kid": "bench"})),
+        encode(&claims),
+        URL_SAFE_NO_PAD.encode([0; 256])
+    )
 }

@@ -90,7 +90,10 @@ fn real(bin: &Path, folder: &Path) -> Server {
     api.write("sys/audit/file", &json!({"type": "file", "options": {"file_path": audit}}));
     api.write("sys/auth/kubernetes", &json!({"type": "vault-plugin-auth-kubernetes"}));
     let host = review::serve();
-    api.write("auth/kubernetes/config", &json!({"kubernetes_host": host, "token_reviewer_jwt": review::token(), "disable_local_ca_jwt": true}));
+    api.write(
+        "auth/kubernetes/config",
+        &json!({"kubernetes_host": host, "token_reviewer_jwt": review::token(), "disable_local_ca_jwt": true}),
+    );
     let role = json!({
         "bound_service_account_names": review::ACCOUNT, "bound_service_account_namespaces": review::NAMESPACE,
         "token_policies": "bench", "token_ttl": "1h", "audience": "vault",
@@ -113,7 +116,10 @@ fn real(bin: &Path, folder: &Path) -> Server {
 fn fake(folder: &Path) -> Server {
     let (send, receive) = mpsc::channel();
     thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap_or_else(|error| panic!("{error}"));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap_or_else(|error| panic!("{error}"));
         runtime.block_on(async {
             let fake = FakeVault::start(Options::default()).await.unwrap_or_else(|error| panic!("fakevault: {error}"));
             // It serves for as long as the process lives.
