@@ -40,7 +40,8 @@ fn no_login_fails_with_a_lease_of_one_minute_that_renews_to_three_vault_dialect(
 }
 
 /// Nothing extends this lease, the token lives two minutes at a time, and the user is never dropped: a stale file would go
-/// on logging in if PostgreSQL did not end the role itself (`VALID UNTIL`).
+/// on logging in if PostgreSQL did not end the role itself (`VALID UNTIL`). Name and password are two files of one answer,
+/// read as a pair.
 #[test]
 fn no_login_fails_with_a_lease_at_its_maximum_under_a_periodic_token() {
     let sandbox = reader("db-fixed");
@@ -49,7 +50,16 @@ fn no_login_fails_with_a_lease_at_its_maximum_under_a_periodic_token() {
     role["token_period"] = json!("2m");
     role["token_ttl"] = json!(0);
     sandbox.role(&role);
-    watched(&sandbox, &native(&sandbox));
+    let path = format!("database/creds/{}", sandbox.namespace);
+    let shape = watch("/secrets").native(&[
+        ("inject", "true"),
+        ("role", &sandbox.namespace),
+        ("secret-username", &path),
+        ("field-username", "username"),
+        ("secret-password", &path),
+        ("field-password", "password"),
+    ]);
+    watched(&sandbox, &shape);
 }
 
 /// Without Vault's `default` policy a token may not even look at, renew or revoke itself, nor renew a lease.

@@ -138,7 +138,8 @@ impl Planner {
         if act == Act::Renew {
             return Some(Step::RenewLease(lookup.clone()));
         }
-        let lease = slot.life().filter(|life| slot.lease().is_some() && life.urgent_at() > now && self.hold.until <= now);
+        let lease =
+            slot.life().filter(|life| slot.lease().is_some() && life.urgent_at() > now && self.hold.until <= now);
         match lease.and_then(|life| self.tokens.lengthen(life.ttl, now)) {
             Some(act) => act.map(step_of),
             None => Some(Step::Fetch(lookup.clone())),
