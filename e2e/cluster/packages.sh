@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that the cluster needs and this machine lacks, and says which.
 set -euo pipefail
-wanted="etcd-server containerd runc containernetworking-plugins iptables conntrack iproute2 openssl curl procps buildah \
+wanted="make etcd-server containerd runc containernetworking-plugins iptables conntrack iproute2 openssl curl procps buildah \
   postgresql gcc libc6-dev musl-tools"
 missing=()
 for package in $wanted; do

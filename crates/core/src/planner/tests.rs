@@ -267,6 +267,19 @@ fn failures_of_one_secret_grow_its_own_wait_only() {
 }
 
 #[test]
+fn what_fails_takes_half_of_the_places_at_most() {
+    let bad = ["bad/1", "bad/2", "bad/3"];
+    let mut bench = Bench::with_token(token(1_000_000), &bad);
+    bad.iter().for_each(|name| bench.fetch_fails(name, FailureKind::Other));
+    bench.now = at(1010);
+    bench.begin(&Step::Fetch(lookup("bad/1")));
+    bench.begin(&Step::Fetch(lookup("bad/2")));
+    assert!(matches!(bench.next(), Step::Wait(_)), "the third waits while two of them hang");
+    bench.planner.want(&["bad/1", "bad/2", "bad/3", "good"].map(lookup).into());
+    bench.fetch("good", &KV);
+}
+
+#[test]
 fn a_limit_holds_the_others_back_but_nothing_that_is_about_to_end() {
     let mut bench = Bench::with_token(token(1_000_000), &["a", "b", "db"]);
     bench.begin(&Step::Fetch(lookup("a")));
