@@ -4,7 +4,9 @@
 mod support;
 
 use std::io::{Read, Write};
+use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -84,11 +86,9 @@ async fn runs_tells_and_ends_as_a_person_expects() {
     assert!(get(&bench, "/metrics").await.contains("sidekey_agent_logins_total 1\n"));
     assert!(get(&bench, "/other").await.starts_with("HTTP/1.1 404"));
 
-    let dumpable = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap_or_default();
     let (code, log) = terminate(child).await;
     assert_eq!(code, 0, "{log}");
     assert!(bench.fake.tokens().is_empty());
-    assert!(dumpable.is_empty() || dumpable.lines().any(|line| line.starts_with("Max core file size        0 ")));
     for line in log.lines() {
         assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "not a JSON line: {line}");
     }
@@ -136,4 +136,31 @@ async fn says_what_it_cannot_read() {
     assert!(code == 2 && text.contains("--help"), "{code} {text}");
     assert_eq!(output(None, &["--help"]).await.0, 0);
     assert!(output(None, &["version"]).await.1.starts_with("sidekey-agent "));
+}
+
+/// What is in `/proc/<pid>` of a process that is not dumpable belongs to root, whoever runs it (`proc(5)`; the directory
+/// itself does not change hands). So the agent must run as somebody else for the test to see a difference.
+#[tokio::test]
+async fn closes_itself_to_others_of_its_uid() {
+    const NOBODY: u32 = 65_534;
+    let bench = Bench::new().await.format("web.env", "env", "secret/data/web", json!({}));
+    let me = std::fs::metadata(bench.dir.path()).unwrap().uid();
+    let mut run = command(Some(&bench), &["run"]);
+    run.stderr(Stdio::null()).stdout(Stdio::null());
+    if me == 0 {
+        for path in ["", "secrets", "state", "jwt", "termination"] {
+            chown(bench.path(path), Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        run.uid(NOBODY).gid(NOBODY);
+    }
+    let mut child = run.spawn().unwrap();
+    bench.ready().await;
+    let process = format!("/proc/{}", child.id());
+    let owner = std::fs::metadata(format!("{process}/mem")).unwrap().uid();
+    let limits = std::fs::read_to_string(format!("{process}/limits"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(owner, 0, "the process is dumpable");
+    let core = limits.unwrap().lines().find(|line| line.starts_with("Max core file size")).map(str::to_owned).unwrap();
+    assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
 }

@@ -199,12 +199,11 @@ async fn a_template_file_is_followed_and_a_bad_one_keeps_the_old() {
 
 #[tokio::test]
 async fn a_target_that_cannot_be_written_stops_its_own_group_only() {
-    let bench = Bench::new().await.format("good", "json", "secret/data/web", json!({"optional": false})).format(
-        "bad",
-        "json",
-        "secret/data/web",
-        json!({}),
-    );
+    let bench = Bench::new()
+        .await
+        .set(json!({"refresh": {"staticIntervalMs": 3_600_000}}))
+        .format("good", "json", "secret/data/web", json!({}))
+        .format("bad", "json", "secret/data/web", json!({}));
     std::fs::create_dir_all(bench.path("secrets/bad/occupied")).unwrap();
     let agent = bench.start();
     bench.until("the write's cause", |bench| bench.line().starts_with("SK5002")).await;

@@ -13,8 +13,8 @@ pub(crate) enum Budget {
     None,
     /// At most.
     AtMost(f64),
-    /// At least.
-    AtLeast(f64),
+    /// At least the first, and never below the second.
+    AtLeast(f64, f64),
     /// At most this share of theirs.
     Share(f64),
     /// Both of these.
@@ -37,7 +37,7 @@ impl Figure {
         match self.budget {
             Budget::None => None,
             Budget::AtMost(limit) => Some(self.ours <= limit),
-            Budget::AtLeast(limit) => Some(self.ours >= limit),
+            Budget::AtLeast(limit, _) => Some(self.ours >= limit),
             Budget::Share(limit) => share(limit),
             Budget::AtMostAndShare(limit, part) => Some(self.ours <= limit && share(part).unwrap_or(true)),
         }
@@ -48,12 +48,15 @@ impl Figure {
         let budget = match self.budget {
             Budget::None => String::new(),
             Budget::AtMost(limit) => format!("≤ {}", number(limit)),
-            Budget::AtLeast(limit) => format!("≥ {}", number(limit)),
+            Budget::AtLeast(limit, floor) => format!("≥ {}, never < {}", number(limit), number(floor)),
             Budget::Share(share) => part(share),
             Budget::AtMostAndShare(limit, share) => format!("≤ {}, {}", number(limit), part(share)),
         };
         let verdict = match self.holds() {
             Some(true) => "holds",
+            Some(false) if matches!(self.budget, Budget::AtLeast(_, floor) if self.ours >= floor) => {
+                "missed, above the floor"
+            }
             Some(false) => "MISSED",
             None if budget.is_empty() => "",
             None => "nothing to compare with",
@@ -110,7 +113,8 @@ impl Table {
             fs::read_to_string(file).ok().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         for figure in &self.figures {
             let Some(old) = before[&figure.name].as_f64().filter(|old| *old > 0.0) else { continue };
-            let worse = if matches!(figure.budget, Budget::AtLeast(_)) { old / figure.ours } else { figure.ours / old };
+            let worse =
+                if matches!(figure.budget, Budget::AtLeast(..)) { old / figure.ours } else { figure.ours / old };
             if worse > 1.1 {
                 println!("ALARM {}: {} was {} in {file}", figure.name, number(figure.ours), number(old));
             }

@@ -40,7 +40,7 @@ pub(crate) fn measure(table: &mut Table) -> Result<(), String> {
 
 fn per_cpu_second(pod: &str, line: &str) -> Option<Figure> {
     let value = number_after(line, "admissions per CPU-second")?;
-    let figure = alone(format!("admissions per CPU-second ({pod})"), "", value, Budget::AtLeast(15_000.0));
+    let figure = alone(format!("admissions per CPU-second ({pod})"), "", value, Budget::AtLeast(15_000.0, 9_000.0));
     Some(Figure { theirs: Some(VAULT_K8S), ..figure })
 }
 
