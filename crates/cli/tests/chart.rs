@@ -42,7 +42,7 @@ fn objects(path: &str) -> Objects {
         serde_saphyr::from_multiple(&read(path)).unwrap_or_else(|error| panic!("deploy/{path}: {error}"));
     documents
         .into_iter()
-        .filter(|document| document.is_object())
+        .filter(Value::is_object)
         .map(|object| {
             let name = object["metadata"]["name"].as_str().unwrap_or_else(|| panic!("deploy/{path}: {object:#}"));
             (format!("{} {name}", object["kind"].as_str().unwrap()), object)
@@ -140,8 +140,10 @@ fn the_network_policy_by_chart_and_by_kustomize_is_the_same() {
 
 /// The object with all that the type does not know left out.
 fn known<T: Serialize + DeserializeOwned>(object: &Value) -> Value {
-    serde_json::to_value(serde_json::from_value::<T>(object.clone()).unwrap_or_else(|error| panic!("{error}: {object:#}")))
-        .unwrap()
+    serde_json::to_value(
+        serde_json::from_value::<T>(object.clone()).unwrap_or_else(|error| panic!("{error}: {object:#}")),
+    )
+    .unwrap()
 }
 
 #[test]
@@ -176,7 +178,9 @@ fn no_object_has_a_field_that_its_kind_does_not_know() {
 #[test]
 fn rights_are_for_the_names_that_the_webhook_is_told() {
     for (case, objects) in renders() {
-        let Some((name, deployment)) = objects.iter().find(|(name, _)| name.starts_with("Deployment ")) else { continue };
+        let Some((name, deployment)) = objects.iter().find(|(name, _)| name.starts_with("Deployment ")) else {
+            continue;
+        };
         let name = name.trim_start_matches("Deployment ");
         let told = |flag: &str, default: &str| env(deployment).get(flag).cloned().unwrap_or_else(|| default.to_owned());
         assert!(objects.contains_key(&format!("Service {}", told("SIDEKEY_SERVICE", name))), "{case}");
@@ -312,7 +316,7 @@ fn spans(page: &str, head: &str, column: usize) -> Vec<String> {
     let text = read(&format!("../docs/{page}"));
     let mut inside = false;
     let mut found = Vec::new();
-    for line in text.lines() {
+    for line in text.lines().filter(|line| !line.starts_with("|--")) {
         let cells: Vec<_> = line.split(" |").map(|cell| cell.trim_start_matches('|').trim()).collect();
         let Some(cell) = cells.get(column).filter(|_| line.starts_with('|')) else {
             inside = false;

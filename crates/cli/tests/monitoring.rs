@@ -25,9 +25,12 @@ fn read(name: &str) -> String {
 fn samples() -> Samples {
     let mut registry = registry("sidekey_webhook", "1.2.3");
     let metrics = Metrics::register(&mut registry);
-    for label in
-        [Label::injected(), Label::skipped("not_asked"), Label::denied(Code::AnnotationValue), Label::error(Code::Overloaded)]
-    {
+    for label in [
+        Label::injected(),
+        Label::skipped("not_asked"),
+        Label::denied(Code::AnnotationValue),
+        Label::error(Code::Overloaded),
+    ] {
         metrics.admitted(label, Duration::from_micros(50));
     }
     metrics.leaf_expires(1);
@@ -41,7 +44,9 @@ fn samples() -> Samples {
     for line in encode(&registry).unwrap().lines().filter(|line| !line.starts_with('#')) {
         let (name, rest) = line.split_at(line.find(['{', ' ']).unwrap());
         let labels = samples.entry(name.to_owned()).or_default();
-        for (label, value) in rest.strip_prefix('{').and_then(|rest| rest.split('}').next()).map(pairs).unwrap_or_default() {
+        for (label, value) in
+            rest.strip_prefix('{').and_then(|rest| rest.split('}').next()).map(pairs).unwrap_or_default()
+        {
             labels.entry(label.to_owned()).or_default().insert(value.to_owned());
         }
     }
@@ -123,7 +128,12 @@ fn each_query_asks_for_samples_that_the_webhook_has() {
             asked.insert(name);
             let selector = behind.strip_prefix('{').and_then(|behind| behind.split('}').next()).unwrap_or_default();
             for (label, value) in pairs(selector) {
-                check(&query.place, labels, label.trim_end_matches('!'), value.trim_start_matches('~').trim_matches('"'));
+                check(
+                    &query.place,
+                    labels,
+                    label.trim_end_matches('!'),
+                    value.trim_start_matches('~').trim_matches('"'),
+                );
             }
         }
     }
