@@ -15,6 +15,7 @@ use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBind
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 use sidekey_inject::Settings;
 use sidekey_testkit::golden;
 
@@ -305,10 +306,38 @@ fn collect(value: &Value, leaves: &mut Vec<String>) {
 }
 
 #[test]
+fn golden_renders_are_made_of_what_is_there() {
+    let mut known = BTreeSet::new();
+    for list in ["chart/golden.sha256", "overlays/golden.sha256"] {
+        for line in read(list).lines() {
+            let (digest, path) = line.split_once("  ").unwrap();
+            let path = path.strip_prefix("deploy/").unwrap();
+            let now = hex::encode(Sha256::digest(read(path)));
+            assert_eq!(digest, now, "deploy/{path} changed; UPDATE_GOLDEN=1 .ci/chart renders it anew");
+            known.insert(path.to_owned());
+        }
+    }
+    for folder in
+        ["chart/sidekey/templates", "chart/values", "base", "components/cert-manager", "overlays/cert-manager"]
+    {
+        for file in std::fs::read_dir(deploy().join(folder)).unwrap() {
+            let path = format!("{folder}/{}", file.unwrap().file_name().into_string().unwrap());
+            let rendered = known.contains(&path) || path.ends_with("NOTES.txt");
+            assert!(rendered, "deploy/{path} is new; UPDATE_GOLDEN=1 .ci/chart renders it");
+        }
+    }
+}
+
+#[test]
 fn the_chart_carries_the_alerts_and_the_dashboard_of_monitoring() {
     for name in ["alerts.yaml", "dashboard.json"] {
         golden::check(deploy().join("chart/sidekey/files").join(name), &read(&format!("monitoring/{name}")));
     }
+    let all = objects("chart/golden/all.yaml");
+    let alerts: Value = serde_saphyr::from_str(&read("monitoring/alerts.yaml")).unwrap();
+    assert_eq!(all["PrometheusRule vault-secrets-webhook"]["spec"], alerts);
+    let dashboard = all["ConfigMap vault-secrets-dashboard"]["data"]["sidekey-webhook.json"].as_str().unwrap();
+    assert_eq!(serde_json::from_str::<Value>(dashboard).unwrap(), json("monitoring/dashboard.json"));
 }
 
 /// The rows of a page's tables whose head's cell `column` is `head`: that cell's words in backquotes.
