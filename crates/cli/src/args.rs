@@ -60,6 +60,9 @@ pub(crate) struct WebhookArgs {
     /// Lease that lets one replica at a time change CA and caBundle.
     #[arg(long, env = "SIDEKEY_LEASE", default_value = "sidekey-webhook")]
     pub(crate) lease: String,
+    /// Lease of the replica that looks for pods without the agent they ask for.
+    #[arg(long, env = "SIDEKEY_LEADER_LEASE", default_value = "sidekey-webhook-leader")]
+    pub(crate) leader_lease: String,
     /// Seconds to go on serving after SIGTERM, unready, before the port closes.
     #[arg(long, env = "SIDEKEY_LAME_DUCK_SECONDS", default_value_t = 5)]
     pub(crate) lame_duck_seconds: u64,

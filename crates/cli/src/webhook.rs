@@ -8,7 +8,7 @@ use sidekey_webhook::app::Limits;
 use sidekey_webhook::certs::files::Pair;
 use sidekey_webhook::certs::keeper::Names;
 use sidekey_webhook::server::Timing;
-use sidekey_webhook::{Certificates, Options, RunError};
+use sidekey_webhook::{Certificates, Options, RunError, missed};
 use tokio::runtime::Builder;
 
 use crate::args::{LogFormat, WebhookArgs};
@@ -32,29 +32,40 @@ pub(crate) fn run(args: &WebhookArgs) -> Result<(), Error> {
 }
 
 fn options(args: &WebhookArgs) -> Options {
+    let random = || format!("sidekey-webhook-{:016x}", RandomState::new().hash_one(0_u8));
+    let identity = args.identity.clone().unwrap_or_else(random);
     let certificates = match &args.tls_dir {
         Some(directory) => Certificates::Files(Pair::mounted(directory)),
-        None => Certificates::SelfMade(names(args)),
+        None => Certificates::SelfMade(names(args, identity.clone())),
     };
     Options {
         listen: args.listen,
         admin: args.admin,
         settings: args.settings.clone(),
         certificates,
+        missed: missed(args, identity),
         limits: Limits::default(),
         timing: Timing { lame_duck: Duration::from_secs(args.lame_duck_seconds), ..Timing::default() },
     }
 }
 
-fn names(args: &WebhookArgs) -> Names {
+fn missed(args: &WebhookArgs, identity: String) -> missed::Names {
+    missed::Names {
+        namespace: args.namespace.clone(),
+        lease: args.leader_lease.clone(),
+        configuration: args.configuration.clone(),
+        identity,
+    }
+}
+
+fn names(args: &WebhookArgs, identity: String) -> Names {
     let WebhookArgs { service, namespace, .. } = args;
-    let random = || format!("sidekey-webhook-{:016x}", RandomState::new().hash_one(0_u8));
     Names {
         namespace: namespace.clone(),
         secret: args.ca_secret.clone(),
         lease: args.lease.clone(),
         configuration: args.configuration.clone(),
         dns: vec![format!("{service}.{namespace}.svc"), format!("{service}.{namespace}.svc.cluster.local")],
-        identity: args.identity.clone().unwrap_or_else(random),
+        identity,
     }
 }

@@ -85,6 +85,8 @@ pub struct Settings {
     /// Names of a service mesh's containers. The native dialect's agent starts behind those that are native sidecars, as
     /// without them there is no network, and gives none of them secrets unless a pod names them.
     pub mesh_containers: Vec<String>,
+    /// What to do about a pod that asks for an agent and has none, since the webhook was not asked when it was created.
+    pub missed_pods: MissedPods,
 }
 
 impl Default for Settings {
@@ -115,6 +117,7 @@ impl Default for Settings {
             log_level: "info".to_owned(),
             log_format: LogFormat::Json,
             mesh_containers: MESH.map(str::to_owned).to_vec(),
+            missed_pods: MissedPods::Report,
         }
     }
 }
@@ -140,6 +143,18 @@ impl NativeSidecars {
             Self::Off => false,
         }
     }
+}
+
+/// What to do about a pod that asks for an agent and has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MissedPods {
+    /// Nobody looks.
+    Ignore,
+    /// An Event at the pod and a metric.
+    Report,
+    /// The same, and an eviction where a controller creates the pod again.
+    Evict,
 }
 
 /// Kubernetes' `imagePullPolicy`.

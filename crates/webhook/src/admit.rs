@@ -88,6 +88,12 @@ impl Admission {
         self.metrics.turned_away(refusal.cause.code);
     }
 
+    /// What the webhook would do with a pod now; nothing is counted.
+    pub fn outcome(&self, pod: &Value, namespace: &str) -> Outcome {
+        let native_sidecars = self.native_sidecars.load(Ordering::Relaxed);
+        mutate(pod, &Facts { namespace: namespace.to_owned(), native_sidecars }, &self.settings.load())
+    }
+
     fn decide(&self, body: &[u8]) -> Result<(Label, Answer), Refusal> {
         let review: Review<'_> = serde_json::from_slice(body).map_err(|error| Refusal::malformed(error.to_string()))?;
         if review.kind != "AdmissionReview" {

@@ -9,6 +9,7 @@
 //! | settings file | `settings` | the settings in force |
 //! | kubelet versions | `nodes` | whether native sidecars are used |
 //! | certificate | `certs` | the pair in service; CA Secret and `caBundle`, under a Lease |
+//! | pods that were missed | `missed` | which were told about |
 //! | admin port | `admin`, `metrics` | nothing |
 //!
 //! [`run()`] ties them together. [`server::serve`], [`app::router`] and [`certs::self_signed`] also work alone, without
@@ -20,10 +21,13 @@ pub mod api;
 pub mod app;
 pub mod certs;
 pub mod metrics;
+pub mod missed;
 pub mod nodes;
 pub mod review;
 pub mod run;
 pub mod server;
 pub mod settings;
+
+mod jitter;
 
 pub use run::{Certificates, Options, RunError, run, run_with};

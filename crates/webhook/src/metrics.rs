@@ -26,6 +26,10 @@ pub struct Metrics {
     expiry: Family<Kind, Gauge>,
     reloads: Family<Reload, Counter>,
     api_errors: Counter<u64, AtomicU64>,
+    /// Pods without the agent they ask for, as last seen; 0 at replicas that do not look.
+    pub missed: Gauge,
+    /// Pods evicted so that they come back injected.
+    pub evicted: Counter<u64, AtomicU64>,
     /// 1 when pods get native sidecars unless settings say otherwise.
     pub native_sidecars: Gauge,
 }
@@ -115,6 +119,8 @@ impl Metrics {
             expiry: Family::default(),
             reloads: Family::default(),
             api_errors: Counter::default(),
+            missed: Gauge::default(),
+            evicted: Counter::default(),
             native_sidecars: Gauge::default(),
         };
         registry.register("admissions", "Admission reviews by outcome and reason", metrics.admissions.clone());
@@ -138,6 +144,12 @@ impl Metrics {
             "Calls to the Kubernetes API that failed",
             metrics.api_errors.clone(),
         );
+        registry.register(
+            "pods_not_injected",
+            "Pods without the agent they ask for, as last seen; 0 at replicas that do not look",
+            metrics.missed.clone(),
+        );
+        registry.register("pods_evicted", "Pods evicted so that they come back injected", metrics.evicted.clone());
         registry.register(
             "native_sidecars",
             "1 when every node runs native sidecars, as last seen",

@@ -23,6 +23,7 @@ use crate::certs::Served;
 use crate::certs::files::{self, Pair};
 use crate::certs::keeper::{Keeper, Names};
 use crate::metrics::Metrics;
+use crate::missed;
 use crate::server::{Timing, serve};
 use crate::{admin, app, nodes, settings};
 
@@ -40,6 +41,8 @@ pub struct Options {
     pub settings: Option<PathBuf>,
     /// Where the certificate comes from.
     pub certificates: Certificates,
+    /// What the watch for missed pods needs to know.
+    pub missed: missed::Names,
     /// Bounds of a request.
     pub limits: Limits,
     /// Bounds of a connection.
@@ -100,7 +103,9 @@ pub async fn run_with(options: Options, api: Option<Api>, drain: Drain) -> Resul
         tasks.spawn(named("settings", settings::follow(file, changes, admission, readiness, metrics)));
     }
     if let Some(api) = api.clone() {
-        tasks.spawn(named("nodes", nodes::follow(api, Arc::clone(&admission), metrics.clone(), native)));
+        tasks.spawn(named("nodes", nodes::follow(api.clone(), Arc::clone(&admission), metrics.clone(), native)));
+        let watch = missed::Watch::new(api, options.missed.clone(), Arc::clone(&admission), metrics.clone());
+        tasks.spawn(named("missed pods", watch.run()));
     }
     spawn_certificates(&mut tasks, &options.certificates, api, &served, &readiness, &metrics);
 

@@ -14,6 +14,7 @@ use sidekey_core::Code;
 use sidekey_runtime::drain::channel;
 use sidekey_webhook::app::Limits;
 use sidekey_webhook::certs::files::Pair;
+use sidekey_webhook::missed::Names;
 use sidekey_webhook::nodes;
 use sidekey_webhook::server::Timing;
 use sidekey_webhook::{Certificates, Options, RunError, run_with};
@@ -32,6 +33,12 @@ fn options(directory: &Path) -> Options {
         admin: free_port(),
         settings: Some(directory.join("settings.yaml")),
         certificates: Certificates::Files(Pair::mounted(directory)),
+        missed: Names {
+            namespace: "sidekey".to_owned(),
+            lease: "sidekey-webhook-leader".to_owned(),
+            configuration: "sidekey-webhook".to_owned(),
+            identity: "a".to_owned(),
+        },
         limits: Limits::default(),
         timing: Timing { lame_duck: Duration::from_millis(500), ..Timing::default() },
     }

@@ -1,6 +1,5 @@
 //! The task that keeps CA, `caBundle` and leaf right: look, decide (`plan`), act, wait.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use super::plan::{InService, LeafStep, Step, leaf_step, step};
 use super::store::{Place, Store, Stored};
 use super::{Served, Unix, unix_now};
 use crate::api::{Api, ApiError};
+use crate::jitter::jittered;
 use crate::metrics::Metrics;
 
 /// How often the Secret and the configuration are looked at.
@@ -270,10 +270,4 @@ fn fresh(previous: Vec<CaCertificate>) -> Result<Store, Cause> {
 
 fn unusable(attempted: &str, error: &AuthorityError) -> Cause {
     Cause::new(Code::CertificateUnusable, attempted, error.to_string())
-}
-
-/// Within a fifth to either side, so that replicas do not ask in step.
-fn jittered(pause: Duration) -> Duration {
-    let random = RandomState::new().hash_one(0_u8) % 400;
-    pause.mul_f64(0.8 + f64::from(u32::try_from(random).unwrap_or(200)) / 1000.0)
 }

@@ -94,13 +94,16 @@ impl Lock {
     fn held(&self, mut metadata: ObjectMeta, before: Option<LeaseSpec>) -> Lease {
         metadata.managed_fields = None;
         let now = MicroTime(jiff::Timestamp::now());
-        let transitions = before.and_then(|spec| spec.lease_transitions).unwrap_or(0);
+        let (holder, taken, transitions) =
+            before.map_or((None, None, None), |spec| (spec.holder_identity, spec.acquire_time, spec.lease_transitions));
+        let again = holder.as_ref() == Some(&self.identity);
+        let transitions = transitions.unwrap_or(0).saturating_add(i32::from(!again));
         let spec = LeaseSpec {
             holder_identity: Some(self.identity.clone()),
             lease_duration_seconds: i32::try_from(HELD_AT_MOST.as_secs()).ok(),
-            acquire_time: Some(now.clone()),
+            acquire_time: taken.filter(|_| again).or_else(|| Some(now.clone())),
             renew_time: Some(now),
-            lease_transitions: Some(transitions.saturating_add(1)),
+            lease_transitions: Some(transitions),
             ..LeaseSpec::default()
         };
         Lease { metadata, spec: Some(spec) }
