@@ -10,5 +10,7 @@ mod identity;
 mod kv;
 mod lifecycle;
 mod marker;
+mod missed;
+mod rights;
 mod rollout;
 mod security;

@@ -1,4 +1,5 @@
-//! The webhook replaced, and its CA rotated, while pods are created all the time: none fails, none slips through.
+//! The webhook replaced, its CA rotated and corrupted, its leader killed, while pods are created all the time: none fails, none
+//! slips through.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -43,7 +44,7 @@ fn create(sandbox: &Sandbox, stop: &AtomicBool) -> Tally {
 }
 
 #[test]
-fn a_rollout_and_a_ca_rotation_under_load_lose_no_pod() {
+fn rollout_rotation_corruption_and_a_killed_leader_under_load_lose_no_pod() {
     let sandbox = Sandbox::new("rollout");
     let stop = AtomicBool::new(false);
     let begun = Instant::now();
@@ -52,6 +53,8 @@ fn a_rollout_and_a_ca_rotation_under_load_lose_no_pod() {
         let changed = std::panic::catch_unwind(|| {
             roll_out();
             rotate();
+            corrupt();
+            kill_leader();
         });
         thread::sleep(seconds(5));
         stop.store(true, Ordering::Relaxed);
@@ -96,6 +99,45 @@ fn rotate() {
     until(seconds(90), "replaced: the leaf of every replica", || {
         let now = leaf_ends();
         if now.len() == 2 && now.iter().all(|it| !leaves.contains(it)) { Ok(()) } else { Err(format!("{now:?}")) }
+    });
+}
+
+/// Spoils the CA's Secret; whoever holds the CA in memory writes it back.
+fn corrupt() {
+    let secret = format!("/api/v1/namespaces/{}/secrets/{CA}", setting().system);
+    let before = api::get(&secret).expect("CA Secret")["data"].clone();
+    let spoilt = json!({"data": {"ca.crt": "c3BvaWx0", "ca.key": "c3BvaWx0"}});
+    api::patch(&secret, &spoilt).expect("spoiling the CA Secret");
+    until(seconds(60), "written back: the CA that was in service", || {
+        let now = api::get(&secret).json()["data"].clone();
+        if now["ca.crt"] == before["ca.crt"] { Ok(()) } else { Err("another CA, or none") }
+    });
+}
+
+/// Deletes the replica that looks for missed pods, with no time to say goodbye; another takes its place.
+fn kill_leader() {
+    let system = &setting().system;
+    let lease = format!("/apis/coordination.k8s.io/v1/namespaces/{system}/leases/sidekey-webhook-leader");
+    let holder = || api::get(&lease).json()["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned();
+    let leader = until(seconds(60), "held: the leader's Lease", || {
+        let holder = holder();
+        let alive = api::get(&format!("/api/v1/namespaces/{system}/pods/{holder}")).ok();
+        if alive && !holder.is_empty() { Ok(holder) } else { Err(holder) }
+    });
+    api::request(
+        "DELETE",
+        &format!("/api/v1/namespaces/{system}/pods/{leader}"),
+        Some(&json!({"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0})),
+    )
+    .expect("deleting the leader");
+    until(seconds(90), "taken over: the leader's Lease", || {
+        let now = holder();
+        if now != leader && !now.is_empty() { Ok(()) } else { Err(now) }
+    });
+    until(seconds(60), "two replicas again", || {
+        let path = format!("/apis/apps/v1/namespaces/{system}/deployments/{DEPLOYMENT}");
+        let status = api::get(&path).json()["status"].clone();
+        if status["availableReplicas"] == 2 { Ok(()) } else { Err(status) }
     });
 }
 
