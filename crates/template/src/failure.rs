@@ -11,11 +11,13 @@ pub(crate) struct Failure {
     pub(crate) hint: Option<String>,
     /// Byte offset in the template's source.
     pub(crate) offset: Option<usize>,
+    /// Which of the sources it is, where several make one set.
+    pub(crate) source: Option<usize>,
 }
 
 impl Failure {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, offset: None }
+        Self { message: message.into(), hint: None, offset: None, source: None }
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -26,6 +28,12 @@ impl Failure {
     /// Keeps an offset that is known already: the innermost place is the one to show.
     pub(crate) fn at(mut self, offset: usize) -> Self {
         self.offset.get_or_insert(offset);
+        self
+    }
+
+    /// Keeps a source that is known already.
+    pub(crate) fn inside(mut self, source: usize) -> Self {
+        self.source.get_or_insert(source);
         self
     }
 

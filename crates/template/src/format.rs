@@ -91,12 +91,12 @@ fn entries(format: Format, data: &BTreeMap<String, Value>) -> Result<Vec<Json>, 
             shell::shell(&[Val::str(text.expose().as_str())])
                 .map_err(|failure| Failure { message: format!("field `{key}`: {}", failure.message), ..failure })?;
         }
-        let yaml = yaml::entry(&Val::from(value), 0);
+        let yaml = yaml::entry(&Val::from(value));
         entries.push(json!({
             "key": key,
             "text": text.expose(),
             "json_value": pretty_json(value),
-            "yaml_key": yaml::scalar(key, None),
+            "yaml_key": yaml::key(key),
             "yaml_value": String::from_utf8_lossy(yaml.strip_suffix(b"\n").unwrap_or(&yaml)),
         }));
     }

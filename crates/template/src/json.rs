@@ -25,15 +25,17 @@ fn write(value: &Val, style: Style, level: usize, out: &mut Vec<u8>) {
     match value {
         Val::Absent | Val::Void | Val::Nil => out.extend_from_slice(b"null"),
         Val::Bool(flag) => out.extend_from_slice(if *flag { b"true" } else { b"false" }),
-        Val::Int(n) => out.extend_from_slice(n.to_string().as_bytes()),
+        Val::Int(n) | Val::Long(n) => out.extend_from_slice(n.to_string().as_bytes()),
         Val::Uint(n) => out.extend_from_slice(n.to_string().as_bytes()),
         Val::Float(f) => out.extend_from_slice(float(*f).as_bytes()),
         Val::Number(text) => out.extend_from_slice(text),
         Val::Str(text) => string(text, style.html, out),
+        Val::List(items) if items.is_nil() => out.extend_from_slice(b"null"),
+        Val::Object(object) => string(object.json_text().as_bytes(), style.html, out),
         Val::List(items) => {
             block(b"[]", items.iter(), style, level, out, |item, out| write(item, style, level + 1, out));
         }
-        Val::Map(entries) => block(b"{}", entries.iter(), style, level, out, |(key, item), out| {
+        Val::Map(entries) => block(b"{}", entries.borrow().iter(), style, level, out, |(key, item), out| {
             entry(key, item, style, level, out);
         }),
         Val::Struct(fields) => block(b"{}", fields.iter(), style, level, out, |(key, item), out| {

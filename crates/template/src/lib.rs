@@ -13,7 +13,11 @@ mod hbs;
 mod helpers;
 mod inputs;
 mod json;
+mod list;
+mod map;
+mod object;
 pub mod reference;
+mod set;
 mod suggest;
 mod value;
 mod yaml;
@@ -25,6 +29,7 @@ use sidekey_core::{Code, Lookup};
 
 pub use error::TemplateError;
 pub use inputs::{Answers, Frozen, Inputs, Rendered};
+pub use set::TemplateSet;
 
 use engine::Engine;
 
@@ -68,17 +73,19 @@ fn text<'t>(
         }
         None => &template.text,
     };
-    if text.len() > MAX_SOURCE {
-        return Err(TemplateError::new(
-            Code::TemplateSyntax,
-            name,
-            format!("the template is longer than {} KiB", MAX_SOURCE >> 10),
-        ));
-    }
+    bounded(name, text)?;
     if template.left.is_empty() || template.right.is_empty() {
         return Err(TemplateError::new(Code::TemplateSyntax, name, "a delimiter is empty"));
     }
     Ok(text)
+}
+
+pub(crate) fn bounded(name: &str, text: &str) -> Result<(), TemplateError> {
+    if text.len() > MAX_SOURCE {
+        let message = format!("the template is longer than {} KiB", MAX_SOURCE >> 10);
+        return Err(TemplateError::new(Code::TemplateSyntax, name, message));
+    }
+    Ok(())
 }
 
 impl Compiled {

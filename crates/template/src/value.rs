@@ -6,11 +6,18 @@ use std::rc::Rc;
 use sidekey_core::{Response, Value};
 use zeroize::Zeroizing;
 
+use crate::list::{Elem, List};
+use crate::map::Map;
+use crate::object::Object;
+
 /// Bytes of a string, shared and wiped on the last drop. Go's strings need not be UTF-8: a keystore is a string too.
 pub(crate) type Bytes = Rc<Zeroizing<Vec<u8>>>;
 
-/// Deepest nesting that functions may build; as deep as secrets themselves may be.
-const MAX_DEPTH: usize = 64;
+/// Deepest nesting of a value that is printed, compared or copied; as deep as secrets themselves may be.
+const MAX_DEPTH: usize = 66;
+
+/// Most elements of a value, counted along every path to them: shared parts count as often as they would print.
+const MAX_NODES: usize = 1 << 20;
 
 /// One value of a running template.
 #[derive(Clone)]
@@ -22,16 +29,21 @@ pub(crate) enum Val {
     /// JSON null, and what a missing key yields.
     Nil,
     Bool(bool),
+    /// Go's `int`: literals, lengths, indexes.
     Int(i64),
+    /// Go's `int64`: what arithmetic and parsing answer.
+    Long(i64),
     Uint(u64),
     Float(f64),
     Str(Bytes),
     /// A number of a secret, as received: to Go a named string type.
     Number(Bytes),
-    List(Rc<Vec<Self>>),
-    Map(Rc<BTreeMap<String, Self>>),
+    List(List),
+    Map(Map),
     /// Go struct: fields in their order; asking for another one is always an error.
     Struct(Rc<Vec<(&'static str, Self)>>),
+    /// A value with methods: a moment, a version.
+    Object(Rc<dyn Object>),
 }
 
 impl Val {
@@ -39,12 +51,22 @@ impl Val {
         Self::Str(Rc::new(Zeroizing::new(bytes.into())))
     }
 
+    pub(crate) fn number(text: impl Into<Vec<u8>>) -> Self {
+        Self::Number(Rc::new(Zeroizing::new(text.into())))
+    }
+
+    /// A list of anything.
     pub(crate) fn list(items: Vec<Self>) -> Self {
-        Self::List(Rc::new(items))
+        Self::List(List::new(Elem::Any, items))
+    }
+
+    /// A list of strings.
+    pub(crate) fn texts<T: Into<Vec<u8>>>(items: impl IntoIterator<Item = T>) -> Self {
+        Self::List(List::new(Elem::Text, items.into_iter().map(Self::str).collect()))
     }
 
     pub(crate) fn map(entries: BTreeMap<String, Self>) -> Self {
-        Self::Map(Rc::new(entries))
+        Self::Map(Map::new(entries))
     }
 
     /// The bytes of a string or of a number's text.
@@ -55,79 +77,99 @@ impl Val {
         }
     }
 
+    /// What Go has no value for: null, missing, not fetched.
+    pub(crate) const fn is_nothing(&self) -> bool {
+        matches!(self, Self::Absent | Self::Void | Self::Nil)
+    }
+
     /// Go's truth: zero, empty and nothing are false; a number of a secret is a text, so `0` is true.
     pub(crate) fn truth(&self) -> bool {
         match self {
             Self::Absent | Self::Void | Self::Nil => false,
             Self::Bool(flag) => *flag,
-            Self::Int(n) => *n != 0,
+            Self::Int(n) | Self::Long(n) => *n != 0,
             Self::Uint(n) => *n != 0,
             Self::Float(f) => *f != 0.0,
             Self::Str(bytes) | Self::Number(bytes) => !bytes.is_empty(),
             Self::List(items) => !items.is_empty(),
-            Self::Map(entries) => !entries.is_empty(),
-            Self::Struct(_) => true,
+            Self::Map(entries) => !entries.borrow().is_empty(),
+            Self::Struct(_) | Self::Object(_) => true,
         }
     }
 
     /// What the value is, for messages; never the value itself.
-    pub(crate) const fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Absent => "a value not fetched yet",
             Self::Void | Self::Nil => "nothing",
             Self::Bool(_) => "a boolean",
-            Self::Int(_) | Self::Uint(_) => "an integer",
+            Self::Int(_) | Self::Long(_) | Self::Uint(_) => "an integer",
             Self::Float(_) => "a float",
             Self::Str(_) => "a string",
             Self::Number(_) => "a number of a secret (a string to Go)",
             Self::List(_) => "a list",
             Self::Map(_) => "a map",
             Self::Struct(_) => "a response",
+            Self::Object(object) => object.kind(),
         }
     }
 
     /// Go's name of the type, as `%T` prints it.
-    pub(crate) const fn go_type(&self) -> &'static str {
+    pub(crate) fn go_type(&self) -> &'static str {
         match self {
             Self::Absent | Self::Void | Self::Nil => "<nil>",
             Self::Bool(_) => "bool",
             Self::Int(_) => "int",
+            Self::Long(_) => "int64",
             Self::Uint(_) => "uint64",
             Self::Float(_) => "float64",
             Self::Str(_) => "string",
             Self::Number(_) => "json.Number",
-            Self::List(_) => "[]interface {}",
-            Self::Map(_) => "map[string]interface {}",
+            Self::List(items) => items.go_type(),
+            Self::Map(entries) => entries.go_type(),
             Self::Struct(_) => "*dependency.Secret",
+            Self::Object(object) => object.go_type(),
         }
     }
 
-    /// Whether the value nests no deeper than [`MAX_DEPTH`]: dropping and printing recurse.
-    pub(crate) fn is_shallow(&self) -> bool {
-        fn within(value: &Val, left: usize) -> bool {
-            match value {
-                Val::List(items) => left > 0 && items.iter().all(|item| within(item, left - 1)),
-                Val::Map(entries) => left > 0 && entries.values().all(|item| within(item, left - 1)),
-                Val::Struct(fields) => left > 0 && fields.iter().all(|(_, item)| within(item, left - 1)),
-                _ => true,
-            }
-        }
-        within(self, MAX_DEPTH + 2)
+    /// Elements and nesting within bounds; answers the number of elements. `None`: too deep or too large.
+    pub(crate) fn weight(&self) -> Option<usize> {
+        let mut left = MAX_NODES;
+        weigh(self, MAX_DEPTH, &mut left)?;
+        Some(MAX_NODES - left)
     }
 
     /// What Go templates see of an answer: the fields of consul-template's secret.
     pub(crate) fn response(answer: &Response) -> Self {
-        let warnings = answer.warnings.iter().map(|text| Self::str(text.as_str())).collect();
         Self::Struct(Rc::new(vec![
             ("RequestID", Self::str(answer.request_id.as_str())),
             ("LeaseID", Self::str(answer.lease_id.as_str())),
             ("LeaseDuration", Self::Int(i64::try_from(answer.lease_duration).unwrap_or(i64::MAX))),
             ("Renewable", Self::Bool(answer.renewable)),
             ("Data", Self::from(&answer.data)),
-            ("Warnings", Self::list(warnings)),
+            ("Warnings", Self::texts(answer.warnings.iter().map(String::as_str))),
             ("Auth", Self::Nil),
             ("WrapInfo", Self::Nil),
         ]))
+    }
+}
+
+fn weigh(value: &Val, depth: usize, left: &mut usize) -> Option<()> {
+    *left = left.checked_sub(1)?;
+    match value {
+        Val::List(items) => {
+            let depth = depth.checked_sub(1)?;
+            items.iter().try_for_each(|item| weigh(item, depth, left))
+        }
+        Val::Map(entries) => {
+            let depth = depth.checked_sub(1)?;
+            entries.borrow().values().try_for_each(|item| weigh(item, depth, left))
+        }
+        Val::Struct(fields) => {
+            let depth = depth.checked_sub(1)?;
+            fields.iter().try_for_each(|(_, item)| weigh(item, depth, left))
+        }
+        _ => Some(()),
     }
 }
 
@@ -136,7 +178,7 @@ impl From<&Value> for Val {
         match value {
             Value::Null => Self::Nil,
             Value::Bool(flag) => Self::Bool(*flag),
-            Value::Number(text) => Self::Number(Rc::new(Zeroizing::new(text.expose().as_bytes().to_vec()))),
+            Value::Number(text) => Self::number(text.expose()),
             Value::Text(text) => Self::str(text.expose()),
             Value::List(items) => Self::list(items.iter().map(Self::from).collect()),
             Value::Map(map) => Self::map(map.iter().map(|(key, item)| (key.clone(), Self::from(item))).collect()),
@@ -150,7 +192,7 @@ impl From<&serde_json::Value> for Val {
         match value {
             Json::Null => Self::Nil,
             Json::Bool(flag) => Self::Bool(*flag),
-            Json::Number(number) => Self::Number(Rc::new(Zeroizing::new(number.to_string().into_bytes()))),
+            Json::Number(number) => Self::number(number.to_string()),
             Json::String(text) => Self::str(text.as_str()),
             Json::Array(items) => Self::list(items.iter().map(Self::from).collect()),
             Json::Object(map) => Self::map(map.iter().map(|(key, item)| (key.clone(), Self::from(item))).collect()),

@@ -243,7 +243,7 @@ fn bounds_what_a_template_can_cost() {
             ),
             (
                 "{{ $x := sprig_list 1 }}{{ range loop 100 }}{{ $x = sprig_list $x }}{{ end }}",
-                "SK2003: template t, line 1, column 53: sprig_list: the value nests too deep",
+                "SK2003: template t, line 1, column 53: sprig_list: the value nests too deep, or is too large",
             ),
             (
                 "{{ sprig_repeat 99999999 \"ab\" }}",

@@ -184,7 +184,7 @@ fn serves_consul_templates_helpers() {
                 "{{ \"a\\n\\nb\" | indent 2 }}|{{ trim \"xy\" \"xaby\" }}|{{ trimPrefix \"a\" \"ab\" }}|{{ trimSuffix \"b\" \"ab\" }}|{{ trimSpace \" a \" }}",
                 "  a\n\n  b|ab|b|a|a",
             ),
-            ("{{ toLower \"AÉ\" }} {{ toUpper \"aß\" }} {{ toTitle \"foo bar_baz x-y\" }}", "aé ASS Foo Bar_baz X-Y"),
+            ("{{ toLower \"AÉ\" }} {{ toUpper \"aß\" }} {{ toTitle \"foo bar_baz x-y\" }}", "aé Aß Foo Bar_baz X-Y"),
             (
                 "{{ replaceAll \"a\" \"b\" \"aXa\" }} {{ regexReplaceAll \"(\\\\d+)\" \"<$1>\" \"a12b3\" }} {{ regexMatch \"^a.c$\" \"abc\" }}",
                 "bXb a<12>b<3> true",

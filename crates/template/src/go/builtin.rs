@@ -28,12 +28,9 @@ pub(crate) fn urlquery(args: &[Val]) -> Out {
     Ok(Val::str(gotmpl::url_encode(&joined(args))))
 }
 
-/// One argument prints as an action does, several as `print`.
+/// As `print`, but nothing is a text of its own, as an action prints it.
 fn joined(args: &[Val]) -> String {
-    let mut out = Vec::new();
-    match args {
-        [one] => printer::action(one, &mut out),
-        many => out = printer::print(many),
-    }
+    let shown = |value: &Val| if value.is_nothing() { Val::str("<no value>") } else { value.clone() };
+    let out = printer::print(&args.iter().map(shown).collect::<Vec<_>>());
     String::from_utf8_lossy(&out).into_owned()
 }

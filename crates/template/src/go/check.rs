@@ -5,31 +5,33 @@ use std::collections::{BTreeMap, BTreeSet};
 use gotmpl::parse::{BranchNode, CommandNode, Expr, ListNode, Node, PipeNode, SmolStr};
 use sidekey_core::{Code, Lookup};
 
-use super::{data, scratch};
+use super::{Defined, data, scratch};
 use crate::failure::Failure;
-use crate::functions::{self, Serve};
+use crate::functions::Set;
+use crate::object::METHODS;
 use crate::suggest;
 
 type Check = Result<(), (Code, Failure)>;
 
 /// Answers the lookups whose arguments are all literals and that any rendering asks for, as long as secrets exist.
 pub(super) fn check(
-    body: &ListNode,
-    defines: &BTreeMap<SmolStr, ListNode>,
+    main: &str,
+    templates: &BTreeMap<SmolStr, Defined>,
+    functions: Set,
 ) -> Result<BTreeSet<Lookup>, (Code, Failure)> {
     let mut checker =
-        Checker { defines, variables: vec!["$".into()], lookups: BTreeSet::new(), certain: true, asks: 0 };
-    checker.list(body)?;
-    checker.certain = false;
-    for tree in defines.values() {
+        Checker { templates, functions, variables: Vec::new(), lookups: BTreeSet::new(), certain: true, asks: 0 };
+    for (name, defined) in templates {
+        checker.certain = name == main;
         checker.variables = vec!["$".into()];
-        checker.list(tree)?;
+        checker.list(&defined.body).map_err(|(code, failure)| (code, failure.inside(defined.source)))?;
     }
     Ok(checker.lookups)
 }
 
 struct Checker<'a> {
-    defines: &'a BTreeMap<SmolStr, ListNode>,
+    templates: &'a BTreeMap<SmolStr, Defined>,
+    functions: Set,
     variables: Vec<SmolStr>,
     lookups: BTreeSet<Lookup>,
     /// Whether what stands here runs in every rendering.
@@ -54,8 +56,11 @@ impl Checker<'_> {
             Node::With(branch) | Node::Range(branch) => self.branch(branch, true),
             Node::List(list) => self.list(list),
             Node::Template(call) => {
-                if !self.defines.contains_key(&call.name) {
-                    let near = suggest::nearest(&call.name, self.defines.keys().map(SmolStr::as_str));
+                if !self.templates.contains_key(&call.name) {
+                    let near = suggest::nearest(
+                        &call.name,
+                        self.templates.keys().map(SmolStr::as_str).filter(|known| !known.is_empty()),
+                    );
                     let (code, failure) =
                         syntax(format!("template {:?} is not defined", call.name.as_str()), call.pos.offset);
                     return Err((
@@ -110,7 +115,7 @@ impl Checker<'_> {
                 scratch::check(fields).map_err(|failure| (Code::TemplateFunction, failure.at(pos.offset)))?;
             }
             Expr::Chain(_, inner, _) if matches!(&**inner, Expr::Identifier(..)) => {}
-            other if piped || !rest.is_empty() => {
+            other if (piped || !rest.is_empty()) && !is_method(other) => {
                 return Err(syntax("only a function takes arguments, and this is none", other.pos().offset));
             }
             Expr::Nil(pos) => return Err(syntax("nil cannot be printed or passed on", pos.offset)),
@@ -138,7 +143,7 @@ impl Checker<'_> {
     fn operand(&mut self, expr: &Expr) -> Check {
         match expr {
             Expr::Identifier(pos, name) => {
-                function(name).map_err(|failure| (Code::TemplateFunction, failure.at(pos.offset)))
+                self.functions.check(name).map_err(|failure| (Code::TemplateFunction, failure.at(pos.offset)))
             }
             Expr::Variable(pos, name, _) => self.variable(name, pos.offset),
             Expr::Pipe(_, pipe) => self.pipe(pipe),
@@ -158,18 +163,13 @@ impl Checker<'_> {
     }
 }
 
-fn function(name: &str) -> Result<(), Failure> {
-    let Some(function) = functions::go(name) else {
-        let served = functions::GO.iter().filter(|function| !matches!(function.serve, Serve::Refused));
-        let failure = Failure::new(format!("function `{name}` is not known"));
-        return Err(match suggest::nearest(name, served.map(|function| function.name)) {
-            Some(near) => failure.hint(format!("did you mean `{near}`?")),
-            None => failure.hint("see docs/reference/templates.md for what is served"),
-        });
-    };
-    match function.serve {
-        Serve::Refused => Err(Failure::new(format!("function `{name}` is refused")).hint(function.about)),
-        _ => Ok(()),
+/// Whether the operand ends in a method that takes arguments.
+fn is_method(expr: &Expr) -> bool {
+    match expr {
+        Expr::Field(_, fields) | Expr::Variable(_, _, fields) | Expr::Chain(_, _, fields) => {
+            fields.last().is_some_and(|name| METHODS.contains(&name.as_str()))
+        }
+        _ => false,
     }
 }
 

@@ -8,7 +8,8 @@ use sidekey_core::lookup::Verb;
 
 use super::Run;
 use crate::failure::Failure;
-use crate::helpers::{Out, text, time};
+use crate::helpers::{Out, text};
+use crate::list::{Elem, List};
 use crate::value::Val;
 
 /// `secret PATH ["KEY=VALUE" …]`.
@@ -28,7 +29,7 @@ pub(crate) fn pki_cert(run: &mut Run<'_>, args: &[Val]) -> Out {
     let Val::Struct(fields) = &answer else { return Ok(answer) };
     let data = fields.iter().find(|(name, _)| *name == "Data").map(|(_, data)| data);
     let part = |key: &str| match data {
-        Some(Val::Map(map)) => map.get(key).map_or_else(|| Val::str(""), pem),
+        Some(Val::Map(map)) => map.get(key).map_or_else(|| Val::str(""), |part| pem(&part)),
         _ => Val::str(""),
     };
     let mut parts = vec![("Cert", part("certificate")), ("Key", part("private_key")), ("CA", part("issuing_ca"))];
@@ -41,11 +42,15 @@ pub(crate) fn pki_cert(run: &mut Run<'_>, args: &[Val]) -> Out {
 fn chain(data: Option<&Val>) -> Val {
     match data {
         Some(Val::Map(map)) => match map.get("ca_chain") {
-            Some(Val::List(items)) => Val::list(items.iter().map(pem).collect()),
-            _ => Val::list(Vec::new()),
+            Some(Val::List(items)) => texts(items.iter().map(pem).collect()),
+            _ => texts(Vec::new()),
         },
-        _ => Val::list(Vec::new()),
+        _ => texts(Vec::new()),
     }
+}
+
+fn texts(items: Vec<Val>) -> Val {
+    Val::List(List::new(Elem::Text, items))
 }
 
 fn pem(text: &Val) -> Val {
@@ -54,6 +59,9 @@ fn pem(text: &Val) -> Val {
 }
 
 fn ask(run: &mut Run<'_>, name: &str, args: &[Val]) -> Out {
+    if name == "secret" && text(args, 0)?.trim().is_empty() {
+        return Err(Failure::new("the path is empty"));
+    }
     let texts = (0..args.len()).map(|index| text(args, index)).collect::<Result<Vec<_>, _>>()?;
     Ok(lookup(name, &texts)?.map_or(Val::Nil, |lookup| run.ask(lookup)))
 }
@@ -95,13 +103,9 @@ pub(crate) fn env_or_default(run: &mut Run<'_>, args: &[Val]) -> Out {
 pub(crate) fn must_env(run: &mut Run<'_>, args: &[Val]) -> Out {
     let name = text(args, 0)?;
     run.variable(name)
+        .filter(|value| !value.is_empty())
         .map(Val::str)
-        .ok_or_else(|| Failure::new(format!("variable {name} is not set in the agent's container")))
-}
-
-pub(crate) fn timestamp(run: &mut Run<'_>, args: &[Val]) -> Out {
-    let layout = if args.is_empty() { None } else { Some(text(args, 0)?) };
-    Ok(Val::str(time::timestamp(run.unix_seconds(), layout)))
+        .ok_or_else(|| Failure::new(format!("variable {name} is not set in the agent's container, or empty")))
 }
 
 /// `executeTemplate NAME [DOT]`.

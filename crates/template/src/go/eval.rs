@@ -2,9 +2,9 @@
 
 use gotmpl::parse::{CommandNode, Expr, Number, PipeNode, SmolStr};
 
-use super::Run;
+use super::{MissingKey, Run};
 use crate::failure::Failure;
-use crate::functions::{self, Function, Serve};
+use crate::functions::{Function, Serve};
 use crate::helpers::{MAX_BYTES, Out};
 use crate::value::Val;
 
@@ -43,7 +43,8 @@ impl<'a> Run<'a> {
                 Expr::Identifier(_, name) => (name, fields),
                 _ => return Ok(Val::Nil),
             },
-            operand => return self.operand(operand, dot),
+            operand if args.is_empty() && piped.is_none() => return self.operand(operand, dot),
+            operand => return self.method_call(operand, args, dot, piped).map_err(|failure| failure.at(at)),
         };
         let called = if name == "scratch" {
             let method = fields.first().map_or("", SmolStr::as_str);
@@ -65,19 +66,21 @@ impl<'a> Run<'a> {
         if matches!(name, "and" | "or") {
             return self.short_circuit(name, args, dot, piped);
         }
-        let function = functions::go(name).ok_or_else(|| Failure::new(format!("function `{name}` is not known")))?;
+        let found = self.program.functions.served(name);
+        let function = found.ok_or_else(|| Failure::new(format!("function `{name}` is not known")))?;
         let args = self.arguments(args, dot, piped)?;
         self.invoke(function, &args)
             .map_err(|failure| Failure { message: format!("{name}: {}", failure.message), ..failure })
     }
 
     fn invoke(&mut self, function: &Function, args: &[Val]) -> Out {
+        args.iter().try_for_each(|arg| self.weigh(arg))?;
         let value = match function.serve {
             Serve::Pure { min, max, .. } | Serve::Run { min, max, .. } if args.len() < min || args.len() > max => {
                 Err(Failure::new(format!("{} arguments do not fit", args.len()))
                     .hint(format!("write {}", function.usage)))
             }
-            _ if args.iter().any(|arg| matches!(arg, Val::Absent)) => Ok(Val::Absent),
+            _ if args.iter().any(|arg| matches!(arg, Val::Absent)) => return Ok(Val::Absent),
             Serve::Pure { call, .. } => call(args),
             Serve::Run { call, .. } => call(self, args),
             Serve::Evaluator | Serve::Refused => Err(Failure::new("cannot be called here")),
@@ -85,7 +88,8 @@ impl<'a> Run<'a> {
         if value.bytes().is_some_and(|bytes| bytes.len() > MAX_BYTES) {
             return Err(crate::helpers::too_long());
         }
-        if value.is_shallow() { Ok(value) } else { Err(Failure::new("the value nests too deep")) }
+        self.weigh(&value)?;
+        Ok(value)
     }
 
     fn short_circuit(&mut self, name: &str, args: &'a [Expr], dot: &Val, piped: Option<Val>) -> Out {
@@ -104,13 +108,10 @@ impl<'a> Run<'a> {
         let value = match expr {
             Expr::Dot(_) => Ok(dot.clone()),
             Expr::Field(_, fields) => self.fields(dot.clone(), fields),
-            Expr::Variable(_, name, fields) => {
-                let variable = self.variables.iter().rev().find(|(known, _)| known == name);
-                let value = variable.map(|(_, value)| value.clone());
-                value
-                    .ok_or_else(|| Failure::new(format!("variable {name} is not declared here")))
-                    .and_then(|value| self.fields(value, fields))
-            }
+            Expr::Variable(_, name, fields) => self
+                .lookup(name)
+                .ok_or_else(|| Failure::new(format!("variable {name} is not declared here")))
+                .and_then(|value| self.fields(value, fields)),
             Expr::String(_, text) => Ok(Val::str(text.as_bytes())),
             Expr::Number(_, Number::Int(n)) => Ok(Val::Int(*n)),
             Expr::Number(_, Number::Uint(n)) => Ok(Val::Uint(*n)),
@@ -124,6 +125,29 @@ impl<'a> Run<'a> {
         value.map_err(|failure| failure.at(expr.pos().offset))
     }
 
+    /// A field with arguments is a method: `$version.Compare $other`.
+    fn method_call(&mut self, operand: &'a Expr, args: &'a [Expr], dot: &Val, piped: Option<Val>) -> Out {
+        let plain = || Failure::new("only a function takes arguments, and this is none");
+        let (holder, fields) = match operand {
+            Expr::Field(_, fields) => (Some(dot.clone()), fields),
+            Expr::Variable(_, name, fields) => (self.lookup(name), fields),
+            Expr::Chain(_, inner, fields) => (Some(self.operand(inner, dot)?), fields),
+            _ => return Err(plain()),
+        };
+        let (method, path) = fields.split_last().ok_or_else(plain)?;
+        let holder = self.fields(holder.ok_or_else(plain)?, path)?;
+        let args = self.arguments(args, dot, piped)?;
+        match holder {
+            Val::Absent => Ok(Val::Absent),
+            Val::Object(object) => object.method(method, &args).unwrap_or_else(|| Err(plain())),
+            _ => Err(plain()),
+        }
+    }
+
+    fn lookup(&self, name: &str) -> Option<Val> {
+        self.variables.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+    }
+
     fn fields(&self, mut value: Val, names: &[SmolStr]) -> Out {
         for name in names {
             value = self.field(&value, name)?;
@@ -132,7 +156,8 @@ impl<'a> Run<'a> {
     }
 
     fn field(&self, value: &Val, name: &str) -> Out {
-        let strict = self.template.strict;
+        let missing = self.program.missing;
+        let strict = missing == MissingKey::Error;
         match value {
             Val::Absent => Ok(Val::Absent),
             Val::Void if strict => Err(Failure::new(format!("there is no data here to have a key `{name}`"))
@@ -142,14 +167,18 @@ impl<'a> Run<'a> {
                 Err(Failure::new(format!("`.{name}` is asked of nothing: the key before it is missing or null")))
             }
             Val::Map(entries) => match entries.get(name) {
-                Some(value) => Ok(value.clone()),
-                None if strict => Err(missing_key(name, entries.keys().map(String::as_str))),
-                None => Ok(Val::Nil),
+                Some(value) => Ok(value),
+                None if strict => Err(missing_key(name, entries.borrow().keys().map(String::as_str))),
+                None if missing == MissingKey::Zero => Ok(entries.zero()),
+                None => Ok(Val::Void),
             },
             Val::Struct(fields) => {
                 let found = fields.iter().find(|(field, _)| *field == name).map(|(_, value)| value.clone());
                 found.ok_or_else(|| no_field(name, fields.iter().map(|(field, _)| *field)))
             }
+            Val::Object(object) => object
+                .method(name, &[])
+                .unwrap_or_else(|| Err(Failure::new(format!("{} has no method `{name}`", object.kind())))),
             other => Err(Failure::new(format!("`.{name}` is asked of {}", other.kind()))),
         }
     }

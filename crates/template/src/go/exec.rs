@@ -7,7 +7,7 @@ use sidekey_core::{Lookup, Sensitive};
 use zeroize::Zeroizing;
 
 use super::scratch::Scratch;
-use super::{GoTemplate, print};
+use super::{Program, print};
 use crate::failure::Failure;
 use crate::helpers::{MAX_BYTES, Out};
 use crate::inputs::{Inputs, Rendered};
@@ -31,7 +31,7 @@ type Step = Result<Flow, Failure>;
 
 /// One rendering.
 pub(crate) struct Run<'a> {
-    pub(super) template: &'a GoTemplate,
+    pub(super) program: &'a Program,
     pub(super) variables: Vec<(SmolStr, Val)>,
     pub(super) scratch: Scratch,
     inputs: &'a Inputs<'a>,
@@ -40,12 +40,13 @@ pub(crate) struct Run<'a> {
     out: Zeroizing<Vec<u8>>,
     steps: u32,
     depth: usize,
+    drawn: u64,
 }
 
 impl<'a> Run<'a> {
-    pub(super) fn new(template: &'a GoTemplate, inputs: &'a Inputs<'a>) -> Self {
+    pub(super) fn new(program: &'a Program, inputs: &'a Inputs<'a>) -> Self {
         Self {
-            template,
+            program,
             variables: vec![("$".into(), Val::Void)],
             scratch: Scratch::default(),
             inputs,
@@ -54,12 +55,13 @@ impl<'a> Run<'a> {
             out: Zeroizing::default(),
             steps: 0,
             depth: 0,
+            drawn: 0,
         }
     }
 
-    /// Runs to the end. A failure while data is missing is no failure yet.
-    pub(super) fn finish(mut self) -> Result<Rendered, Failure> {
-        let done = self.list(&self.template.body, &Val::Void);
+    /// Runs one template to the end. A failure while data is missing is no failure yet.
+    pub(super) fn finish(mut self, name: &str, dot: &Val) -> Result<Rendered, Failure> {
+        let done = self.call(name, dot);
         if !self.missing.is_empty() {
             return Ok(Rendered::Incomplete { missing: self.missing });
         }
@@ -93,6 +95,15 @@ impl<'a> Run<'a> {
         self.inputs.frozen.unix_seconds
     }
 
+    /// The next of a row of numbers that the data's seed alone decides.
+    pub(super) const fn chance(&mut self) -> u64 {
+        self.drawn = self.drawn.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.inputs.frozen.seed ^ self.drawn;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
     /// A defined template's output as a string.
     pub(super) fn template_text(&mut self, name: &str, dot: &Val) -> Out {
         let before = std::mem::take(&mut *self.out);
@@ -102,12 +113,12 @@ impl<'a> Run<'a> {
     }
 
     fn call(&mut self, name: &str, dot: &Val) -> Result<(), Failure> {
-        let defines = &self.template.defines;
-        let body = defines.get(name).ok_or_else(|| Failure::new(format!("template {name:?} is not defined")))?;
+        let found = self.program.templates.get(name);
+        let defined = found.ok_or_else(|| Failure::new(format!("template {name:?} is not defined")))?;
         let callers = std::mem::replace(&mut self.variables, vec![("$".into(), dot.clone())]);
-        let done = self.nested(|run| run.list(body, dot));
+        let done = self.nested(|run| run.list(&defined.body, dot));
         self.variables = callers;
-        done.map(|_| ())
+        done.map(|_| ()).map_err(|failure| failure.inside(defined.source))
     }
 
     fn nested(&mut self, inner: impl FnOnce(&mut Self) -> Step) -> Step {
@@ -150,7 +161,20 @@ impl<'a> Run<'a> {
     }
 
     pub(super) fn step(&mut self) -> Result<(), Failure> {
-        self.steps += 1;
+        self.spend(1)
+    }
+
+    /// What is to be printed or computed with: within bounds, and paid for by its size.
+    pub(super) fn weigh(&mut self, value: &Val) -> Result<(), Failure> {
+        if !matches!(value, Val::List(_) | Val::Map(_) | Val::Struct(_)) {
+            return Ok(());
+        }
+        let weight = value.weight().ok_or_else(|| Failure::new("the value nests too deep, or is too large"))?;
+        self.spend(u32::try_from(weight / 16).unwrap_or(MAX_STEPS))
+    }
+
+    fn spend(&mut self, steps: u32) -> Result<(), Failure> {
+        self.steps = self.steps.saturating_add(steps);
         if self.steps > MAX_STEPS { Err(Failure::new(format!("more than {MAX_STEPS} steps"))) } else { Ok(()) }
     }
 
@@ -167,6 +191,7 @@ impl<'a> Run<'a> {
         if !pipe.decl.is_empty() {
             return Ok(());
         }
+        self.weigh(&value)?;
         let mut text = Zeroizing::default();
         print::action(&value, &mut text);
         self.emit(&text)
@@ -208,20 +233,24 @@ impl<'a> Run<'a> {
             Val::List(items) if !items.is_empty() => {
                 self.turns(branch, items.iter().enumerate().map(|(place, item)| (index(place), item.clone())))
             }
-            Val::Map(entries) if !entries.is_empty() => {
-                self.turns(branch, entries.iter().map(|(key, item)| (Val::str(key.as_str()), item.clone())))
+            Val::Map(entries) if entries.len() > 0 => {
+                let entries = entries.entries().into_iter();
+                self.turns(branch, entries.map(|(key, item)| (Val::str(key), item)))
             }
-            Val::Int(_) | Val::Uint(_) if branch.pipe.decl.len() > 1 => {
+            Val::Int(_) | Val::Long(_) | Val::Uint(_) if branch.pipe.decl.len() > 1 => {
                 Err(Failure::new("a range over an integer has one variable"))
             }
             Val::Int(count) if *count > 0 => {
                 self.turns(branch, (0..*count).map(|turn| (Val::Int(turn), Val::Int(turn))))
             }
+            Val::Long(count) if *count > 0 => {
+                self.turns(branch, (0..*count).map(|turn| (Val::Long(turn), Val::Long(turn))))
+            }
             Val::Uint(count) if *count > 0 => {
                 self.turns(branch, (0..*count).map(|turn| (Val::Uint(turn), Val::Uint(turn))))
             }
             Val::Absent => Ok(Flow::Next),
-            Val::Nil | Val::Void | Val::List(_) | Val::Map(_) | Val::Int(_) | Val::Uint(_) => {
+            Val::Nil | Val::Void | Val::List(_) | Val::Map(_) | Val::Int(_) | Val::Long(_) | Val::Uint(_) => {
                 self.otherwise(branch, dot)
             }
             other => Err(Failure::new(format!("{} cannot be ranged over", other.kind()))),

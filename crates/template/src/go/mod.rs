@@ -11,8 +11,9 @@ mod check;
 pub(crate) mod data;
 mod eval;
 mod exec;
+pub(crate) mod frozen;
 mod outline;
-mod print;
+pub(crate) mod print;
 mod quote;
 mod scratch;
 mod sprintf;
@@ -28,17 +29,40 @@ use outline::{Outline, PRIVATE};
 use crate::engine::Engine;
 use crate::error::TemplateError;
 use crate::failure::Failure;
+use crate::functions::Set;
 use crate::inputs::{Inputs, Rendered};
+use crate::value::Val;
 
-/// A Go template that parsed and calls nothing unknown.
-pub(crate) struct GoTemplate {
-    name: String,
-    source: String,
-    outline: Outline,
-    body: ListNode,
-    defines: BTreeMap<SmolStr, ListNode>,
-    strict: bool,
+/// What a key that a map does not have yields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MissingKey {
+    /// An error.
+    Error,
+    /// Nothing of the map's type, as consul-template sets it: fields of nothing are an error.
+    Zero,
+    /// No value, as Go does unless told otherwise: neither has any of its fields.
+    NoValue,
+}
+
+/// Parsed and checked templates that can call each other.
+pub(crate) struct Program {
+    sources: Vec<Source>,
+    templates: BTreeMap<SmolStr, Defined>,
+    functions: Set,
+    missing: MissingKey,
     lookups: BTreeSet<Lookup>,
+}
+
+struct Source {
+    name: String,
+    text: String,
+    outline: Outline,
+}
+
+/// A template's body, and the source that it stands in.
+struct Defined {
+    source: usize,
+    body: ListNode,
 }
 
 /// The words between which actions stand.
@@ -48,6 +72,79 @@ pub(crate) struct Delimiters<'a> {
     pub(crate) right: &'a str,
 }
 
+/// The usual ones.
+pub(crate) const BRACES: Delimiters<'static> = Delimiters { left: "{{", right: "}}" };
+
+impl Program {
+    pub(crate) const fn new(functions: Set, missing: MissingKey) -> Self {
+        Self { sources: Vec::new(), templates: BTreeMap::new(), functions, missing, lookups: BTreeSet::new() }
+    }
+
+    /// Adds one source, whose text outside every definition is the template `key`.
+    pub(crate) fn add(
+        &mut self,
+        name: &str,
+        key: &str,
+        text: &str,
+        delimiters: Delimiters<'_>,
+    ) -> Result<(), TemplateError> {
+        let refused = |failure: Failure| failure.into_error(Code::TemplateSyntax, name, text);
+        let outline = Outline::of(text, delimiters).map_err(refused)?;
+        let there = |failure: Failure| refused(outline.there(failure));
+        let parsed = Parser::new(&outline.text, PRIVATE.left, PRIVATE.right).and_then(Parser::parse);
+        let (body, defines) = parsed.map_err(|error| there(from_parser(&outline.text, &error)))?;
+        let own = defines.into_iter().map(|define| (define.name, define.body, define.pos.offset));
+        for (name, body, offset) in own.chain([(SmolStr::from(key), body, 0)]) {
+            self.define(name, body).map_err(|failure| there(failure.at(offset)))?;
+        }
+        self.sources.push(Source { name: name.to_owned(), text: text.to_owned(), outline });
+        Ok(())
+    }
+
+    /// Of two definitions with one name, one must be empty, as in Go.
+    fn define(&mut self, name: SmolStr, body: ListNode) -> Result<(), Failure> {
+        let empty = body.is_empty_tree();
+        match self.templates.get(&name) {
+            Some(_) if empty => {}
+            Some(before) if !before.body.is_empty_tree() => {
+                return Err(Failure::new(format!("template {:?} is defined twice", name.as_str())));
+            }
+            _ => drop(self.templates.insert(name, Defined { source: self.sources.len(), body })),
+        }
+        Ok(())
+    }
+
+    /// Once all sources are there: every name that they use exists.
+    pub(crate) fn check(&mut self, main: &str) -> Result<(), TemplateError> {
+        let lookups = check::check(main, &self.templates, self.functions);
+        self.lookups = lookups.map_err(|(code, failure)| self.error(code, failure))?;
+        Ok(())
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.templates.contains_key(name)
+    }
+
+    /// Runs the template of this name on `dot`.
+    pub(crate) fn run(&self, name: &str, dot: &Val, inputs: &Inputs<'_>) -> Result<Rendered, TemplateError> {
+        let done = Run::new(self, inputs).finish(name, dot);
+        done.map_err(|failure| self.error(Code::TemplateRender, failure))
+    }
+
+    fn error(&self, code: Code, failure: Failure) -> TemplateError {
+        match self.sources.get(failure.source.unwrap_or(0)) {
+            Some(source) => source.outline.there(failure).into_error(code, &source.name, &source.text),
+            None => TemplateError::new(code, "", failure.message),
+        }
+    }
+}
+
+/// A Go template of the agent.
+pub(crate) struct GoTemplate(Program);
+
+/// consul-template's own name for the template itself.
+const MAIN: &str = "";
+
 impl GoTemplate {
     /// Parses and checks; `strict` makes a missing key an error.
     pub(crate) fn compile(
@@ -56,47 +153,21 @@ impl GoTemplate {
         delimiters: Delimiters<'_>,
         strict: bool,
     ) -> Result<Self, TemplateError> {
-        let refused = |code| move |failure: Failure| failure.into_error(code, name, source);
-        let outline = Outline::of(source, delimiters).map_err(refused(Code::TemplateSyntax))?;
-        let there =
-            |failure: Failure| Failure { offset: failure.offset.map(|offset| outline.original(offset)), ..failure };
-        let (body, defines) = parse(&outline.text).map_err(there).map_err(refused(Code::TemplateSyntax))?;
-        let lookups = check::check(&body, &defines).map_err(|(code, failure)| refused(code)(there(failure)))?;
-        Ok(Self { name: name.to_owned(), source: source.to_owned(), outline, body, defines, strict, lookups })
+        let missing = if strict { MissingKey::Error } else { MissingKey::Zero };
+        let mut program = Program::new(Set::Agent, missing);
+        program.add(name, MAIN, source, delimiters)?;
+        program.check(MAIN)?;
+        Ok(Self(program))
     }
-}
-
-type Defines = BTreeMap<SmolStr, ListNode>;
-
-/// The tree of the rewritten text. Of two definitions with one name, one must be empty, as in Go.
-fn parse(text: &str) -> Result<(ListNode, Defines), Failure> {
-    let parsed = Parser::new(text, PRIVATE.left, PRIVATE.right).and_then(Parser::parse);
-    let (body, parsed) = parsed.map_err(|error| from_parser(text, &error))?;
-    let mut defines = Defines::new();
-    for define in parsed {
-        let empty = define.body.is_empty_tree();
-        match defines.get(&define.name) {
-            Some(_) if empty => continue,
-            Some(before) if !before.is_empty_tree() => {
-                let twice = Failure::new(format!("template {:?} is defined twice", define.name.as_str()));
-                return Err(twice.at(define.pos.offset));
-            }
-            _ => defines.insert(define.name, define.body),
-        };
-    }
-    Ok((body, defines))
 }
 
 impl Engine for GoTemplate {
     fn render(&self, inputs: &Inputs<'_>) -> Result<Rendered, TemplateError> {
-        Run::new(self, inputs).finish().map_err(|failure| {
-            let offset = failure.offset.map(|offset| self.outline.original(offset));
-            Failure { offset, ..failure }.into_error(Code::TemplateRender, &self.name, &self.source)
-        })
+        self.0.run(MAIN, &Val::Void, inputs)
     }
 
     fn literal_lookups(&self) -> BTreeSet<Lookup> {
-        self.lookups.clone()
+        self.0.lookups.clone()
     }
 }
 

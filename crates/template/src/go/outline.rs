@@ -63,6 +63,11 @@ impl Outline {
         self.text.push_str(&source[range]);
     }
 
+    /// A failure at a place of the rewritten text, at its place in the source.
+    pub(super) fn there(&self, failure: Failure) -> Failure {
+        Failure { offset: failure.offset.map(|offset| self.original(offset)), ..failure }
+    }
+
     /// The source's offset of an offset in the rewritten text.
     pub(super) fn original(&self, offset: usize) -> usize {
         let after = self.pieces.partition_point(|(begin, _)| *begin <= offset);

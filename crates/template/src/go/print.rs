@@ -1,13 +1,21 @@
 //! `print`, `println` and the default form of a value, as Go's fmt package writes them.
 
+pub(crate) use super::quote::quote;
 use crate::value::Val;
 
+/// The default form of a value by itself, as `%v` and sprig's `toString` write it.
+pub(crate) fn text(value: &Val) -> Vec<u8> {
+    let mut out = Vec::new();
+    show(value, &mut out);
+    out
+}
+
 /// The default form (`%v`) of a value inside another one.
-pub(super) fn show(value: &Val, out: &mut Vec<u8>) {
+pub(crate) fn show(value: &Val, out: &mut Vec<u8>) {
     match value {
         Val::Absent | Val::Void | Val::Nil => out.extend_from_slice(b"<nil>"),
         Val::Bool(flag) => out.extend_from_slice(if *flag { b"true" } else { b"false" }),
-        Val::Int(n) => out.extend_from_slice(n.to_string().as_bytes()),
+        Val::Int(n) | Val::Long(n) => out.extend_from_slice(n.to_string().as_bytes()),
         Val::Uint(n) => out.extend_from_slice(n.to_string().as_bytes()),
         Val::Float(f) => out.extend_from_slice(shortest(*f).as_bytes()),
         Val::Str(text) | Val::Number(text) => out.extend_from_slice(text),
@@ -18,7 +26,7 @@ pub(super) fn show(value: &Val, out: &mut Vec<u8>) {
         }
         Val::Map(entries) => {
             out.extend_from_slice(b"map[");
-            spaced(entries.iter(), out, |(key, item), out| {
+            spaced(entries.borrow().iter(), out, |(key, item), out| {
                 out.extend_from_slice(key.as_bytes());
                 out.push(b':');
                 show(item, out);
@@ -30,6 +38,7 @@ pub(super) fn show(value: &Val, out: &mut Vec<u8>) {
             spaced(fields.iter(), out, |(_, item), out| show(item, out));
             out.push(b'}');
         }
+        Val::Object(object) => out.extend_from_slice(object.text().as_bytes()),
     }
 }
 
@@ -73,7 +82,7 @@ pub(super) fn println(values: &[Val]) -> Vec<u8> {
 }
 
 /// A float in the fewest digits that read back the same (`%v`, `%g`).
-pub(super) fn shortest(f: f64) -> String {
+pub(crate) fn shortest(f: f64) -> String {
     let Some((digits, exponent)) = scientific(f, None) else { return unusual(f) };
     if (-4..6).contains(&exponent) { format!("{f}") } else { with_exponent(&digits, exponent) }
 }

@@ -1,17 +1,26 @@
 //! Go's literals, as `%q` writes them.
 
 /// A Go literal (`strconv.Quote`): what cannot be seen is escaped.
-pub(super) fn quote(bytes: &[u8], mark: char) -> String {
+pub(crate) fn quote(bytes: &[u8], mark: char) -> String {
+    quoted(bytes, mark, is_visible)
+}
+
+/// The same in ASCII alone (`strconv.QuoteToASCII`).
+pub(super) fn quote_ascii(bytes: &[u8], mark: char) -> String {
+    quoted(bytes, mark, |c| c.is_ascii() && is_visible(c))
+}
+
+fn quoted(bytes: &[u8], mark: char, visible: fn(char) -> bool) -> String {
     let mut out = String::from(mark);
     for chunk in bytes.utf8_chunks() {
-        chunk.valid().chars().for_each(|c| quote_char(c, mark, &mut out));
+        chunk.valid().chars().for_each(|c| quote_char(c, mark, visible, &mut out));
         chunk.invalid().iter().for_each(|byte| out.push_str(&format!("\\x{byte:02x}")));
     }
     out.push(mark);
     out
 }
 
-fn quote_char(c: char, mark: char, out: &mut String) {
+fn quote_char(c: char, mark: char, visible: fn(char) -> bool, out: &mut String) {
     let named = match c {
         '\u{7}' => 'a',
         '\u{8}' => 'b',
@@ -22,7 +31,7 @@ fn quote_char(c: char, mark: char, out: &mut String) {
         '\u{b}' => 'v',
         '\\' => '\\',
         c if c == mark => c,
-        c if !is_visible(c) => {
+        c if !visible(c) => {
             let code = u32::from(c);
             out.push_str(&match code {
                 0..=0x7f => format!("\\x{code:02x}"),

@@ -6,6 +6,8 @@ use gotmpl::parse::SmolStr;
 
 use crate::failure::Failure;
 use crate::helpers::{Out, text};
+use crate::list::{Elem, List};
+use crate::map::Map;
 use crate::suggest;
 use crate::value::Val;
 
@@ -46,38 +48,31 @@ impl Scratch {
             "Key" => return Ok(Val::Bool(self.0.contains_key(key))),
             "Get" => return Ok(self.0.get(key).cloned().unwrap_or(Val::Nil)),
             "MapValues" => return self.values(key),
-            "Set" => self.set(key, args[1].clone())?,
+            "Set" => drop(self.0.insert(key.to_owned(), args[1].clone())),
             "SetX" if self.0.contains_key(key) => {}
-            "SetX" => self.set(key, args[1].clone())?,
+            "SetX" => drop(self.0.insert(key.to_owned(), args[1].clone())),
             _ => self.map_set(key, text(args, 1)?, &args[2], method == "MapSet")?,
         }
         Ok(Val::str(""))
     }
 
-    fn set(&mut self, key: &str, value: Val) -> Result<(), Failure> {
-        if !value.is_shallow() {
-            return Err(Failure::new("the value nests too deep"));
-        }
-        self.0.insert(key.to_owned(), value);
-        Ok(())
-    }
-
     fn map_set(&mut self, key: &str, field: &str, value: &Val, replace: bool) -> Result<(), Failure> {
-        let mut map = match self.0.remove(key) {
-            None => BTreeMap::new(),
-            Some(Val::Map(map)) => std::rc::Rc::unwrap_or_clone(map),
+        let map = match self.0.get(key) {
+            None => Map::new(BTreeMap::new()),
+            Some(Val::Map(map)) => map.clone(),
             Some(_) => return Err(Failure::new(format!("scratch key {key:?} is not a map"))),
         };
-        if replace || !map.contains_key(field) {
-            map.insert(field.to_owned(), value.clone());
+        if replace || map.get(field).is_none() {
+            map.insert(field, value.clone())?;
         }
-        self.set(key, Val::map(map))
+        self.0.insert(key.to_owned(), Val::Map(map));
+        Ok(())
     }
 
     fn values(&self, key: &str) -> Out {
         match self.0.get(key) {
-            None => Ok(Val::Nil),
-            Some(Val::Map(map)) => Ok(Val::list(map.values().cloned().collect())),
+            None => Ok(Val::List(List::nil(Elem::Any))),
+            Some(Val::Map(map)) => Ok(Val::list(map.borrow().values().cloned().collect())),
             Some(_) => Err(Failure::new(format!("scratch key {key:?} is not a map"))),
         }
     }

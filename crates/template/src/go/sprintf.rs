@@ -2,7 +2,7 @@
 //! (pkg.go.dev/fmt: `%!d(string=hi)`, `%!s(MISSING)`, `%!(EXTRA …)`).
 
 use super::print;
-use super::quote::quote;
+use super::quote::{quote, quote_ascii};
 use crate::failure::Failure;
 use crate::value::Val;
 
@@ -105,7 +105,7 @@ impl Printer<'_> {
     fn number<'t>(&mut self, text: &'t str) -> Result<(Option<i64>, &'t str), Failure> {
         let (number, rest) = if let Some(rest) = text.strip_prefix('*') {
             let number = match self.args.get(self.next) {
-                Some(Val::Int(n)) => Some(*n),
+                Some(Val::Int(n) | Val::Long(n)) => Some(*n),
                 _ => return Err(Failure::new("printf: `*` needs an integer argument")),
             };
             self.next += 1;
@@ -169,7 +169,7 @@ fn format_value(value: &Val, spec: Spec, out: &mut Vec<u8>) {
         }
         Val::Map(entries) => {
             out.extend_from_slice(b"map[");
-            print::spaced(entries.iter(), out, |(key, item), out| {
+            print::spaced(entries.borrow().iter(), out, |(key, item), out| {
                 format_value(&Val::str(key.as_str()), spec, out);
                 out.push(b':');
                 format_value(item, spec, out);
@@ -187,10 +187,11 @@ fn format_scalar(value: &Val, spec: Spec, out: &mut Vec<u8>) {
             pad(if *flag { b"true" } else { b"false" }, spec, out);
             true
         }
-        Val::Int(n) => integer(n.unsigned_abs(), *n < 0, spec, out),
+        Val::Int(n) | Val::Long(n) => integer(n.unsigned_abs(), *n < 0, spec, out),
         Val::Uint(n) => integer(*n, false, spec, out),
         Val::Float(f) => float(*f, spec, out),
         Val::Str(text) | Val::Number(text) => string(text, spec, out),
+        Val::Object(object) => string(object.text().as_bytes(), spec, out),
         _ => false,
     };
     if !done {
@@ -262,6 +263,7 @@ fn string(bytes: &[u8], spec: Spec, out: &mut Vec<u8>) -> bool {
         'q' if spec.sharp && !cut.contains(&b'`') => {
             padded(format!("`{}`", String::from_utf8_lossy(cut)).as_bytes(), spec, out)
         }
+        'q' if spec.plus => padded(quote_ascii(cut, '"').as_bytes(), spec, out),
         'q' => padded(quote(cut, '"').as_bytes(), spec, out),
         'x' => padded(digits(cut, spec, |byte| format!("{byte:02x}")).as_bytes(), spec, out),
         'X' => padded(digits(cut, spec, |byte| format!("{byte:02X}")).as_bytes(), spec, out),
@@ -271,7 +273,14 @@ fn string(bytes: &[u8], spec: Spec, out: &mut Vec<u8>) -> bool {
 
 fn digits(bytes: &[u8], spec: Spec, each: impl Fn(u8) -> String) -> String {
     let separator = if spec.space { " " } else { "" };
-    bytes.iter().map(|byte| each(*byte)).collect::<Vec<_>>().join(separator)
+    let prefix = match (spec.sharp, spec.verb) {
+        (true, 'x') if !bytes.is_empty() => "0x",
+        (true, _) if !bytes.is_empty() => "0X",
+        _ => "",
+    };
+    let each = |byte: &u8| format!("{}{}", if spec.space { prefix } else { "" }, each(*byte));
+    let digits = bytes.iter().map(each).collect::<Vec<_>>().join(separator);
+    if spec.space { digits } else { format!("{prefix}{digits}") }
 }
 
 fn padded(text: &[u8], spec: Spec, out: &mut Vec<u8>) -> bool {

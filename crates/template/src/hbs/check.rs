@@ -106,7 +106,7 @@ fn expression(call: &mut HelperTemplate, lookups: &mut BTreeSet<Lookup>) -> Resu
         return named(&call.name);
     }
     let name = call.name.as_name().unwrap_or_default();
-    if functions::handlebars(name).is_some() {
+    if functions::helper(name).is_some() {
         return named(&call.name);
     }
     if let Parameter::Subexpression(inner) = &call.name {
@@ -142,7 +142,7 @@ fn nested(element: &TemplateElement, lookups: &mut BTreeSet<Lookup>) -> Result<(
 
 fn named(name: &Parameter) -> Result<(), (Code, Failure)> {
     let name = name.as_name().unwrap_or_default();
-    let failure = match functions::handlebars(name) {
+    let failure = match functions::helper(name) {
         Some(function) if matches!(function.serve, Serve::Refused) => {
             Failure::new(format!("helper `{name}` is refused")).hint(function.about)
         }

@@ -37,16 +37,18 @@ pub(super) fn of_value(value: &Val) -> Result<Json, Failure> {
     Ok(match value {
         Val::Absent | Val::Void | Val::Nil => Json::Null,
         Val::Bool(flag) => Json::Bool(*flag),
-        Val::Int(n) => Json::from(*n),
+        Val::Int(n) | Val::Long(n) => Json::from(*n),
         Val::Uint(n) => Json::from(*n),
         Val::Float(f) => Number::from_f64(*f).map_or(Json::Null, Json::Number),
         Val::Str(bytes) => Json::String(text(bytes)?),
         Val::Number(bytes) => number(&text(bytes)?),
         Val::List(items) => Json::Array(items.iter().map(of_value).collect::<Result<_, _>>()?),
         Val::Map(map) => {
+            let map = map.borrow();
             let entries = map.iter().map(|(key, item)| Ok((key.clone(), of_value(item)?)));
             Json::Object(entries.collect::<Result<Map<_, _>, Failure>>()?)
         }
+        Val::Object(object) => Json::String(object.text()),
         Val::Struct(fields) => {
             let entries = fields.iter().map(|(key, item)| Ok(((*key).to_owned(), of_value(item)?)));
             Json::Object(entries.collect::<Result<Map<_, _>, Failure>>()?)

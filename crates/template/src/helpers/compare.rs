@@ -4,29 +4,51 @@ use std::cmp::Ordering;
 
 use super::{Out, int};
 use crate::failure::Failure;
+use crate::list::List;
 use crate::value::Val;
 
 /// Equality for `in` and the like: never an error, different kinds are different.
 pub(crate) fn same(left: &Val, right: &Val) -> bool {
+    use Val::{List, Map, Number, Str};
     match (left, right) {
-        (Val::List(a), Val::List(b)) => a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| same(a, b)),
-        (Val::Map(a), Val::Map(b)) => {
-            a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| a.0 == b.0 && same(a.1, b.1))
-        }
+        (List(_) | Map(_), _) | (_, List(_) | Map(_)) => identical(left, right),
+        (Str(_), Number(_)) | (Number(_), Str(_)) => false,
         _ => equal(left, right).unwrap_or(false),
     }
 }
 
+/// Go's `reflect.DeepEqual`: the type counts too, so that a number of a secret is no string, nor an `int64` an `int`.
+pub(crate) fn identical(left: &Val, right: &Val) -> bool {
+    match (left, right) {
+        (Val::List(a), Val::List(b)) => {
+            let alike = a.elem() == b.elem() && a.is_nil() == b.is_nil() && a.len() == b.len();
+            alike && a.iter().zip(b.iter()).all(|(a, b)| identical(a, b))
+        }
+        (Val::Map(a), Val::Map(b)) => {
+            let (one, other) = (a.borrow(), b.borrow());
+            let alike = a.go_type() == b.go_type() && one.len() == other.len();
+            alike && one.iter().zip(other.iter()).all(|(a, b)| a.0 == b.0 && identical(a.1, b.1))
+        }
+        _ => left.go_type() == right.go_type() && equal(left, right).unwrap_or(false),
+    }
+}
+
+/// `deepEqual A B`.
+pub(crate) fn deep_equal(args: &[Val]) -> Out {
+    Ok(Val::Bool(identical(&args[0], &args[1])))
+}
+
 /// Go's `eq` of two: numbers of secrets are strings, signed and unsigned compare by size, other mixtures are errors.
 fn equal(left: &Val, right: &Val) -> Result<bool, Failure> {
-    use Val::{Absent, Bool, Float, Int, List, Map, Nil, Number, Str, Struct, Uint, Void};
+    use Val::{Absent, Bool, Float, Int, List, Long, Map, Nil, Number, Object, Str, Struct, Uint, Void};
     Ok(match (left, right) {
         (Absent | Nil | Void, Absent | Nil | Void) => true,
         (Absent | Nil | Void, _) | (_, Absent | Nil | Void) => false,
         (Bool(a), Bool(b)) => a == b,
         (Float(a), Float(b)) => a.total_cmp(b) == Ordering::Equal || a.abs().max(b.abs()) == 0.0,
-        (Int(_) | Uint(_), Int(_) | Uint(_)) => wide(left) == wide(right),
+        (Int(_) | Long(_) | Uint(_), Int(_) | Long(_) | Uint(_)) => wide(left) == wide(right),
         (Str(a) | Number(a), Str(b) | Number(b)) => a == b,
+        (Object(a), Object(b)) => a.go_type() == b.go_type() && a.text() == b.text(),
         (List(_) | Map(_) | Struct(_), _) | (_, List(_) | Map(_) | Struct(_)) => {
             return Err(Failure::new(format!("{} and {} cannot be compared", left.kind(), right.kind())));
         }
@@ -36,7 +58,7 @@ fn equal(left: &Val, right: &Val) -> Result<bool, Failure> {
 
 fn wide(value: &Val) -> i128 {
     match value {
-        Val::Int(n) => i128::from(*n),
+        Val::Int(n) | Val::Long(n) => i128::from(*n),
         Val::Uint(n) => i128::from(*n),
         _ => 0,
     }
@@ -68,7 +90,9 @@ pub(crate) fn ne(args: &[Val]) -> Out {
 
 fn order(args: &[Val]) -> Result<Ordering, Failure> {
     match (&args[0], &args[1]) {
-        (Val::Int(_) | Val::Uint(_), Val::Int(_) | Val::Uint(_)) => Ok(wide(&args[0]).cmp(&wide(&args[1]))),
+        (Val::Int(_) | Val::Long(_) | Val::Uint(_), Val::Int(_) | Val::Long(_) | Val::Uint(_)) => {
+            Ok(wide(&args[0]).cmp(&wide(&args[1])))
+        }
         (Val::Float(a), Val::Float(b)) => Ok(a.partial_cmp(b).unwrap_or(Ordering::Greater)),
         (Val::Str(a) | Val::Number(a), Val::Str(b) | Val::Number(b)) => Ok(a.cmp(b)),
         (left, right) => Err(mixed(left, right)),
@@ -111,7 +135,8 @@ pub(crate) fn index(args: &[Val]) -> Out {
     for key in &args[1..] {
         value = match (&value, key) {
             (Val::Map(entries), Val::Str(name)) => {
-                std::str::from_utf8(name).ok().and_then(|name| entries.get(name)).cloned().unwrap_or(Val::Nil)
+                let found = std::str::from_utf8(name).ok().and_then(|name| entries.get(name));
+                found.unwrap_or_else(|| entries.zero())
             }
             (Val::Map(_), key) => return Err(Failure::new(format!("a map's key is a string, not {}", key.kind()))),
             (Val::List(items), _) => items.get(place(key, items.len())?).cloned().unwrap_or(Val::Nil),
@@ -126,7 +151,7 @@ pub(crate) fn index(args: &[Val]) -> Out {
 
 fn place(key: &Val, length: usize) -> Result<usize, Failure> {
     match key {
-        Val::Int(_) | Val::Uint(_) => usize::try_from(wide(key))
+        Val::Int(_) | Val::Long(_) | Val::Uint(_) => usize::try_from(wide(key))
             .ok()
             .filter(|place| *place < length)
             .ok_or_else(|| Failure::new(format!("index out of range: there are {length} elements"))),
@@ -154,7 +179,7 @@ pub(crate) fn slice(args: &[Val]) -> Out {
     }
     Ok(match &args[0] {
         Val::Str(bytes) => Val::str(&bytes[from..to]),
-        Val::List(items) => Val::list(items[from..to].to_vec()),
+        Val::List(items) => Val::List(List::new(items.elem(), items[from..to].to_vec())),
         _ => Val::Nil,
     })
 }

@@ -3,7 +3,6 @@
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
-use sha2::{Digest, Sha256};
 use sidekey_core::Value;
 
 use super::{Out, bytes, text};
@@ -63,7 +62,16 @@ fn encoded(args: &[Val], style: Style) -> Out {
 }
 
 pub(crate) fn to_yaml(args: &[Val]) -> Out {
-    let mut text = yaml::document(&args[0]);
+    yaml_text(args, yaml::Style::Go)
+}
+
+/// The helper of handlebars: nothing folded, numbers as received.
+pub(crate) fn to_plain_yaml(args: &[Val]) -> Out {
+    yaml_text(args, yaml::Style::Plain)
+}
+
+fn yaml_text(args: &[Val], style: yaml::Style) -> Out {
+    let mut text = yaml::document(&args[0], style);
     while text.last() == Some(&b'\n') {
         text.pop();
     }
@@ -72,36 +80,77 @@ pub(crate) fn to_yaml(args: &[Val]) -> Out {
 
 /// `""` is an empty map; numbers become floats, as Go decodes them.
 pub(crate) fn parse_json(args: &[Val]) -> Out {
-    let text = text(args, 0)?;
-    if text.is_empty() {
-        return Ok(Val::map(std::collections::BTreeMap::new()));
-    }
-    Value::parse(text).map(|value| decoded(&value)).map_err(|error| Failure::new(error.to_string()))
+    if bytes(args, 0)?.is_empty() { Ok(Val::map(std::collections::BTreeMap::new())) } else { must_from_json(args) }
 }
 
-fn decoded(value: &Value) -> Val {
-    match value {
-        Value::Number(text) => Val::Float(text.expose().parse().unwrap_or(f64::INFINITY)),
-        Value::List(items) => Val::list(items.iter().map(decoded).collect()),
-        Value::Map(map) => Val::map(map.iter().map(|(key, item)| (key.clone(), decoded(item))).collect()),
+pub(crate) fn must_from_json(args: &[Val]) -> Out {
+    let value = Value::parse(text(args, 0)?).map_err(|error| Failure::new(error.to_string()))?;
+    decoded(&value).ok_or_else(|| Failure::new("a number is too large for a float"))
+}
+
+/// sprig's `fromJson`: what is no JSON is nothing.
+pub(crate) fn from_json(args: &[Val]) -> Out {
+    text(args, 0)?;
+    Ok(must_from_json(args).unwrap_or(Val::Nil))
+}
+
+fn decoded(value: &Value) -> Option<Val> {
+    Some(match value {
+        Value::Number(text) => Val::Float(text.expose().parse().ok().filter(|f: &f64| f.is_finite())?),
+        Value::List(items) => Val::list(items.iter().map(decoded).collect::<Option<_>>()?),
+        Value::Map(map) => {
+            let entries = map.iter().map(|(key, item)| Some((key.clone(), decoded(item)?)));
+            Val::map(entries.collect::<Option<_>>()?)
+        }
         scalar => Val::from(scalar),
-    }
+    })
 }
 
-pub(crate) fn sha256_hex(args: &[Val]) -> Out {
-    Ok(Val::str(hex::encode(Sha256::digest(bytes(args, 0)?))))
+const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+
+pub(crate) fn base32_encode(args: &[Val]) -> Out {
+    let mut out = Vec::new();
+    for chunk in bytes(args, 0)?.chunks(5) {
+        let mut block = zeroize::Zeroizing::new([0_u8; 8]);
+        block[3..3 + chunk.len()].copy_from_slice(chunk);
+        let bits = u64::from_be_bytes(*block);
+        let digits = (chunk.len() * 8).div_ceil(5);
+        for place in 0..8 {
+            let digit = usize::try_from(bits >> (35 - 5 * place) & 31).unwrap_or(0);
+            out.push(if place < digits { BASE32[digit] } else { b'=' });
+        }
+    }
+    Ok(Val::str(out))
 }
 
-/// `hmacSHA256Hex MESSAGE KEY` (RFC 2104).
-pub(crate) fn hmac_sha256_hex(args: &[Val]) -> Out {
-    let (message, key) = (bytes(args, 0)?, bytes(args, 1)?);
-    let mut block = zeroize::Zeroizing::new([0_u8; 64]);
-    if key.len() > block.len() {
-        block[..32].copy_from_slice(&Sha256::digest(key));
-    } else {
-        block[..key.len()].copy_from_slice(key);
+/// Padding is required, as Go's `encoding/base32` does.
+pub(crate) fn base32_decode(args: &[Val]) -> Out {
+    let wrong = || Failure::new("the text is not valid base32 with padding");
+    let text: zeroize::Zeroizing<Vec<u8>> =
+        bytes(args, 0)?.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect::<Vec<_>>().into();
+    if !text.len().is_multiple_of(8) {
+        return Err(wrong());
     }
-    let pad = |byte: u8| zeroize::Zeroizing::new(block.map(|b| b ^ byte));
-    let inner = Sha256::new().chain_update(pad(0x36).as_slice()).chain_update(message).finalize();
-    Ok(Val::str(hex::encode(Sha256::new().chain_update(pad(0x5c).as_slice()).chain_update(inner).finalize())))
+    let mut out = Vec::new();
+    for (place, block) in text.chunks(8).enumerate() {
+        let digits = block.iter().position(|byte| *byte == b'=').unwrap_or(8);
+        let last = (place + 1) * 8 == text.len();
+        let padded = block[digits..].iter().all(|byte| *byte == b'=') && (digits == 8 || last);
+        if !padded || !matches!(digits, 2 | 4 | 5 | 7 | 8) {
+            return Err(wrong());
+        }
+        let mut bits = 0_u64;
+        for byte in &block[..digits] {
+            let digit = BASE32.iter().position(|known| known == byte).ok_or_else(wrong)?;
+            bits = bits << 5 | u64::try_from(digit).unwrap_or(0);
+        }
+        let bytes = (bits << (5 * (8 - digits))).to_be_bytes();
+        out.extend_from_slice(&bytes[3..3 + digits * 5 / 8]);
+    }
+    Ok(Val::str(out))
+}
+
+/// sprig's own greeting.
+pub(crate) fn hello(_: &[Val]) -> Out {
+    Ok(Val::str("Hello!"))
 }

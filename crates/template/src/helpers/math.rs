@@ -1,5 +1,7 @@
 //! Arithmetic and numbers from text. The operand that pipes in is the first of the operation: `10 | subtract 3` is 7.
 
+use std::cmp::Ordering;
+
 use super::{Out, text};
 use crate::failure::Failure;
 use crate::value::Val;
@@ -13,7 +15,7 @@ enum Number {
 
 fn number(args: &[Val], index: usize) -> Result<Number, Failure> {
     let number = match args.get(index) {
-        Some(Val::Int(n)) => Some(Number::Int(*n)),
+        Some(Val::Int(n) | Val::Long(n)) => Some(Number::Int(*n)),
         Some(Val::Uint(n)) => Some(Number::Uint(*n)),
         Some(Val::Float(f)) => Some(Number::Float(*f)),
         Some(Val::Number(bytes)) => std::str::from_utf8(bytes)
@@ -41,15 +43,10 @@ fn operate(
     floats: impl Fn(f64, f64) -> f64,
 ) -> Out {
     let (right, left) = (number(args, 0)?, number(args, 1)?);
-    let signed = |n: Number| match n {
-        Number::Int(n) => n,
-        Number::Uint(n) => n.cast_signed(),
-        Number::Float(_) => 0,
-    };
     let value = match (left, right) {
         (Number::Uint(a), Number::Uint(b)) => uints(a, b).map(Val::Uint),
         (Number::Float(_), _) | (_, Number::Float(_)) => Some(Val::Float(floats(float(left), float(right)))),
-        _ => ints(signed(left), signed(right)).map(Val::Int),
+        _ => ints(signed(left), signed(right)).map(Val::Long),
     };
     value.ok_or_else(|| Failure::new("division by zero"))
 }
@@ -79,11 +76,34 @@ pub(crate) fn modulo(args: &[Val]) -> Out {
 }
 
 pub(crate) fn minimum(args: &[Val]) -> Out {
-    operate(args, |a, b| Some(a.min(b)), |a, b| Some(a.min(b)), f64::min)
+    chosen(args, Ordering::Less)
 }
 
 pub(crate) fn maximum(args: &[Val]) -> Out {
-    operate(args, |a, b| Some(a.max(b)), |a, b| Some(a.max(b)), f64::max)
+    chosen(args, Ordering::Greater)
+}
+
+/// One of the two, in its own type; the first argument when they are equal.
+fn chosen(args: &[Val], wanted: Ordering) -> Out {
+    let (right, left) = (number(args, 0)?, number(args, 1)?);
+    let order = match (left, right) {
+        (Number::Float(_), _) | (_, Number::Float(_)) => float(left).partial_cmp(&float(right)),
+        (Number::Uint(a), Number::Uint(b)) => Some(a.cmp(&b)),
+        _ => Some(signed(left).cmp(&signed(right))),
+    };
+    Ok(match if order == Some(wanted) { left } else { right } {
+        Number::Int(n) => Val::Long(n),
+        Number::Uint(n) => Val::Uint(n),
+        Number::Float(f) => Val::Float(f),
+    })
+}
+
+const fn signed(number: Number) -> i64 {
+    match number {
+        Number::Int(n) => n,
+        Number::Uint(n) => n.cast_signed(),
+        Number::Float(_) => 0,
+    }
 }
 
 fn parsed<T: Default>(args: &[Val], want: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T, Failure> {
@@ -100,7 +120,7 @@ pub(crate) fn parse_bool(args: &[Val]) -> Out {
 }
 
 pub(crate) fn parse_int(args: &[Val]) -> Out {
-    parsed(args, "an integer", |text| text.parse().ok()).map(Val::Int)
+    parsed(args, "an integer", |text| text.parse().ok()).map(Val::Long)
 }
 
 pub(crate) fn parse_uint(args: &[Val]) -> Out {

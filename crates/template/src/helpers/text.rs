@@ -1,33 +1,11 @@
-//! Strings: cut, join, replace, match.
+//! Strings: cut, join, replace.
 
-use regex::bytes::{Regex, RegexBuilder};
-
-use super::{Out, Text, bytes, int, list, text};
+use super::{Out, Text, bytes, int, list, size, text};
 use crate::failure::Failure;
+use crate::go::print;
+use crate::list::Elem;
+use crate::map::Map;
 use crate::value::Val;
-
-pub(crate) fn to_lower(args: &[Val]) -> Out {
-    Ok(Val::str(text(args, 0)?.to_lowercase()))
-}
-
-pub(crate) fn to_upper(args: &[Val]) -> Out {
-    Ok(Val::str(text(args, 0)?.to_uppercase()))
-}
-
-/// The first letter of each word in upper case; a word is letters, digits and underscores.
-pub(crate) fn to_title(args: &[Val]) -> Out {
-    let mut inside = false;
-    let mut out = String::new();
-    for c in text(args, 0)?.chars() {
-        if inside {
-            out.push(c);
-        } else {
-            out.extend(c.to_uppercase());
-        }
-        inside = c.is_alphanumeric() || c == '_' || (!c.is_ascii() && !c.is_whitespace());
-    }
-    Ok(Val::str(out))
-}
 
 /// `trim CUTSET TEXT`.
 pub(crate) fn trim(args: &[Val]) -> Out {
@@ -52,25 +30,57 @@ pub(crate) fn trim_space(args: &[Val]) -> Out {
 /// `split SEPARATOR TEXT`: trims the text first; nothing splits into nothing.
 pub(crate) fn split(args: &[Val]) -> Out {
     let (separator, whole) = (text(args, 0)?, text(args, 1)?.trim());
-    let parts: Vec<Val> = if whole.is_empty() {
-        Vec::new()
-    } else if separator.is_empty() {
-        whole.chars().map(|c| Val::str(c.to_string())).collect()
-    } else {
-        whole.split(separator).map(Val::str).collect()
-    };
-    Ok(Val::list(parts))
+    Ok(if whole.is_empty() { Val::list(Vec::new()) } else { Val::texts(parts(whole, separator, None)) })
 }
 
-/// `splitToMap PAIRS KEYS TEXT`: cuts at `PAIRS`, then each piece at its first `KEYS`.
+/// Go's `strings.Split` and `SplitN`: an empty separator cuts between all characters.
+fn parts<'t>(whole: &'t str, separator: &str, limit: Option<usize>) -> Vec<&'t str> {
+    let most = limit.unwrap_or(usize::MAX);
+    if !separator.is_empty() {
+        return whole.splitn(most, separator).collect();
+    }
+    let mut out = Vec::new();
+    let mut rest = whole;
+    while let Some(c) = rest.chars().next() {
+        if out.len() + 1 >= most {
+            break;
+        }
+        let (head, tail) = rest.split_at(c.len_utf8());
+        out.push(head);
+        rest = tail;
+    }
+    if !rest.is_empty() && most > 0 {
+        out.push(rest);
+    }
+    out
+}
+
+/// `splitList SEPARATOR TEXT`.
+pub(crate) fn split_list(args: &[Val]) -> Out {
+    Ok(Val::texts(parts(text(args, 1)?, text(args, 0)?, None)))
+}
+
+/// sprig's `split SEPARATOR TEXT`: a map of `_0`, `_1` and so on.
+pub(crate) fn split_numbered(args: &[Val]) -> Out {
+    Ok(numbered(&parts(text(args, 1)?, text(args, 0)?, None)))
+}
+
+/// `splitn SEPARATOR COUNT TEXT`: at most so many parts; a negative count is no limit.
+pub(crate) fn splitn(args: &[Val]) -> Out {
+    let (separator, limit, whole) = (text(args, 0)?, usize::try_from(int(args, 1)?).ok(), text(args, 2)?);
+    Ok(numbered(&parts(whole, separator, limit)))
+}
+
+fn numbered(parts: &[&str]) -> Val {
+    let entries = parts.iter().enumerate().map(|(place, part)| (format!("_{place}"), Val::str(*part)));
+    Val::Map(Map::of_texts(entries.collect()))
+}
+
+/// `splitToMap PAIRS KEYS TEXT`: cuts at `PAIRS`, then each piece at its first `KEYS`; pieces without one are left out.
 pub(crate) fn split_to_map(args: &[Val]) -> Out {
     let (pairs, keys, whole) = (text(args, 0)?, text(args, 1)?, text(args, 2)?.trim());
-    if pairs.is_empty() || keys.is_empty() {
-        return Err(Failure::new("a separator is empty"));
-    }
-    let entries = whole.split(pairs).filter(|piece| !piece.trim().is_empty());
-    let entries = entries.map(|piece| piece.trim().split_once(keys).unwrap_or((piece.trim(), "")));
-    Ok(Val::map(entries.map(|(key, value)| (key.trim().to_owned(), Val::str(value.trim()))).collect()))
+    let pieces = parts(whole, pairs, None).into_iter().filter_map(|piece| piece.split_once(keys));
+    Ok(Val::Map(Map::of_texts(pieces.map(|(key, value)| (key.to_owned(), Val::str(value))).collect())))
 }
 
 /// `join SEPARATOR LIST`.
@@ -89,7 +99,7 @@ pub(crate) fn join(args: &[Val]) -> Out {
 
 /// `indent SPACES TEXT`: before each line that is not empty, the first included.
 pub(crate) fn indent(args: &[Val]) -> Out {
-    let spaces = usize::try_from(int(args, 0)?).map_err(|_| Failure::new("a negative number of spaces"))?;
+    let spaces = size(args, 0)?;
     let mut out = Text::default();
     for line in bytes(args, 1)?.split_inclusive(|byte| *byte == b'\n') {
         if line != b"\n" {
@@ -102,7 +112,10 @@ pub(crate) fn indent(args: &[Val]) -> Out {
 
 /// `replaceAll FROM TO TEXT`.
 pub(crate) fn replace_all(args: &[Val]) -> Out {
-    let (from, to, whole) = (text(args, 0)?, text(args, 1)?, text(args, 2)?);
+    replaced(text(args, 2)?, text(args, 0)?, text(args, 1)?)
+}
+
+pub(crate) fn replaced(whole: &str, from: &str, to: &str) -> Out {
     let mut out = Text::default();
     let mut end = 0;
     for (start, found) in whole.match_indices(from) {
@@ -114,38 +127,9 @@ pub(crate) fn replace_all(args: &[Val]) -> Out {
     Ok(out.done())
 }
 
-/// `regexMatch PATTERN TEXT`.
-pub(crate) fn regex_match(args: &[Val]) -> Out {
-    Ok(Val::Bool(regex(text(args, 0)?)?.is_match(bytes(args, 1)?)))
-}
-
-/// `regexReplaceAll PATTERN REPLACEMENT TEXT`; `$1` and `${name}` are groups, as in Go.
-pub(crate) fn regex_replace_all(args: &[Val]) -> Out {
-    let pattern = regex(text(args, 0)?)?;
-    let (replacement, whole) = (bytes(args, 1)?, bytes(args, 2)?);
-    let mut out = Text::default();
-    let mut end = 0;
-    for groups in pattern.captures_iter(whole) {
-        let Some(found) = groups.get(0) else { continue };
-        out.push(&whole[end..found.start()])?;
-        let mut expanded = Vec::new();
-        groups.expand(replacement, &mut expanded);
-        out.push(&expanded)?;
-        end = found.end();
-    }
-    out.push(&whole[end..])?;
-    Ok(out.done())
-}
-
-/// Compiled when called: most templates never need one.
-fn regex(pattern: &str) -> Result<Regex, Failure> {
-    let built = RegexBuilder::new(pattern).size_limit(1 << 20).dfa_size_limit(1 << 20).build();
-    built.map_err(|_| Failure::new("the pattern is not a regular expression, or too large a one"))
-}
-
 /// `repeat COUNT TEXT`.
 pub(crate) fn repeat(args: &[Val]) -> Out {
-    let count = usize::try_from(int(args, 0)?).map_err(|_| Failure::new("a negative count"))?;
+    let count = size(args, 0)?;
     let piece = bytes(args, 1)?;
     if piece.len().saturating_mul(count) > super::MAX_BYTES {
         return Err(super::too_long());
@@ -163,15 +147,72 @@ pub(crate) fn has_suffix(args: &[Val]) -> Out {
     Ok(Val::Bool(bytes(args, 1)?.ends_with(bytes(args, 0)?)))
 }
 
-/// `trunc LENGTH TEXT`: the first characters, or the last ones when the length is negative.
-pub(crate) fn trunc(args: &[Val]) -> Out {
-    let (length, whole) = (int(args, 0)?, text(args, 1)?);
-    let keep = usize::try_from(length.unsigned_abs()).unwrap_or(usize::MAX);
-    let count = whole.chars().count();
-    let kept: String = if length < 0 {
-        whole.chars().skip(count.saturating_sub(keep)).collect()
-    } else {
-        whole.chars().take(keep).collect()
-    };
-    Ok(Val::str(kept))
+/// sprig's `contains PART TEXT`.
+pub(crate) fn contains(args: &[Val]) -> Out {
+    let (part, whole) = (bytes(args, 0)?, bytes(args, 1)?);
+    Ok(Val::Bool(part.is_empty() || whole.windows(part.len()).any(|window| window == part)))
+}
+
+/// sprig's `join SEPARATOR LIST`: numbers and booleans by their text, nothing left out.
+pub(crate) fn join_any(args: &[Val]) -> Out {
+    let separator = bytes(args, 0)?;
+    let mut out = Text::default();
+    for (place, item) in strings(&args[1]).iter().enumerate() {
+        if place > 0 {
+            out.push(separator)?;
+        }
+        out.push(item)?;
+    }
+    Ok(out.done())
+}
+
+/// sprig's `toStrings`: a list's elements by their text, without those that are nothing; else one text.
+pub(crate) fn to_strings(args: &[Val]) -> Out {
+    Ok(match &args[0] {
+        Val::List(items) if items.elem() == Elem::Text => args[0].clone(),
+        other => Val::texts(strings(other)),
+    })
+}
+
+pub(crate) fn strings(value: &Val) -> Vec<Vec<u8>> {
+    match value {
+        Val::List(items) => items.iter().filter(|item| !item.is_nothing()).map(print::text).collect(),
+        Val::Absent | Val::Void | Val::Nil => Vec::new(),
+        other => vec![print::text(other)],
+    }
+}
+
+pub(crate) fn to_string(args: &[Val]) -> Out {
+    Ok(Val::str(print::text(&args[0])))
+}
+
+/// `quote VALUE …`: each as a Go literal; nothing is left out.
+pub(crate) fn quote(args: &[Val]) -> Out {
+    joined(args, |text| print::quote(text, '"').into_bytes())
+}
+
+/// `squote VALUE …`: single quotes around, nothing escaped.
+pub(crate) fn squote(args: &[Val]) -> Out {
+    joined(args, |text| [b"'", text, b"'"].concat())
+}
+
+/// `cat VALUE …`: by their text, with a space between.
+pub(crate) fn cat(args: &[Val]) -> Out {
+    joined(args, <[u8]>::to_vec)
+}
+
+fn joined(args: &[Val], each: impl Fn(&[u8]) -> Vec<u8>) -> Out {
+    let mut out = Text::default();
+    for (place, value) in args.iter().filter(|value| !value.is_nothing()).enumerate() {
+        if place > 0 {
+            out.push(b" ")?;
+        }
+        out.push(&each(&print::text(value)))?;
+    }
+    Ok(out.done())
+}
+
+/// `plural ONE MANY COUNT`.
+pub(crate) fn plural(args: &[Val]) -> Out {
+    Ok(args[usize::from(int(args, 2)? != 1)].clone())
 }

@@ -1,0 +1,52 @@
+//! The helpers of handlebars.
+
+use super::{Function, evaluator, pure, refused};
+use crate::hbs;
+use crate::helpers::{case, digest, encode, shell, text};
+
+const DEBUG: &str = "A debugging aid that prints secrets to the log.";
+
+/// Sorted by name; one row, one line.
+#[rustfmt::skip]
+pub(crate) static HANDLEBARS: &[Function] = &[
+    evaluator("and", "and A B", "Whether both are true."),
+    pure("base64", "base64 TEXT", "Standard alphabet with padding.", 1, 1, encode::base64_encode),
+    pure("base64Decode", "base64Decode TEXT", "The text; bytes that are not UTF-8 are an error (Go templates write them).", 1, 1, encode::base64_decode),
+    pure("default", "default VALUE FALLBACK", "The fallback for an empty value.", 2, 2, hbs::helpers::default),
+    evaluator("each", "#each COLLECTION", "With `@key`, `@index`, `@first`, `@last`, or `as |value key|`."),
+    evaluator("env", "env NAME", "A variable of the agent's container; an error when unset."),
+    pure("envName", "envName TEXT", "The text itself, if it is a name that shells can hold in a variable.", 1, 1, shell::env_name),
+    evaluator("eq", "eq A B", "Whether they are equal."),
+    evaluator("gt", "gt A B", "A > B."),
+    evaluator("gte", "gte A B", "A >= B."),
+    evaluator("if", "#if VALUE", "Else-branch for what is missing, null, false, zero or empty."),
+    pure("indent", "indent TEXT SPACES", "Spaces before each line that is not empty.", 2, 2, hbs::helpers::indent),
+    pure("join", "join LIST SEPARATOR", "The strings of a list, joined.", 2, 2, hbs::helpers::join),
+    pure("json", "json VALUE", "Compact, keys sorted, no HTML escapes.", 1, 1, encode::to_unescaped_json),
+    pure("jsonPretty", "jsonPretty VALUE", "With two spaces of indentation.", 1, 1, encode::to_unescaped_json_pretty),
+    evaluator("len", "len VALUE", "Elements of a list or map."),
+    refused("log", DEBUG),
+    evaluator("lookup", "lookup COLLECTION KEY", "The element; an error when it is not there."),
+    pure("lower", "lower TEXT", "In small letters.", 1, 1, case::to_lower),
+    evaluator("lt", "lt A B", "A < B."),
+    evaluator("lte", "lte A B", "A <= B."),
+    evaluator("ne", "ne A B", "Whether they differ."),
+    evaluator("not", "not VALUE", "Whether it is false, zero or empty."),
+    evaluator("or", "or A B", "Whether one is true."),
+    pure("properties", "properties TEXT", "Escaped as a value of a Java properties file.", 1, 1, shell::properties),
+    pure("propertiesKey", "propertiesKey TEXT", "Escaped as a key of a Java properties file.", 1, 1, shell::properties_key),
+    evaluator("raw", "{{{{raw}}}} … {{{{/raw}}}}", "Text in which braces mean nothing."),
+    pure("replace", "replace TEXT FROM TO", "Every occurrence.", 3, 3, hbs::helpers::replace),
+    evaluator("response", "response PATH [key=\"value\" …]", "As `secret`, with `request_id`, `lease_id`, `lease_duration`, `renewable`, `data`, `warnings`."),
+    evaluator("secret", "secret PATH [key=\"value\" …]", "The secret's data, of KV v2 the inner data; with parameters, writes them."),
+    evaluator("secrets", "secrets PATH", "The names below a path, sorted."),
+    pure("sha256", "sha256 TEXT", "In hexadecimal.", 1, 1, digest::sha256),
+    pure("shell", "shell TEXT", "Quoted for shells and dotenv readers.", 1, 1, shell::shell),
+    pure("split", "split TEXT SEPARATOR", "Trims the text first; an empty text is an empty list.", 2, 2, hbs::helpers::split),
+    evaluator("timestamp", "timestamp [LAYOUT]", "The time of the data, in UTC: RFC 3339, `unix`, or a Go layout. The same until the data changes."),
+    pure("trim", "trim TEXT", "Without white space at both ends.", 1, 1, text::trim_space),
+    evaluator("unless", "#unless VALUE", "The opposite of `#if`."),
+    pure("upper", "upper TEXT", "In capitals.", 1, 1, case::to_upper),
+    evaluator("with", "#with VALUE", "The value as `this`, or `as |name|`."),
+    pure("yaml", "yaml VALUE", "Block style, keys sorted.", 1, 1, encode::to_plain_yaml),
+];
