@@ -19,6 +19,7 @@ mod object;
 pub mod reference;
 mod set;
 mod suggest;
+mod toml;
 mod value;
 mod yaml;
 

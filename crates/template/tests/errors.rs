@@ -55,7 +55,10 @@ fn names_the_place_of_a_go_syntax_error() {
             ("{{ 1 | 2 }}", "SK2001: template t, line 1, column 8: only a function takes arguments, and this is none"),
             ("{{ nil }}", "SK2001: template t, line 1, column 4: nil cannot be printed or passed on"),
             ("{{ /* c */ }}", "SK2001: template t, line 1, column 4: a comment stands alone between its delimiters"),
-            ("a\n {{- /* c */}} {{ \"a\" | }}", "SK2001: template t, line 2, column 27: an expression is missing here"),
+            (
+                "a\n {{- /* c */}} {{ \"a\" | | }}",
+                "SK2001: template t, line 2, column 29: an expression is missing here",
+            ),
             ("{{ @ }}", "SK2001: template t, line 1, column 4: unexpected character: '@'"),
             (
                 "{{ 99999999999999999999 }}",

@@ -97,7 +97,7 @@ pub(crate) static AGENT: &[Function] = &[
     pure("toJSON", "toJSON VALUE", "Compact, keys sorted, `<`, `>`, `&` escaped as Go does.", 1, 1, encode::to_json),
     pure("toJSONPretty", "toJSONPretty VALUE", "With two spaces of indentation.", 1, 1, encode::to_json_pretty),
     pure("toLower", "toLower TEXT", "In small letters.", 1, 1, case::to_lower),
-    refused("toTOML", "Not served yet; write the lines, or use `toJSON`."),
+    pure("toTOML", "toTOML VALUE", "Keys sorted, tables behind values.", 1, 1, encode::to_toml),
     pure("toTitle", "toTitle TEXT", "The first letter of each word in upper case.", 1, 1, case::to_title),
     pure("toUnescapedJSON", "toUnescapedJSON VALUE", "Without HTML escapes.", 1, 1, encode::to_unescaped_json),
     pure("toUnescapedJSONPretty", "toUnescapedJSONPretty VALUE", "Without HTML escapes, indented.", 1, 1, encode::to_unescaped_json_pretty),

@@ -112,7 +112,10 @@ impl<'s> Action<'s> {
         let (mut at, mut open, mut count) = (begin, Vec::new(), 0);
         loop {
             if let Some(closed) = self.close(source, at, delimiters) {
-                self = Self { body: Some(begin..at), ..closed };
+                // Go takes a pipe that leads nowhere.
+                let end =
+                    begin + source[begin..at].trim_end_matches(SPACE).strip_suffix('|').map_or(at - begin, str::len);
+                self = Self { body: Some(begin..if count > 0 { end } else { at }), ..closed };
                 return open
                     .pop()
                     .map_or(Ok(self), |paren| Err(Failure::new("this parenthesis is never closed").at(paren)));

@@ -9,6 +9,9 @@ use crate::value::Val;
 /// Widest field; Go's own limit is a million.
 const MAX_WIDTH: usize = 10_000;
 
+/// The place that an argument index names when it names none.
+const NOWHERE: usize = usize::MAX / 2;
+
 #[derive(Clone, Copy, Default)]
 struct Spec {
     minus: bool,
@@ -80,6 +83,7 @@ impl Printer<'_> {
         }
         match self.args.get(self.next) {
             Some(value) => format_value(value, spec, out),
+            None if self.next == NOWHERE => out.extend_from_slice(format!("%!{}(BADINDEX)", spec.verb).as_bytes()),
             None => out.extend_from_slice(format!("%!{}(MISSING)", spec.verb).as_bytes()),
         }
         self.next += 1;
@@ -90,7 +94,8 @@ impl Printer<'_> {
         let rest = self.peek_index(text);
         if rest.len() < text.len() {
             let digits = &text[1..text.len() - rest.len() - 1];
-            self.next = digits.parse::<usize>().ok().and_then(|n| n.checked_sub(1)).unwrap_or(usize::MAX / 2);
+            let place = digits.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
+            self.next = place.filter(|place| *place < self.args.len()).unwrap_or(NOWHERE);
             self.reordered = true;
         }
         rest

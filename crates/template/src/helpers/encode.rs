@@ -9,7 +9,7 @@ use super::{Out, bytes, text};
 use crate::failure::Failure;
 use crate::json::{self, Style};
 use crate::value::Val;
-use crate::yaml;
+use crate::{toml, yaml};
 
 /// Padding is required, stray bits at the end are not minded: Go's `encoding/base64`.
 const CONFIG: GeneralPurposeConfig = GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true);
@@ -68,6 +68,11 @@ pub(crate) fn to_yaml(args: &[Val]) -> Out {
 /// The helper of handlebars: nothing folded, numbers as received.
 pub(crate) fn to_plain_yaml(args: &[Val]) -> Out {
     yaml_text(args, yaml::Style::Plain)
+}
+
+/// Without white space around it.
+pub(crate) fn to_toml(args: &[Val]) -> Out {
+    Ok(Val::str(toml::document(&args[0])?.trim()))
 }
 
 fn yaml_text(args: &[Val], style: yaml::Style) -> Out {
