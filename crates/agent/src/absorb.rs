@@ -55,6 +55,10 @@ impl Supervisor {
                 self.troubles.set(subject, cause);
             }
             Done::Explained(..) => {}
+            Done::Acted(action, result) => match self.notifier.finished(&action, result, now) {
+                Some(cause) => self.count(&cause),
+                None => self.counters.actions += 1,
+            },
         }
     }
 

@@ -9,7 +9,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_NOW};
+use rustix::io::Errno;
 use sidekey_core::Sensitive;
 
 /// Mode of directories that hold files for others.
@@ -135,6 +136,22 @@ impl Dir {
             self.remove(name);
         }
         written
+    }
+
+    /// Makes an empty file with this mode, or sets the date of the one that is there.
+    ///
+    /// # Errors
+    /// The system's; `ELOOP` for a link.
+    pub(crate) fn touch(&self, name: &str, mode: u32) -> io::Result<()> {
+        let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        match rustix::fs::openat(&self.fd, name, flags, Mode::empty()) {
+            Ok(fd) => {
+                let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+                Ok(rustix::fs::futimens(&fd, &Timestamps { last_access: now, last_modification: now })?)
+            }
+            Err(Errno::NOENT) => self.write_new(name, &[], mode),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Renames over whatever `to` is, also into another directory of the same volume.

@@ -155,6 +155,11 @@ impl Group {
         self.pending.is_none() && !self.stale
     }
 
+    /// Whether a call of [`Self::publish`] writes.
+    pub(crate) fn is_due(&self, now: Time) -> bool {
+        self.pending.is_some() && self.retry.is_due(now)
+    }
+
     /// When it wants to be called again: a failed write, an old set.
     pub(crate) fn due(&self) -> Option<Time> {
         let retry = self.pending.as_ref().and_then(|_| self.retry.until());

@@ -15,6 +15,9 @@ const MOST_AT_ONCE: usize = 64;
 impl Supervisor {
     /// Starts what is due; returns when to look again.
     pub(crate) fn launch(&mut self, now: Time) -> Option<Time> {
+        for action in self.notifier.start(now) {
+            self.work.spawn(request::act(action, self.env.clone()));
+        }
         for _ in 0..MOST_AT_ONCE {
             match self.state.planner.next(now) {
                 Step::Wait(until) => return until,

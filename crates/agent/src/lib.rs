@@ -4,7 +4,7 @@
 //! `sidekey_core::planner`'s to say, and what it says leaves through `launch` and comes back through `absorb`:
 //!
 //! ```text
-//! planner.next ─▶ launch ─▶ request ─▶ Vault ─▶ absorb ─▶ state (kept) ─▶ group: member.render ─▶ write ─▶ report
+//! planner.next ─▶ launch ─▶ request ─▶ Vault ─▶ absorb ─▶ state (kept) ─▶ group: member.render ─▶ write ─▶ notify ─▶ report
 //! ```
 //!
 //! | noun | file |
@@ -13,6 +13,7 @@
 //! | the loop, its end | `supervisor`, `end` |
 //! | requests and what comes of them | `launch`, `request`, `absorb`, `suspects` |
 //! | what is wrong | `trouble` |
+//! | what is done after a change | `notify`, `action`, `process` |
 //! | what changes together, and one file of it | `group`, `member`, `pair`, `templates` |
 //! | bytes on disk | `write`, `dir`, `private`, `sink` |
 //! | what survives a restart | `state` |
@@ -20,6 +21,7 @@
 //! | one try of everything | `check` |
 
 mod absorb;
+mod action;
 pub mod args;
 mod backoff;
 mod check;
@@ -33,8 +35,10 @@ pub mod harden;
 mod launch;
 mod member;
 mod metrics;
+mod notify;
 mod pair;
 mod private;
+mod process;
 pub mod ready;
 mod report;
 mod request;

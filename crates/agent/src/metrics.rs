@@ -30,6 +30,7 @@ fn write(status: &Status, now: i64, out: &mut String) -> fmt::Result {
         ("renewals_total", "Renewals of token and leases that were granted", counters.renewals),
         ("fetches_total", "Secrets fetched", counters.fetches),
         ("writes_total", "Files whose bytes changed", counters.writes),
+        ("actions_total", "Actions done after changes", counters.actions),
     ] {
         metric(out, name, "counter", help, [one(i64::try_from(count).unwrap_or(i64::MAX))])?;
     }

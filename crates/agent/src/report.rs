@@ -28,6 +28,7 @@ impl Status {
             token: None,
             files: Vec::new(),
             secrets: Vec::new(),
+            actions: Vec::new(),
             counters: Counters::default(),
         }
     }
@@ -79,6 +80,7 @@ impl Supervisor {
             token: held.map(|held| TokenStatus { accessor: held.accessor.clone(), issued: held.issued }),
             files,
             secrets: self.state.planner.report(now).iter().map(|entry| self.secret(entry, now)).collect(),
+            actions: self.notifier.status(),
             counters: self.counters.clone(),
             ..Status::of_start(&self.config)
         }

@@ -1,12 +1,14 @@
 //! One step's request to Vault, as a task of its own: it takes what it needs along and owns no state.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sidekey_core::contract::Auth;
+use sidekey_core::contract::{Action, Auth};
 use sidekey_core::planner::{Step, TokenId};
 use sidekey_core::{AgentConfig, Cause, Lookup, Response, Sensitive};
 use sidekey_vault::{Client, Grant, Mounts, Renewal, TokenInfo, VaultError, diagnose};
 
+use crate::action;
 use crate::trouble::{Subject, of_login};
 
 /// What a task brings back.
@@ -19,6 +21,8 @@ pub(crate) enum Done {
     Probed(TokenId, Result<TokenInfo, VaultError>),
     /// What is behind a failure.
     Explained(Subject, Cause),
+    /// An action after a change, and what came of it.
+    Acted(Action, Result<(), String>),
 }
 
 /// A good answer.
@@ -79,6 +83,12 @@ pub(crate) async fn revoke_token(client: Client, token: Sensitive<String>, id: T
 /// Asks whether a token lives.
 pub(crate) async fn probe(client: Client, token: Sensitive<String>, id: TokenId) -> Done {
     Done::Probed(id, client.lookup_token(&token).await)
+}
+
+/// Does what is owed after a change.
+pub(crate) async fn act(action: Action, env: Arc<BTreeMap<String, String>>) -> Done {
+    let result = action::perform(&action, &env, action::PATIENCE).await;
+    Done::Acted(action, result)
 }
 
 /// Asks what is behind a failure of a login or a lookup.

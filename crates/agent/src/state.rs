@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use sidekey_core::contract::Action;
 use sidekey_core::planner::{Planner, TokenId};
 use sidekey_core::{Cause, Code, Lookup, Response, Sensitive, Value};
 use sidekey_template::Frozen;
@@ -49,6 +50,10 @@ pub(crate) struct State {
     pub(crate) mounts: Arc<Mounts>,
     /// By group: the time and seed its bytes were rendered with.
     pub(crate) frozen: BTreeMap<String, Frozen>,
+    /// What the app has not been told of yet.
+    pub(crate) owed: Vec<Action>,
+    /// Groups that are being written; not kept by themselves, but as what they would make owed.
+    pub(crate) announced: Vec<String>,
     /// The first set has been written.
     pub(crate) published: bool,
     /// The tokens are being revoked: they must not be used again.
@@ -71,6 +76,8 @@ struct Head {
     planner: Planner,
     mounts: Mounts,
     frozen: BTreeMap<String, (i64, u64)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    owed: Vec<Action>,
     published: bool,
     revoking: bool,
     tokens: Vec<TokenHead>,
@@ -156,6 +163,7 @@ impl State {
             planner: self.planner.clone(),
             mounts: Mounts::clone(&self.mounts),
             frozen: self.frozen.iter().map(|(group, f)| (group.clone(), (f.unix_seconds, f.seed))).collect(),
+            owed: self.owed.clone(),
             published: self.published,
             revoking: self.revoking,
             tokens: self.tokens.iter().map(token).collect(),
@@ -218,6 +226,8 @@ fn decode(text: &str, boot: &str) -> Result<State, String> {
         answers,
         mounts: Arc::new(head.mounts),
         frozen: head.frozen.into_iter().map(frozen).collect(),
+        owed: head.owed,
+        announced: Vec::new(),
         published: head.published,
         revoking: head.revoking,
     })
@@ -255,6 +265,8 @@ mod tests {
             answers: [(lookup, Arc::new(response))].into(),
             mounts: Arc::new(mounts),
             frozen: [("g".to_owned(), Frozen { unix_seconds: 3, seed: 4 })].into(),
+            owed: vec![Action::Command { argv: vec!["/reload".to_owned()] }],
+            announced: Vec::new(),
             published: true,
             revoking: false,
         }
@@ -285,7 +297,7 @@ mod tests {
         assert_eq!(back.planner.lease_id(&Lookup::read("database/creds/app")), Some("database/creds/app/1"));
         assert!(back.answers == kept.answers, "answers differ");
         assert_eq!(back.mounts.find("secret/x"), kept.mounts.find("secret/x"));
-        assert_eq!(back.frozen, kept.frozen);
+        assert_eq!((&back.frozen, &back.owed), (&kept.frozen, &kept.owed));
         assert!(back.published && !back.revoking);
     }
 

@@ -35,6 +35,9 @@ pub struct Status {
     pub files: Vec<FileStatus>,
     /// In the order of their paths.
     pub secrets: Vec<SecretStatus>,
+    /// What is done after changes; in the configuration's order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub actions: Vec<ActionStatus>,
     /// Since this process began.
     pub counters: Counters,
 }
@@ -105,6 +108,24 @@ pub struct SecretStatus {
     pub cause: Option<Cause>,
 }
 
+/// One action after a change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ActionStatus {
+    /// What it does, without its arguments.
+    pub action: String,
+    /// Whether it is still to be done.
+    pub owed: bool,
+    /// When it was last done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done: Option<i64>,
+    /// Failures in a row.
+    pub failures: u32,
+    /// Why the last attempt failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+}
+
 /// Numbers that only rise.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -117,6 +138,9 @@ pub struct Counters {
     pub fetches: u64,
     /// Files whose bytes changed.
     pub writes: u64,
+    /// Actions done after changes.
+    #[serde(default)]
+    pub actions: u64,
     /// Failed attempts by their code.
     pub failures: BTreeMap<Code, u64>,
 }
@@ -149,7 +173,8 @@ impl Status {
         let secrets = self.secrets.iter().filter_map(|secret| secret.cause.as_ref());
         let files = self.files.iter().filter_map(|file| file.cause.as_ref());
         let mut causes: Vec<&Cause> = Vec::new();
-        for cause in self.cause.iter().chain(secrets).chain(files) {
+        let actions = self.actions.iter().filter_map(|action| action.cause.as_ref());
+        for cause in self.cause.iter().chain(secrets).chain(files).chain(actions) {
             if !causes.contains(&cause) {
                 causes.push(cause);
             }
@@ -168,6 +193,9 @@ impl Status {
         let files = if written == 1 { "file" } else { "files" };
         match first {
             None => format!("ready: {written} {files} written"),
+            Some(cause) if causes[0].code == Code::ActionFailed => {
+                format!("ready: {written} {files} written: {cause}")
+            }
             Some(cause) => format!("ready: {written} {files} written, last good kept: {cause}"),
         }
     }
@@ -178,6 +206,7 @@ impl Status {
             self.files.iter().filter(|f| f.good.is_none() && !f.optional).map(|f| f.name.as_str()).collect();
         let answer = match &self.token {
             None => "waiting for the login".to_owned(),
+            Some(_) if open.is_empty() => "waiting for the commands after the first files".to_owned(),
             Some(_) => format!("waiting for {}", open.join(", ")),
         };
         Cause::new(Code::NotReady, "starting", answer)
@@ -212,6 +241,10 @@ impl Status {
                 0 => writeln!(out)?,
                 failures => writeln!(out, ", {failures} failures in a row")?,
             }
+        }
+        for action in &self.actions {
+            let done = action.done.map_or_else(|| "not done yet".to_owned(), |at| format!("done {}", ago(now, at)));
+            writeln!(out, "action   {}: {done}{}", action.action, if action.owed { ", owed" } else { "" })?;
         }
         self.causes().iter().try_for_each(|cause| writeln!(out, "problem  {cause}"))
     }
@@ -252,6 +285,7 @@ pub(crate) mod tests {
             token: None,
             files: vec![file],
             secrets: Vec::new(),
+            actions: Vec::new(),
             counters: Counters::default(),
         }
     }

@@ -20,6 +20,7 @@ use crate::backoff::random;
 use crate::clock::{Clock, boot_id};
 use crate::exit::Exit;
 use crate::group::Group;
+use crate::notify::Notifier;
 use crate::request::Done;
 use crate::sink::Sink;
 use crate::state::{Absent, State};
@@ -64,6 +65,8 @@ pub struct Supervisor {
     pub(crate) once: bool,
     pub(crate) state: State,
     pub(crate) groups: Vec<Group>,
+    pub(crate) notifier: Notifier,
+    pub(crate) env: Arc<BTreeMap<String, String>>,
     pub(crate) client: Option<Client>,
     pub(crate) work: JoinSet<Done>,
     pub(crate) troubles: Troubles,
@@ -88,6 +91,8 @@ impl Supervisor {
         Self {
             status: watch::Sender::new(Arc::new(Status::of_start(&config))),
             sink: config.token_sink.clone().map(Sink::new),
+            notifier: Notifier::new(&config.notify, &state.owed, !state.published),
+            env: Arc::new(platform.env.clone()),
             config: Arc::new(config),
             platform,
             once,
@@ -156,15 +161,36 @@ impl Supervisor {
         }
         self.want();
         if self.state.published || self.groups.iter().all(Group::is_whole) {
-            let changed: usize = self.groups.iter_mut().map(|group| group.publish(now)).sum();
-            self.counters.writes += changed as u64;
-            if !self.state.published && self.groups.iter().all(Group::is_on_disk) {
+            self.publish(now);
+            if !self.state.published && self.groups.iter().all(Group::is_on_disk) && self.notifier.is_open() {
                 self.state.published = true;
                 self.keep();
                 tracing::info!(files = self.config.outputs.len(), "ready: the first set is written");
             }
         }
         self.write_sink(now);
+    }
+
+    /// What a change asks for is kept before the change: an agent that is killed in between does it after its restart.
+    fn publish(&mut self, now: Time) {
+        let first = !self.state.published;
+        let asks = |group: &Group| group.is_due(now) && self.notifier.cares(group.name(), first);
+        self.state.announced = self.groups.iter().filter(|group| asks(group)).map(|g| g.name().to_owned()).collect();
+        let announced = !self.state.announced.is_empty();
+        if announced {
+            self.keep();
+        }
+        for group in &mut self.groups {
+            let changed = group.publish(now);
+            self.counters.writes += changed as u64;
+            if changed > 0 {
+                self.notifier.changed(group.name(), first, now);
+            }
+        }
+        if announced {
+            self.state.announced.clear();
+            self.keep();
+        }
     }
 
     /// Tells the planner what the outputs need; answers that nobody needs are forgotten. An output that has not rendered
@@ -182,7 +208,7 @@ impl Supervisor {
     /// When the agent's own work is due: a failed write, an old set, the token file.
     fn due(&self) -> Option<Time> {
         let sink = self.sink.as_ref().and_then(Sink::due);
-        self.groups.iter().filter_map(Group::due).chain(sink).min()
+        self.groups.iter().filter_map(Group::due).chain(sink).chain(self.notifier.due()).min()
     }
 
     fn write_sink(&mut self, now: Time) {
@@ -196,6 +222,7 @@ impl Supervisor {
 
     /// Keeps the state for a restart. Without room for it the agent goes on: only a crash would cost a login.
     pub(crate) fn keep(&mut self) {
+        self.state.owed = self.notifier.owed(&self.state.announced, !self.state.published);
         self.state.frozen = self.groups.iter().map(|group| (group.name().to_owned(), group.frozen())).collect();
         match self.state.save(&self.config.state_dir, &self.platform.boot) {
             Ok(()) => self.troubles.clear(&Subject::State),
@@ -266,6 +293,8 @@ fn fresh(config: &AgentConfig) -> State {
         answers: BTreeMap::new(),
         mounts: Arc::new(Mounts::default()),
         frozen: BTreeMap::new(),
+        owed: Vec::new(),
+        announced: Vec::new(),
         published: false,
         revoking: false,
     }

@@ -4,6 +4,7 @@
 
 mod env;
 mod lifecycle;
+mod notify;
 mod output;
 mod server;
 mod source;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::env::{ContractError, ENV, MAX_ENV_BYTES};
 pub use self::lifecycle::{Lifecycle, Log, Refresh, Shape};
+pub use self::notify::{Action, Notify, Process, Signal};
 pub use self::output::{Layout, Output, TokenSink};
 pub use self::server::{Auth, AuthMethod, Server};
 pub use self::source::{Engine, Format, FormatSource, Source, Template};
@@ -38,6 +40,9 @@ pub struct AgentConfig {
     pub auth: Auth,
     /// What to write; order is the order of the files' names.
     pub outputs: Vec<Output>,
+    /// What to do after outputs have changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notify: Vec<Notify>,
     /// Where to keep the token for readers who ask for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_sink: Option<TokenSink>,

@@ -85,12 +85,29 @@ prop_compose! {
     }
 }
 
+fn action() -> impl Strategy<Value = Action> {
+    prop_oneof![
+        prop::collection::vec(text(), 1..3).prop_map(|argv| Action::Command { argv }),
+        text().prop_map(|name| Action::Signal { signal: Signal::Hup, process: Process::Name(name) }),
+        text().prop_map(|path| Action::Signal { signal: Signal::Usr1, process: Process::PidFile(path) }),
+        (text(), text()).prop_map(|(method, url)| Action::Http { method, url }),
+        text().prop_map(|dir| Action::Touch { dir, file: RelPath::parse("reload").unwrap() }),
+    ]
+}
+
+prop_compose! {
+    fn notify()(group in text(), action in action(), first in any::<bool>()) -> Notify {
+        Notify { group, action, first }
+    }
+}
+
 prop_compose! {
     fn config()(
         pod in (text(), text()),
         server in server(),
         auth in (text(), text(), text(), any::<u64>(), any::<u64>()),
         outputs in prop::collection::vec(output(), 0..4),
+        notify in prop::collection::vec(notify(), 0..3),
         sink in option((text(), any::<u32>())),
         refresh in (any::<u64>(), option((0..=1000_u32).prop_map(|share| f64::from(share) / 1000.0))),
         lifecycle in (any::<bool>(), any::<u32>(), option(any::<u32>())),
@@ -104,6 +121,7 @@ prop_compose! {
             server,
             auth: Auth { method: AuthMethod::Jwt, mount, role, token_file, min_backoff_ms, max_backoff_ms },
             outputs,
+            notify,
             token_sink: sink.map(|(path, mode)| TokenSink { path, mode }),
             refresh: Refresh { static_interval_ms: refresh.0, lease_renewal_threshold: refresh.1 },
             lifecycle: Lifecycle {
