@@ -92,7 +92,7 @@ impl Supervisor {
             status: watch::Sender::new(Arc::new(Status::of_start(&config))),
             sink: config.token_sink.clone().map(Sink::new),
             notifier: Notifier::new(&config.notify, &state.owed, !state.published),
-            env: Arc::new(platform.env.clone()),
+            env: Arc::new(programs(&config, &platform)),
             config: Arc::new(config),
             platform,
             once,
@@ -284,6 +284,14 @@ fn resume(config: &AgentConfig, platform: &Platform) -> State {
             fresh(config)
         }
     }
+}
+
+/// What programs see: the agent's own environment, and where Vault is, as they do beside today's agent.
+fn programs(config: &AgentConfig, platform: &Platform) -> BTreeMap<String, String> {
+    let server = &config.server;
+    let known = [("VAULT_ADDR", Some(&server.address)), ("VAULT_CACERT", server.ca_file.as_ref())];
+    let known = known.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.clone())));
+    known.chain(platform.env.clone()).collect()
 }
 
 fn fresh(config: &AgentConfig) -> State {

@@ -201,7 +201,7 @@ mod tests {
             "vault.hashicorp.com/agent-injekt": "true",
             "vault.hashicorp.com/agent-cache-enable": "true",
             "vault.hashicorp.com/agent-cache-exit-on-err": "False",
-            "vault.hashicorp.com/agent-inject-command-db": "kill",
+            "vault.hashicorp.com/agent-init-json-patch": "[{}]",
             "sidekey.dev/env-PASSWORD": "secret/data/web#password",
         }));
         let warnings = Annotations::collect(&map).unwrap().warnings;

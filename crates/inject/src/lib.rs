@@ -7,8 +7,8 @@
 //! |---|---|
 //! | what can be said, in which dialect | `registry` |
 //! | what was said | `annotations`, `reader` |
-//! | what is wanted | `parse`, `secrets` → `spec` |
-//! | what is decided | `targets`, `token`, `identity`, `resources`, `outputs` → `plan` |
+//! | what is wanted | `parse`, `secrets`, `command` → `spec` |
+//! | what is decided | `targets`, `token`, `identity`, `resources`, `outputs`, `changes` → `plan` |
 //! | what is done | `build`, `patch` → `operations` |
 //! | what a person sees | `outcome`, `explain` |
 
@@ -19,6 +19,8 @@ pub mod settings;
 
 mod annotations;
 mod build;
+mod changes;
+mod command;
 mod identity;
 mod operations;
 mod outcome;

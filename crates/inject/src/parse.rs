@@ -6,6 +6,7 @@ use sidekey_core::contract::{AuthMethod, Dialect, Log, Refresh, Server};
 use sidekey_core::goparse::parse_bool;
 use sidekey_core::{Cause, Code};
 
+use crate::changes;
 use crate::explain::Origin;
 use crate::reader::{Basis, Reader};
 use crate::registry::{Field, Kind};
@@ -30,7 +31,7 @@ pub(crate) fn parse(reader: &mut Reader<'_>) -> Result<InjectSpec, Cause> {
     let (default_template, token_sink) = contents(reader)?;
     let refresh = refresh(reader)?;
     let dir = secrets::directory(reader)?;
-    Ok(InjectSpec {
+    let mut spec = InjectSpec {
         dialect: reader.dialect,
         image: image(reader)?,
         server: server(reader, skip_verify)?,
@@ -47,7 +48,9 @@ pub(crate) fn parse(reader: &mut Reader<'_>) -> Result<InjectSpec, Cause> {
         token_sink,
         user,
         share_processes,
-    })
+    };
+    changes::image(&mut spec, reader);
+    Ok(spec)
 }
 
 fn contents(reader: &mut Reader<'_>) -> Result<(DefaultTemplate, bool), Cause> {

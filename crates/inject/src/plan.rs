@@ -5,6 +5,7 @@ use sidekey_core::contract::{
 };
 use sidekey_core::{Cause, Code};
 
+use crate::changes;
 use crate::explain::{FileLine, Origin, Trace};
 use crate::identity::{Identity, identity, shut_out};
 use crate::outcome::Facts;
@@ -65,7 +66,11 @@ pub(crate) fn plan<'a>(
     let directories = directories(spec);
     let budget = budget(pod, spec, settings, directories.len(), notes.warnings)?;
     figures(&budget, notes.trace);
-    let config = config(pod, spec, facts, &token, &identity)?;
+    let mut config = config(pod, spec, facts, &token, &identity)?;
+    if spec.secrets.iter().any(|secret| !secret.reactions.is_empty()) {
+        let groups: Vec<&str> = config.outputs.iter().map(|output| output.group.as_str()).collect();
+        config.notify = changes::notify(pod, spec, &groups, identity.ids, notes.warnings)?;
+    }
     readable(pod, &targets, &identity, &config, notes.warnings);
     files(&config, spec, notes.trace);
     let native = native(pod, spec, facts, settings, notes);
@@ -146,6 +151,7 @@ fn config(
             max_backoff_ms: login.max_backoff_ms,
         },
         outputs: outputs(spec, identity.mode)?,
+        notify: Vec::new(),
         token_sink: spec.token_sink.then(|| TokenSink { path: format!("{}/{TOKEN_FILE}", spec.dir), mode: sink_mode }),
         refresh: spec.refresh.clone(),
         lifecycle: lifecycle(spec, Shape::Native),

@@ -8,6 +8,7 @@ use sidekey_core::path::{PathError, RelPath};
 use sidekey_core::{Cause, Code};
 
 use crate::annotations::Entry;
+use crate::changes;
 use crate::reader::Reader;
 use crate::registry::{Field, Kind};
 use crate::settings::DefaultTemplate;
@@ -103,6 +104,7 @@ impl Family<'_> {
             None => dir.to_owned(),
         };
         let group = reader.found.of(Field::Group, self.raw).filter(|entry| !entry.value.is_empty());
+        let reactions = changes::reactions(reader, self.raw, &dir)?;
         Ok(Secret {
             raw: self.raw.to_owned(),
             key: self.defining.map_or_else(String::new, |entry| entry.key.to_owned()),
@@ -114,6 +116,7 @@ impl Family<'_> {
             mode: self.mode(reader)?,
             group: group.map(|entry| entry.value.to_owned()),
             optional: self.flag(reader, Field::Optional)?,
+            reactions,
         })
     }
 

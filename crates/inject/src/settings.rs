@@ -28,6 +28,8 @@ const MESH: [&str; 10] = [
 pub struct Settings {
     /// Image of the agent; its entry point is `/sidekey-agent`.
     pub agent_image: String,
+    /// Image of the agent with a shell and its programs, for pods whose commands need them.
+    pub tools_image: String,
     /// `Always`, `IfNotPresent` or `Never`; unset leaves it to Kubernetes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_pull_policy: Option<PullPolicy>,
@@ -93,6 +95,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             agent_image: concat!("sidekey-agent:", env!("CARGO_PKG_VERSION")).to_owned(),
+            tools_image: concat!("sidekey-agent-tools:", env!("CARGO_PKG_VERSION")).to_owned(),
             image_pull_policy: None,
             vault_address: "https://vault.vault.svc:8200".to_owned(),
             vault_namespace: String::new(),

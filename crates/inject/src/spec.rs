@@ -1,6 +1,6 @@
 //! What one pod asks for, typed, whatever dialect said it.
 
-use sidekey_core::contract::{AuthMethod, Dialect, Log, Refresh, Server, Source};
+use sidekey_core::contract::{Action, AuthMethod, Dialect, Log, Refresh, Server, Source};
 use sidekey_core::path::RelPath;
 
 use crate::reader::Asked;
@@ -109,6 +109,22 @@ pub(crate) struct Secret {
     pub(crate) mode: Option<u32>,
     pub(crate) group: Option<String>,
     pub(crate) optional: bool,
+    /// What is to be done after it changed.
+    pub(crate) reactions: Vec<Reaction>,
+}
+
+/// One thing to do after a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reaction {
+    pub(crate) action: Action,
+    /// After the first publication as well.
+    pub(crate) first: bool,
+    /// It needs programs that the agent's own image lacks.
+    pub(crate) tools: bool,
+    /// The annotation that asked for it.
+    pub(crate) key: String,
+    /// Refused where it cannot work, in place of a warning.
+    pub(crate) strict: bool,
 }
 
 impl Secret {

@@ -113,6 +113,24 @@ fn names_annotation_shape_and_fix_of_what_it_refuses() {
         ),
         (V, &["V/agent-run-as-same-user=true"], Code::PodRefused, &["`app`", "runAsUser"]),
         (V, &["V/agent-service-account-token-volume-name=gone"], Code::AnnotationValue, &["no volume called `gone`"]),
+        (S, &["S/on-change-db=signal HUP"], Code::AnnotationValue, &["on-change-db", "too many"]),
+        (S, &["S/on-change-db=signal 1 app"], Code::AnnotationValue, &["`1` is none of HUP"]),
+        (S, &["S/on-change-db=http POST https://app/"], Code::AnnotationValue, &["http://"]),
+        (S, &["S/on-change-db=touch ../x"], Code::AnnotationValue, &["climbs"]),
+        (S, &["S/on-change-db=command /opt/a && /opt/b"], Code::AnnotationValue, &["needs a shell"]),
+        (S, &["S/on-change-db=restart"], Code::AnnotationValue, &["none of signal"]),
+        (
+            S,
+            &["S/on-change-db=signal HUP app"],
+            Code::PodRefused,
+            &["shared process namespace", "shareProcessNamespace: true"],
+        ),
+        (
+            S,
+            &["S/on-change-db=signal HUP app", "S/share-process-namespace=true"],
+            Code::PodRefused,
+            &["no container declares the agent's uid 65532", "run-as-same-user"],
+        ),
         (S, &["S/template-db={{#if}}"], Code::TemplateSyntax, &["sidekey.dev/template-db", "line 1"]),
         (
             V,
@@ -266,7 +284,8 @@ fn a_mark_alone_does_not_keep_a_native_pod_from_its_secrets() {
 fn warns_of_what_has_no_effect() {
     let cases: &[(&str, &[&str], &str)] = &[
         (V, &["V/agent-image=vault:1.21"], "not an image of Sidekey"),
-        (V, &["V/agent-inject-command-db=x"], "no effect yet"),
+        (V, &["V/agent-inject-command-db=pkill -HUP app"], "shared process namespace"),
+        (V, &["V/agent-inject-command-db=sh -c 'curl -d x http://app'"], "needs curl"),
         (V, &["V/agent-telemetry-x=1"], "no effect yet"),
         (V, &["V/agent-configmap=x"], "no effect yet"),
         (V, &["V/go-max-procs=1"], "one thread"),

@@ -87,10 +87,10 @@ table! {
         "Directory of the secrets in agent and app; with a NAME, a volume of its own for that file.";
     PreserveCase: Bool, is("preserve-secret-case[-<NAME>]", "false"), NO, Now,
         "Keep the case of NAME in the file's name. Native names always keep it.";
-    Command: Text, none("agent-inject-command-<NAME>"), NO, Later,
-        "A command after each change of the file.";
-    OnChange: Text, NO, none("on-change-<NAME>"), Later,
-        "What to do after the file's group changed.";
+    Command: Text, none("agent-inject-command-<NAME>"), none("command-<NAME>"), Now,
+        "A program that the agent runs after it wrote the file's group, the first time too: readiness waits for that. Without a shell where it can be; else in the tools image.";
+    OnChange: Text, NO, none("on-change-<NAME>"), Now,
+        "What to do after a later change of the file's group, one a line: `signal HUP NAME` or `signal HUP /path/of.pid`, `http POST http://127.0.0.1:8080/path`, `command /path/of/program`, `touch FILE`.";
     Env: Text, NO, none("env-<VAR>"), Later,
         "An environment variable of the app from a secret.";
 

@@ -143,6 +143,7 @@ fn sidekey(binary: &str, server: &Server, run: &Path) -> (Vec<String>, Vec<(Stri
             max_backoff_ms: 300_000,
         },
         outputs: vec![output("kv", KV), output("lease", server.lease)],
+        notify: Vec::new(),
         token_sink: None,
         refresh: Refresh::default(),
         lifecycle: Lifecycle {
