@@ -14,6 +14,11 @@ COPY ${ARCH}/sidekey-agent /sidekey-agent
 USER 65532:65532
 ENTRYPOINT ["/sidekey-agent"]
 
+# The agent and busybox, for pods whose commands need a shell or its programs (settings `toolsImage`).
+FROM sidekey-agent AS sidekey-agent-tools
+ARG ARCH
+COPY ${ARCH}/tools/ /
+
 FROM scratch AS sidekey
 ARG ARCH
 COPY ${ARCH}/sidekey /sidekey
