@@ -13,6 +13,8 @@ pub enum Exit {
     Deadline = 3,
     /// `ready`: not yet; `check`: a step failed.
     NotReady = 4,
+    /// A login failed before the first set was written, and the configuration says that this is the end.
+    Login = 5,
 }
 
 impl From<Exit> for std::process::ExitCode {

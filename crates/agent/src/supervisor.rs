@@ -131,6 +131,9 @@ impl Supervisor {
             if !self.state.published && deadline.is_some_and(|deadline| deadline <= now) {
                 return self.give_up();
             }
+            if !self.state.published && self.is_login_fatal() {
+                return self.despair();
+            }
             if until.is_some_and(|until| until <= now) {
                 return self.end().await;
             }
@@ -242,6 +245,21 @@ impl Supervisor {
         let now = self.now();
         self.report(now);
         Exit::Done
+    }
+
+    /// What is behind a denial is found out first.
+    fn is_login_fatal(&self) -> bool {
+        self.config.lifecycle.exit_on_login_failure && self.troubles.get(&Subject::Login).is_some()
+    }
+
+    /// The kubelet starts the container again, with a back-off of its own.
+    fn despair(mut self) -> Exit {
+        let now = self.now();
+        self.report(now);
+        let line = self.status.borrow().line();
+        tracing::error!("ending, as the first login failed: {line}");
+        termination::write(&self.platform.termination, &line);
+        Exit::Login
     }
 
     fn give_up(mut self) -> Exit {

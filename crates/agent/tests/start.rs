@@ -114,6 +114,19 @@ async fn says_which_part_of_the_way_to_vault_fails() {
 }
 
 #[tokio::test]
+async fn ends_with_the_first_failed_login_only_where_that_is_asked_for() {
+    let fatal = json!({"lifecycle": {"exitOnLoginFailure": true}, "auth": {"role": "nobody"}});
+    let bench = Bench::new().await.format("a", "json", "secret/data/web", json!({})).set(fatal);
+    assert_eq!(bench.start().exit().await, Exit::Login);
+    let told = std::fs::read_to_string(bench.path("termination")).unwrap();
+    assert!(told.starts_with("SK3104 "), "{told}");
+    let bench = bench.set(json!({"auth": {"role": "web"}}));
+    let agent = bench.start();
+    bench.ready().await;
+    agent.stop().await;
+}
+
+#[tokio::test]
 async fn gives_up_at_the_start_deadline_and_says_why() {
     let deadline = json!({"lifecycle": {"startDeadlineSeconds": 30}, "auth": {"role": "nobody"}});
     let bench = Bench::new().await.format("a", "json", "secret/data/web", json!({})).set(deadline);

@@ -201,12 +201,12 @@ mod tests {
             "vault.hashicorp.com/agent-injekt": "true",
             "vault.hashicorp.com/agent-cache-enable": "true",
             "vault.hashicorp.com/agent-cache-exit-on-err": "False",
-            "vault.hashicorp.com/agent-init-json-patch": "[{}]",
+            "vault.hashicorp.com/agent-telemetry-statsd-address": "x:1",
             "sidekey.dev/env-PASSWORD": "secret/data/web#password",
         }));
         let warnings = Annotations::collect(&map).unwrap().warnings;
         let wanted =
-            ["did you mean vault.hashicorp.com/agent-inject?", "no effect yet", "no effect yet", "no effect: "];
+            ["did you mean vault.hashicorp.com/agent-inject?", "no effect yet", "no effect: ", "pushes to nobody"];
         assert_eq!(warnings.len(), wanted.len(), "{warnings:?}");
         for words in wanted {
             assert!(warnings.iter().any(|warning| warning.contains(words)), "{words}: {warnings:?}");

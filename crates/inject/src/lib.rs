@@ -9,7 +9,7 @@
 //! | what was said | `annotations`, `reader` |
 //! | what is wanted | `parse`, `secrets`, `command` → `spec` |
 //! | what is decided | `targets`, `token`, `identity`, `resources`, `outputs`, `changes` → `plan` |
-//! | what is done | `build`, `patch` → `operations` |
+//! | what is done | `build`, `amend`, `patch` → `operations` |
 //! | what a person sees | `outcome`, `explain` |
 
 pub mod explain;
@@ -17,6 +17,7 @@ pub mod quantity;
 pub mod registry;
 pub mod settings;
 
+mod amend;
 mod annotations;
 mod build;
 mod changes;
@@ -93,7 +94,7 @@ fn inject(
     warnings.append(&mut said);
     let spec = spec?;
     let plan = plan::plan(pod, &spec, facts, settings, &mut Notes { warnings, trace: &mut trace })?;
-    let patch = patch::patch(&plan, pod, &spec, settings)?;
+    let patch = patch::patch(&plan, pod, &spec, settings, warnings)?;
     if patch.is_empty() {
         return Err(Stop::Skip(SkipReason::AlreadyInjected));
     }

@@ -6,6 +6,7 @@ use sidekey_core::contract::{AuthMethod, Dialect, Log, Refresh, Server};
 use sidekey_core::goparse::parse_bool;
 use sidekey_core::{Cause, Code};
 
+use crate::amend;
 use crate::changes;
 use crate::explain::Origin;
 use crate::reader::{Basis, Reader};
@@ -22,14 +23,16 @@ use crate::value;
 pub(crate) fn parse(reader: &mut Reader<'_>) -> Result<InjectSpec, Cause> {
     request_namespace(reader)?;
     let backoffs = backoffs(reader)?;
-    patches(reader)?;
+    let amendments = amend::amendments(reader)?;
     let volume = reader.filled(Field::TokenVolume);
     missing_keys(reader)?;
-    let (start, end) = lifecycle(reader)?;
+    let (mut start, end) = lifecycle(reader)?;
     let skip_verify = reader.flag(Field::TlsSkipVerify)?;
     let (user, share_processes) = user(reader)?;
     let (default_template, token_sink) = contents(reader)?;
     let refresh = refresh(reader)?;
+    start.exit_on_login_failure =
+        reader.found.get(Field::AuthExitOnError).is_some() && reader.flag(Field::AuthExitOnError)?;
     let dir = secrets::directory(reader)?;
     let mut spec = InjectSpec {
         dialect: reader.dialect,
@@ -48,6 +51,7 @@ pub(crate) fn parse(reader: &mut Reader<'_>) -> Result<InjectSpec, Cause> {
         token_sink,
         user,
         share_processes,
+        amendments,
     };
     changes::image(&mut spec, reader);
     Ok(spec)
@@ -82,14 +86,6 @@ fn whole_seconds(duration: Duration) -> u32 {
     u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
 }
 
-fn patches(reader: &Reader<'_>) -> Result<(), Cause> {
-    for field in [Field::JsonPatch, Field::InitJsonPatch] {
-        let Some(entry) = reader.found.get(field).filter(|entry| !entry.value.is_empty()) else { continue };
-        serde_json::from_str::<Option<json_patch::Patch>>(entry.value).map_err(|_| entry.refused(field.row().kind))?;
-    }
-    Ok(())
-}
-
 fn missing_keys(reader: &Reader<'_>) -> Result<(), Cause> {
     let all = reader.found.suffixed().filter(|(_, field, _)| *field == Field::ErrorOnMissingKey);
     for (_, field, entry) in all {
@@ -109,7 +105,9 @@ fn lifecycle(reader: &mut Reader<'_>) -> Result<(Start, End), Cause> {
     if only && !pre_populate {
         reader.warn("pre-populate is false and pre-populate-only true: no agent is added, and nothing is written");
     }
-    Ok((Start { pre_populate, only, first, native, deadline_seconds }, End { revoke, grace_seconds }))
+    let exit_on_login_failure = false;
+    let start = Start { pre_populate, only, first, native, deadline_seconds, exit_on_login_failure };
+    Ok((start, End { revoke, grace_seconds }))
 }
 
 /// The settings' security context counts unless the pod says who to run as, and the pod's own word counts most.
@@ -144,7 +142,6 @@ fn refresh(reader: &mut Reader<'_>) -> Result<Refresh, Cause> {
     reader.int(Field::MaxConnections)?;
     let lease_renewal_threshold = reader.share(Field::RenewalThreshold)?.filter(|share| *share > 0.0);
     reader.flag(Field::EnableQuit)?;
-    reader.flag(Field::AuthExitOnError)?;
     let interval = reader.seconds(Field::StaticInterval)?.map(milliseconds).filter(|interval| *interval > 0);
     let static_interval_ms = interval.unwrap_or(Refresh::default().static_interval_ms);
     Ok(Refresh { static_interval_ms, lease_renewal_threshold })

@@ -2,9 +2,11 @@
 
 use k8s_openapi::api::core::v1::{Volume, VolumeMount};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use sidekey_core::contract::Dialect;
 use sidekey_core::{Cause, Code};
 
+use crate::amend;
 use crate::build;
 use crate::operations::Patch;
 use crate::plan::{Agent, Plan};
@@ -18,7 +20,13 @@ use crate::targets::Target;
 ///
 /// # Errors
 /// `AnnotationConflict` when a name or a mount path is taken.
-pub(crate) fn patch(plan: &Plan<'_>, pod: &Pod<'_>, spec: &InjectSpec, settings: &Settings) -> Result<Patch, Cause> {
+pub(crate) fn patch(
+    plan: &Plan<'_>,
+    pod: &Pod<'_>,
+    spec: &InjectSpec,
+    settings: &Settings,
+    warnings: &mut Vec<String>,
+) -> Result<Patch, Cause> {
     let mut patch = Patch::default();
     patch.append("/spec/volumes", pod.volumes().is_empty(), &missing_volumes(plan, pod, spec, settings)?)?;
     for target in &plan.targets {
@@ -27,7 +35,18 @@ pub(crate) fn patch(plan: &Plan<'_>, pod: &Pod<'_>, spec: &InjectSpec, settings:
         patch.append(&path, none, &missing_mounts(plan, target, spec)?)?;
     }
     for agent in &plan.agents {
-        place(&mut patch, plan, agent, pod, spec, settings)?;
+        match place(pod, agent, spec, settings) {
+            Place::Right => {}
+            Place::Move { from, to } => patch.shift(from, to),
+            Place::New(at) => {
+                let container = build::container(plan, agent, pod, spec, settings)?;
+                let container = match amend::of(spec, agent.config.lifecycle.shape) {
+                    Some(amendment) => amend::amend(&container, amendment, warnings)?,
+                    None => container,
+                };
+                insert(&mut patch, pod, agent, at, container)?;
+            }
+        }
     }
     if let Some(share) = spec.share_processes.filter(|share| pod.share_processes() != Some(*share)) {
         patch.add("/spec/shareProcessNamespace".to_owned(), &share)?;
@@ -36,33 +55,40 @@ pub(crate) fn patch(plan: &Plan<'_>, pod: &Pod<'_>, spec: &InjectSpec, settings:
     Ok(patch)
 }
 
-/// Adds a container of ours, or moves one that another webhook's container got in front of or behind.
-fn place(
-    patch: &mut Patch,
-    plan: &Plan<'_>,
-    agent: &Agent,
-    pod: &Pod<'_>,
-    spec: &InjectSpec,
-    settings: &Settings,
-) -> Result<(), Cause> {
-    let list = format!("/spec/{}", agent.list.name());
+/// What is to be done with a container of ours.
+enum Place {
+    Right,
+    /// Another webhook's container got in front of it or behind it.
+    Move {
+        from: String,
+        to: String,
+    },
+    /// It is not there yet.
+    New(usize),
+}
+
+fn place(pod: &Pod<'_>, agent: &Agent, spec: &InjectSpec, settings: &Settings) -> Place {
     let at = match agent.list {
         List::Init => init_place(pod, spec, settings),
         List::Regular => pod.containers(List::Regular).len(),
     };
     match pod.ours(agent.name) {
-        Some((List::Init, index)) if index != at => patch.shift(format!("{list}/{index}"), format!("{list}/{at}")),
-        Some(_) => {}
-        None => {
-            let container = build::container(plan, agent, pod, spec, settings)?;
-            if pod.containers(agent.list).is_empty() {
-                patch.append(&list, true, &[container])?;
-            } else {
-                patch.add(format!("{list}/{at}"), &container)?;
-            }
+        Some((List::Init, index)) if index != at => {
+            let path = |index| format!("/spec/{}/{index}", agent.list.name());
+            Place::Move { from: path(index), to: path(at) }
         }
+        Some(_) => Place::Right,
+        None => Place::New(at),
     }
-    Ok(())
+}
+
+fn insert(patch: &mut Patch, pod: &Pod<'_>, agent: &Agent, at: usize, container: Box<RawValue>) -> Result<(), Cause> {
+    let list = format!("/spec/{}", agent.list.name());
+    if pod.containers(agent.list).is_empty() {
+        patch.append(&list, true, &[container])
+    } else {
+        patch.add(format!("{list}/{at}"), &container)
+    }
 }
 
 /// Our place among the init containers of others: the Vault dialect's is the end, the native one's the beginning, but

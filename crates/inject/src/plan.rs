@@ -5,6 +5,7 @@ use sidekey_core::contract::{
 };
 use sidekey_core::{Cause, Code};
 
+use crate::amend;
 use crate::changes;
 use crate::explain::{FileLine, Origin, Trace};
 use crate::identity::{Identity, identity, shut_out};
@@ -75,6 +76,7 @@ pub(crate) fn plan<'a>(
     files(&config, spec, notes.trace);
     let native = native(pod, spec, facts, settings, notes);
     let agents = agents(spec, native, config);
+    amend::warn_of_unused(spec, &agents, notes.warnings);
     Ok(Plan { targets, token, identity, budget, directories, agents })
 }
 
@@ -166,6 +168,7 @@ fn lifecycle(spec: &InjectSpec, shape: Shape) -> Lifecycle {
     Lifecycle {
         shape,
         revoke: lasting && spec.end.revoke,
+        exit_on_login_failure: spec.start.exit_on_login_failure,
         revoke_grace_seconds: if shape == Shape::Sidecar { spec.end.grace_seconds } else { 0 },
         start_deadline_seconds: spec.start.deadline_seconds,
     }
@@ -181,7 +184,9 @@ fn native(pod: &Pod<'_>, spec: &InjectSpec, facts: &Facts, settings: &Settings, 
     if spec.start.native == Some(true) && !possible {
         notes.warnings.push("native-sidecar is ignored: not every node has native sidecars".to_owned());
     }
-    let native = possible && spec.start.native != Some(false);
+    // A patch for the init container asks for one.
+    let split = spec.amendments.init.is_some() && spec.start.pre_populate && spec.start.native != Some(true);
+    let native = possible && spec.start.native != Some(false) && !split;
     let shape = match (spec.start.pre_populate, spec.start.only, native) {
         (false, true, _) => "none",
         (true, true, _) => "one-shot init container",

@@ -28,6 +28,24 @@ pub(crate) struct InjectSpec {
     pub(crate) resources: ResourceSpec,
     pub(crate) extras: Extras,
     pub(crate) share_processes: Option<bool>,
+    pub(crate) amendments: Amendments,
+}
+
+/// JSON patches of the user's own for containers of ours.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Amendments {
+    /// For the native sidecar or the classic one.
+    pub(crate) sidecar: Option<Amendment>,
+    /// For the one-shot init container.
+    pub(crate) init: Option<Amendment>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Amendment {
+    /// The annotation that holds it.
+    pub(crate) key: String,
+    /// Never empty.
+    pub(crate) operations: json_patch::Patch,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +71,8 @@ pub(crate) struct Start {
     /// `false` asks for the classic pair.
     pub(crate) native: Option<bool>,
     pub(crate) deadline_seconds: Option<u32>,
+    /// End with the first login that fails before the start is over.
+    pub(crate) exit_on_login_failure: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -32,6 +32,9 @@ pub struct Lifecycle {
     /// Classic sidecar: seconds to go on renewing after SIGTERM before revoking.
     #[serde(default, skip_serializing_if = "is_default")]
     pub revoke_grace_seconds: u32,
+    /// End with the first login that fails while the first set is not written.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub exit_on_login_failure: bool,
     /// Give up when the first set is not written by then, seconds; `None` waits for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_deadline_seconds: Option<u32>,

@@ -128,6 +128,7 @@ prop_compose! {
                 shape: Shape::InitOnly,
                 revoke: lifecycle.0,
                 revoke_grace_seconds: lifecycle.1,
+                exit_on_login_failure: lifecycle.0,
                 start_deadline_seconds: lifecycle.2,
             },
             state_dir,

@@ -24,6 +24,8 @@ const FORMATS: super::Kind = OneOf(&["env", "json", "yaml", "properties", "raw",
 const SINGLE: super::Effect = Never("the agent is one thread and needs no tuning");
 const CACHE: super::Effect =
     Never("Sidekey's agent has no API proxy; tokens, leases and answers are kept over its restarts without one");
+const TELEMETRY: super::Effect =
+    Never("the agent serves Prometheus metrics of its own on the socket in its private volume, and pushes to nobody");
 const RETRIES: super::Effect = Never("the agent retries for ever, with a back-off for each secret");
 
 macro_rules! table {
@@ -122,8 +124,10 @@ table! {
         "A Kubernetes Secret, mounted read-only in the agent at `/vault/custom` (native: `/sidekey/custom`).";
     CopyMounts: Text, none("agent-copy-volume-mounts"), none("copy-volume-mounts"), Now,
         "Name of one container whose volume mounts the agent gets as well, such as those of template files.";
-    JsonPatch: Json, none("agent-json-patch"), NO, Later, "JSON patch for the sidecar container.";
-    InitJsonPatch: Json, none("agent-init-json-patch"), NO, Later, "JSON patch for the init container.";
+    JsonPatch: Json, none("agent-json-patch"), none("json-patch"), Now,
+        "JSON patch (RFC 6902) for the agent's sidecar, native or classic, applied last. Name and configuration stay Sidekey's.";
+    InitJsonPatch: Json, none("agent-init-json-patch"), none("init-json-patch"), Now,
+        "JSON patch for the agent's init container; it asks for the classic pair where a native sidecar would be used.";
 
     // End.
     Revoke: Bool, set("agent-revoke-on-shutdown", "revokeOnShutdown"), is("revoke-on-shutdown", "true"), Now,
@@ -163,7 +167,8 @@ table! {
         "Shortest wait after a failed login; empty is 1s.";
     AuthMaxBackoff: Duration, set("auth-max-backoff", "authMaxBackoff"), set("auth-max-backoff", "authMaxBackoff"), Now,
         "Longest wait after a failed login; empty is 5m.";
-    AuthExitOnError: Bool, is("agent-auto-auth-exit-on-err", "false"), NO, Later, "End when a login fails. See `sidekey.dev/start-deadline`.";
+    AuthExitOnError: Bool, is("agent-auto-auth-exit-on-err", "false"), NO, Now,
+        "End the agent's container, with the cause, when a login fails before the first files are written; `sidekey.dev/start-deadline` is kinder.";
     TokenVolume: Text, so("agent-service-account-token-volume-name", "a projected token volume of Sidekey's own"),
         so("service-account-token-volume-name", "a projected token volume of Sidekey's own"), Now,
         "A projected volume of the pod whose service account token the agent logs in with.";
@@ -193,5 +198,5 @@ table! {
         "Share of a lease that cannot be renewed after which it is replaced, 0 to 1; 0 is the agent's own rule.";
     IdleConnections: List, none("agent-disable-idle-connections"), NO, SINGLE, "Connection keeping of Vault Agent.";
     KeepAlives: List, none("agent-disable-keep-alives"), NO, SINGLE, "Connection keeping of Vault Agent.";
-    Telemetry: Text, none("agent-telemetry-<PARAM>"), NO, Later, "Vault Agent's telemetry stanza.";
+    Telemetry: Text, none("agent-telemetry-<PARAM>"), NO, TELEMETRY, "Vault Agent's telemetry stanza.";
 }

@@ -149,6 +149,7 @@ fn sidekey(binary: &str, server: &Server, run: &Path) -> (Vec<String>, Vec<(Stri
         lifecycle: Lifecycle {
             shape: Shape::Native,
             revoke: true,
+            exit_on_login_failure: false,
             revoke_grace_seconds: 0,
             start_deadline_seconds: None,
         },
