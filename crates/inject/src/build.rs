@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
     Capabilities, Container, ContainerResizePolicy, EmptyDirVolumeSource, EnvVar, ExecAction, Probe,
-    ProjectedVolumeSource, ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext,
-    ServiceAccountTokenProjection, Volume, VolumeMount, VolumeProjection,
+    ProjectedVolumeSource, ResourceRequirements, SeccompProfile, SecretVolumeSource,
+    SecurityContext as ContainerSecurity, ServiceAccountTokenProjection, Volume, VolumeMount, VolumeProjection,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as ApiQuantity;
 use serde_json::Value;
@@ -20,7 +20,7 @@ use crate::plan::{Agent, Plan, STATE_DIR};
 use crate::pod::{Pod, items, text};
 use crate::quantity::Quantity;
 use crate::resources::{Budget, Pair};
-use crate::settings::Settings;
+use crate::settings::{SecurityContext, Settings};
 use crate::spec::InjectSpec;
 
 const STATE: &str = "sidekey-state";
@@ -52,7 +52,7 @@ pub(crate) fn container(
         resources: Some(resources(&plan.budget)),
         resize_policy: (!one_shot).then(resize),
         restart_policy: (agent.config.lifecycle.shape == Shape::Native).then(|| "Always".to_owned()),
-        security_context: plan.identity.ids.map(security),
+        security_context: (plan.identity.context != SecurityContext::None).then(|| security(plan.identity.ids)),
         startup_probe: agent.probe.then(probe),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         volume_mounts: Some(mounts(plan, spec)),
@@ -124,16 +124,16 @@ fn resize() -> Vec<ContainerResizePolicy> {
 }
 
 /// What pod security *restricted* asks for.
-fn security(ids: Ids) -> SecurityContext {
-    SecurityContext {
+fn security(ids: Option<Ids>) -> ContainerSecurity {
+    ContainerSecurity {
         allow_privilege_escalation: Some(false),
         capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), ..Capabilities::default() }),
         read_only_root_filesystem: Some(true),
-        run_as_group: Some(ids.group),
-        run_as_non_root: Some(ids.user != 0),
-        run_as_user: Some(ids.user),
+        run_as_group: ids.map(|ids| ids.group),
+        run_as_non_root: Some(ids.is_none_or(|ids| ids.user != 0)),
+        run_as_user: ids.map(|ids| ids.user),
         seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), ..SeccompProfile::default() }),
-        ..SecurityContext::default()
+        ..ContainerSecurity::default()
     }
 }
 

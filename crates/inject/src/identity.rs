@@ -6,6 +6,7 @@ use sidekey_core::{Cause, Code};
 use crate::explain::{Origin, Trace};
 use crate::pod::{List, Pod, text};
 use crate::registry::Field;
+use crate::settings::SecurityContext;
 use crate::spec::InjectSpec;
 use crate::targets::Target;
 
@@ -15,7 +16,9 @@ const NOBODY: i64 = 65_532;
 /// The agent's user, if we set one, and the mode of files that name none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
-    /// `None` leaves the security context to the platform.
+    /// How much of the security context is ours to write.
+    pub(crate) context: SecurityContext,
+    /// `None` leaves them to the platform.
     pub(crate) ids: Option<Ids>,
     /// `None` is the agent's default for the dialect, 0644.
     pub(crate) mode: Option<u32>,
@@ -42,7 +45,8 @@ pub(crate) fn identity(
     let chosen = user.or(shared_user).unwrap_or(NOBODY);
     let shared_group = shared(pod, targets, "runAsGroup").filter(|_| user.is_none());
     let group = spec.user.group.or(shared_group).unwrap_or(chosen);
-    let ids = spec.user.set.then_some(Ids { user: chosen, group });
+    let context = spec.user.context;
+    let ids = (context == SecurityContext::Full).then_some(Ids { user: chosen, group });
     let same_user = ids.is_some() && shared_user == Some(chosen);
     let mode = match (spec.dialect, pod.fs_group()) {
         (Dialect::Vault, _) => None,
@@ -51,12 +55,12 @@ pub(crate) fn identity(
         (Dialect::Native, None) => Some(0o444),
     };
     trace_user(spec, ids, shared_user, trace);
-    Ok(Identity { ids, mode })
+    Ok(Identity { context, ids, mode })
 }
 
 fn trace_user(spec: &InjectSpec, ids: Option<Ids>, shared: Option<i64>, trace: &mut Trace) {
     let Some(ids) = ids else {
-        return trace.choose("user", "the platform's choice", Origin::Derived("set-security-context: false".into()));
+        return trace.choose("user", "the platform's choice", Origin::Derived("set-security-context".into()));
     };
     let why = match (spec.user.same, spec.user.user, shared) {
         (true, ..) => "the first container's user",

@@ -12,7 +12,7 @@ use crate::explain::Origin;
 use crate::reader::{Basis, Reader};
 use crate::registry::{Field, Kind};
 use crate::secrets;
-use crate::settings::DefaultTemplate;
+use crate::settings::{DefaultTemplate, SecurityContext};
 use crate::spec::{Amounts, End, Extras, InjectSpec, Login, ResourceSpec, Start, UserSpec};
 use crate::value;
 
@@ -116,12 +116,12 @@ fn user(reader: &mut Reader<'_>) -> Result<(UserSpec, Option<bool>), Cause> {
     let group = id(reader, Field::RunAsGroup, reader.settings.run_as_group)?;
     let same = reader.flag(Field::RunAsSameUser)?;
     let share = reader.maybe_flag(Field::ShareProcesses)?;
-    let set = reader.flag(Field::SetSecurityContext)?;
+    let context = reader.word(Field::SetSecurityContext, SecurityContext::parse)?.unwrap_or(SecurityContext::None);
     let asked =
         [Field::RunAsUser, Field::RunAsGroup, Field::RunAsSameUser].map(|field| reader.found.get(field).is_some());
     let silent = reader.found.get(Field::SetSecurityContext).is_none();
-    let set = set || (silent && asked.contains(&true));
-    Ok((UserSpec { set, user, group, same }, share))
+    let context = if silent && asked.contains(&true) { SecurityContext::Full } else { context };
+    Ok((UserSpec { context, user, group, same }, share))
 }
 
 /// An id of the pod's own, else of the settings, else the dialect's default.

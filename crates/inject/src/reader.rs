@@ -75,6 +75,11 @@ impl<'a> Reader<'a> {
         parse(given.value).map(Some).ok_or_else(|| given.refused(field))
     }
 
+    /// A word of the row's own.
+    pub(crate) fn word<T>(&mut self, field: Field, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Cause> {
+        self.parsed(field, parse)
+    }
+
     /// A boolean; absent without a default is `None`.
     pub(crate) fn maybe_flag(&mut self, field: Field) -> Result<Option<bool>, Cause> {
         self.parsed(field, parse_bool)

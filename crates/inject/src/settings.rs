@@ -1,10 +1,13 @@
 //! What the platform engineer decides for all pods: one YAML file.
 
+mod context;
+
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use sidekey_core::goparse::parse_duration;
 use sidekey_core::{Cause, Code};
 use thiserror::Error as ThisError;
 
+pub use self::context::SecurityContext;
 use crate::quantity::Quantity;
 use crate::registry::Field;
 
@@ -71,8 +74,9 @@ pub struct Settings {
     pub default_template: DefaultTemplate,
     /// Vault dialect: revoke the token at the end without being asked. The native dialect always does.
     pub revoke_on_shutdown: bool,
-    /// Write a container security context that passes pod security *restricted*; `false` leaves it to the platform.
-    pub set_security_context: bool,
+    /// How much of the agent's security context is written; the former name and its boolean are read as well.
+    #[serde(alias = "setSecurityContext")]
+    pub security_context: SecurityContext,
     /// Agent's uid for pods that name none; unset is the dialect's own rule.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run_as_user: Option<i64>,
@@ -114,7 +118,7 @@ impl Default for Settings {
             auth_max_backoff: "5m".to_owned(),
             default_template: DefaultTemplate::Map,
             revoke_on_shutdown: false,
-            set_security_context: true,
+            security_context: SecurityContext::Full,
             run_as_user: None,
             run_as_group: None,
             log_level: "info".to_owned(),
@@ -292,7 +296,7 @@ impl Settings {
             Field::Image => &self.agent_image,
             Field::DefaultTemplate => self.default_template.as_str(),
             Field::Revoke => word(self.revoke_on_shutdown),
-            Field::SetSecurityContext => word(self.set_security_context),
+            Field::SetSecurityContext => self.security_context.as_str(),
             Field::Address => &self.vault_address,
             Field::AuthType => &self.auth_type,
             Field::AuthPath => &self.auth_path,
@@ -344,6 +348,20 @@ mod tests {
         assert_eq!(settings.resources.cpu_limit, Quantity::parse("1").unwrap());
         assert_eq!(settings.audience, "vault");
         assert_eq!(Settings::from_yaml("# nothing\n").unwrap(), Settings::default());
+    }
+
+    #[test]
+    fn reads_the_former_boolean_of_the_security_context() {
+        let cases = [
+            ("setSecurityContext: false", SecurityContext::None),
+            ("setSecurityContext: true", SecurityContext::Full),
+            ("securityContext: platformUser", SecurityContext::PlatformUser),
+            ("securityContext: none", SecurityContext::None),
+        ];
+        for (text, want) in cases {
+            assert_eq!(Settings::from_yaml(text).unwrap().security_context, want, "{text}");
+        }
+        assert!(Settings::from_yaml("securityContext: some").unwrap_err().message.contains("platformUser"));
     }
 
     #[test]

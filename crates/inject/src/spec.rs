@@ -4,6 +4,7 @@ use sidekey_core::contract::{Action, AuthMethod, Dialect, Log, Refresh, Server, 
 use sidekey_core::path::RelPath;
 
 use crate::reader::Asked;
+use crate::settings::SecurityContext;
 
 /// Everything the annotations and defaults say. Nothing in it depends on the pod's other fields.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,8 +85,7 @@ pub(crate) struct End {
 /// Who the agent runs as.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct UserSpec {
-    /// Write a security context at all.
-    pub(crate) set: bool,
+    pub(crate) context: SecurityContext,
     pub(crate) user: Option<i64>,
     pub(crate) group: Option<i64>,
     pub(crate) same: bool,

@@ -21,6 +21,7 @@ const fn so(pattern: &'static str, words: &'static str) -> Option<Key> {
 const NO: Option<Key> = None;
 const ENGINES: super::Kind = OneOf(&["handlebars", "go"]);
 const FORMATS: super::Kind = OneOf(&["env", "json", "yaml", "properties", "raw", "map"]);
+const CONTEXTS: super::Kind = OneOf(&["true", "false", "platformUser"]);
 const SINGLE: super::Effect = Never("the agent is one thread and needs no tuning");
 const CACHE: super::Effect =
     Never("Sidekey's agent has no API proxy; tokens, leases and answers are kept over its restarts without one");
@@ -147,8 +148,8 @@ table! {
     RequestsMemory: Quantity, set("agent-requests-mem", "resources.memoryRequest"), set("requests-mem", "resources.memoryRequest"), Now,
         "Memory request; empty removes it.";
     RequestsEphemeral: Quantity, none("agent-requests-ephemeral"), none("requests-ephemeral"), Now, "Request of ephemeral storage; empty removes it.";
-    SetSecurityContext: Bool, set("agent-set-security-context", "setSecurityContext"), set("set-security-context", "setSecurityContext"), Now,
-        "Write the agent's security context; `false` leaves it to the platform.";
+    SetSecurityContext: CONTEXTS, set("agent-set-security-context", "securityContext"), set("set-security-context", "securityContext"), Now,
+        "Write the agent's security context: `true` (or `full`), `false` (or `none`), or `platformUser`, all but the ids, which OpenShift gives.";
     RunAsUser: Int, is("agent-run-as-user", "100"), so("run-as-user", "the app's one declared user, else 65532"), Now, "The agent's uid.";
     RunAsGroup: Int, is("agent-run-as-group", "1000"), so("run-as-group", "the app's one declared group, else the uid"), Now, "The agent's gid.";
     RunAsSameUser: Bool, is("agent-run-as-same-user", "false"), is("run-as-same-user", "false"), Now,
