@@ -22,8 +22,15 @@ pub(crate) enum Command {
     Inject(InjectArgs),
     /// Say which annotation led to what, and where each default came from.
     Explain(ExplainArgs),
+    /// Say of each pod in manifests whether the webhook would take it; for a pipeline.
+    Check(CheckArgs),
     /// Print the manifests that install Sidekey.
     Manifests(ManifestsArgs),
+    /// Print what completes this command line in a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
     /// Print the version.
     Version,
 }
@@ -87,9 +94,10 @@ pub(crate) enum LogFormat {
 /// What `inject` and `explain` read.
 #[derive(Debug, Args)]
 pub(crate) struct Input {
-    /// Manifest, YAML or JSON, of one or many objects; `-` is standard input.
-    #[arg(short, long = "filename", value_name = "FILE")]
-    pub(crate) file: PathBuf,
+    /// Manifest, YAML or JSON, of one or many objects; `-` is standard input, a folder its .yaml, .yml and .json files.
+    /// May be given again.
+    #[arg(short, long = "filename", value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
     /// The webhook's settings file; defaults without it.
     #[arg(long, value_name = "FILE")]
     pub(crate) settings: Option<PathBuf>,
@@ -105,6 +113,21 @@ pub(crate) struct Input {
 pub(crate) struct InjectArgs {
     #[command(flatten)]
     pub(crate) input: Input,
+    /// Print what changes, as a unified diff, in the place of the manifests.
+    #[arg(long)]
+    pub(crate) diff: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    pub(crate) input: Input,
+    /// A warning fails the check, too.
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// For machines.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

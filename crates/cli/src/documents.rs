@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use sidekey_core::{Cause, Code};
@@ -13,8 +13,37 @@ use crate::ordered::Document;
 /// Longest manifest, in bytes.
 const LONGEST: u64 = 64 * 1024 * 1024;
 
+/// Every object of every file; a folder stands for its own manifests, in the order of their names.
+pub(crate) fn read_all(paths: &[PathBuf]) -> Result<Vec<Document>, Error> {
+    let mut all = Vec::new();
+    for path in paths {
+        for file in files(path)? {
+            all.extend(read(&file)?);
+        }
+    }
+    Ok(all)
+}
+
+fn files(path: &Path) -> Result<Vec<PathBuf>, Error> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let failed = |error: io::Error| {
+        Error::Input(Cause::new(Code::ManifestMalformed, format!("reading {}", path.display()), error.to_string()))
+    };
+    let entries: io::Result<Vec<_>> = std::fs::read_dir(path).map_err(failed)?.collect();
+    let is_manifest = |file: &PathBuf| {
+        let kind = file.extension().and_then(std::ffi::OsStr::to_str);
+        file.is_file() && kind.is_some_and(|kind| ["yaml", "yml", "json"].contains(&kind))
+    };
+    let mut files: Vec<_> =
+        entries.map_err(failed)?.into_iter().map(|entry| entry.path()).filter(is_manifest).collect();
+    files.sort();
+    Ok(files)
+}
+
 /// Every object of a file, or of standard input for `-`; empty documents are left out.
-pub(crate) fn read(path: &Path) -> Result<Vec<Document>, Error> {
+fn read(path: &Path) -> Result<Vec<Document>, Error> {
     let failed = |answer: String| {
         Error::Input(Cause::new(Code::ManifestMalformed, format!("reading {}", path.display()), answer))
     };

@@ -12,7 +12,7 @@ use crate::{documents, workload};
 pub(crate) fn run(args: &ExplainArgs) -> Result<(), Error> {
     let settings = workload::settings(&args.input)?;
     let mut judged = Vec::new();
-    for document in &mut documents::read(&args.input.file)? {
+    for document in &mut documents::read_all(&args.input.files)? {
         judged.extend(workload::judge(&mut document.value, &args.input, &settings)?);
     }
     let text =
@@ -36,7 +36,8 @@ fn person(judged: &[Judged]) -> String {
     text
 }
 
-fn machine(judged: &Judged) -> Value {
+/// One object's verdict for a program.
+pub(crate) fn machine(judged: &Judged) -> Value {
     let mut out = json!({"object": judged.object, "warnings": judged.verdict.warnings()});
     match &judged.verdict {
         Verdict::NoPod => out["outcome"] = json!("no_pod"),

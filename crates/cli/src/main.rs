@@ -8,6 +8,7 @@
 //! | 130 | a second signal cut the webhook's drain short |
 
 mod args;
+mod check;
 mod documents;
 mod error;
 mod explain;
@@ -20,7 +21,7 @@ mod workload;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use args::{Cli, Command};
 use error::Error;
@@ -31,7 +32,9 @@ fn main() -> ExitCode {
         Command::Webhook(args) => webhook::run(&args),
         Command::Inject(args) => inject::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Check(args) => check::run(&args),
         Command::Manifests(args) => manifests::run(&args),
+        Command::Completions { shell } => completions(shell),
         Command::Version => write(concat!("sidekey ", env!("CARGO_PKG_VERSION"), "\n")),
     };
     match done {
@@ -43,6 +46,12 @@ fn main() -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<(), Error> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "sidekey", &mut text);
+    write(&String::from_utf8_lossy(&text))
 }
 
 /// To standard output; a reader that has seen enough is no failure.

@@ -191,3 +191,48 @@ fn the_webhook_names_a_settings_file_it_cannot_read() {
 fn says_its_version() {
     assert_eq!(text(&sidekey(&["version"]).stdout), concat!("sidekey ", env!("CARGO_PKG_VERSION"), "\n"));
 }
+
+#[test]
+fn checks_folders_and_files_for_a_pipeline() {
+    let good = sidekey(&["check", "-f", "tests/data/deployment.yaml", "-f", "tests/data/list.json"]);
+    assert_eq!(good.status.code(), Some(0), "{}", text(&good.stdout));
+    let said = text(&good.stdout);
+    assert!(said.contains("Deployment shop/web: injected (sidekey-agent)\n") && !said.contains("Service"), "{said}");
+    assert!(said.ends_with("2 injected, 0 denied, 0 warnings, 4 objects\n"), "{said}");
+    let folder = sidekey(&["check", "-f", "tests/data"]);
+    assert_eq!(folder.status.code(), Some(1));
+    assert!(text(&folder.stdout).contains("Pod default/bad: denied: SK1001"), "{}", text(&folder.stdout));
+}
+
+#[test]
+fn a_warning_fails_a_strict_check_only() {
+    let pod = r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a","annotations":{"sidekey.dev/inject":"true",
+        "sidekey.dev/role":"web","sidekey.dev/secret-a.env":"secret/data/a","sidekey.dev/rolle":"x"}},
+        "spec":{"containers":[{"name":"app","image":"i"}]}}"#;
+    let (lax, strict) = (fed(&["check", "-f", "-"], pod), fed(&["check", "-f", "-", "--strict", "--json"], pod));
+    assert_eq!((lax.status.code(), strict.status.code()), (Some(0), Some(1)));
+    assert!(text(&lax.stdout).contains("did you mean sidekey.dev/role?"), "{}", text(&lax.stdout));
+    let line: Value = serde_json::from_slice(&strict.stdout).unwrap();
+    assert_eq!((&line["outcome"], line["warnings"].as_array().map(Vec::len)), (&Value::from("injected"), Some(1)));
+    assert!(line.get("patch").is_none());
+}
+
+#[test]
+fn a_diff_shows_what_changes_and_no_more() {
+    let output = sidekey(&["inject", "--diff", "-f", "tests/data/deployment.yaml"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let diff = text(&output.stdout);
+    assert!(diff.starts_with("--- before\n+++ after\n@@"), "{diff}");
+    assert!(diff.contains("\n+") && !diff.lines().skip(2).any(|line| line.starts_with('-')), "only additions: {diff}");
+    let plain = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: b, image: c}]}\n";
+    assert!(fed(&["inject", "--diff", "-f", "-"], plain).stdout.is_empty());
+}
+
+#[test]
+fn completes_in_the_known_shells() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let output = sidekey(&["completions", shell]);
+        assert_eq!(output.status.code(), Some(0));
+        assert!(text(&output.stdout).contains("explain"), "{shell}");
+    }
+}
