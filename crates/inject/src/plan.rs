@@ -1,8 +1,6 @@
 //! pod + spec → plan: every decision that depends on the pod's other fields.
 
-use sidekey_core::contract::{
-    AgentConfig, Auth, Dialect, Format, Lifecycle, PodIdentity, Shape, Source, TokenSink, VERSION,
-};
+use sidekey_core::contract::{AgentConfig, Auth, Dialect, Lifecycle, PodIdentity, Shape, Source, TokenSink, VERSION};
 use sidekey_core::{Cause, Code};
 
 use crate::amend;
@@ -251,14 +249,7 @@ fn content(secret: &Secret) -> String {
             return template.file.as_ref().map_or_else(|| template.text.clone(), |file| format!("template of {file}"));
         }
         (Source::Template(_), None) => "default template",
-        (Source::Format(source), _) => match source.format {
-            Format::Env => "env",
-            Format::Json => "json",
-            Format::Yaml => "yaml",
-            Format::Properties => "properties",
-            Format::Raw => "raw",
-            Format::Map => "map",
-        },
+        (Source::Format(source), _) => source.format.word(),
     };
     format!("{what} of {}", secret.path)
 }

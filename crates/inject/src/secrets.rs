@@ -247,7 +247,11 @@ impl Family<'_> {
         }
         let extension = file.as_str().rsplit_once('.').map_or("", |(_, extension)| extension);
         match (extension, reader.found.get(Field::Format).filter(|entry| !entry.value.is_empty())) {
-            ("env" | "json" | "yaml" | "yml" | "properties", _) => Ok(format_of(extension).unwrap_or(Format::Map)),
+            (
+                "env" | "json" | "yaml" | "yml" | "properties" | "ini" | "pgpass" | "cnf" | "netrc"
+                | "dockerconfigjson",
+                _,
+            ) => Ok(format_of(extension).unwrap_or(Format::Map)),
             (_, Some(entry)) => read(entry),
             (_, None) => Ok(Format::Map),
         }
@@ -261,14 +265,10 @@ impl Family<'_> {
 }
 
 fn format_of(word: &str) -> Option<Format> {
-    Some(match word {
-        "env" => Format::Env,
-        "json" => Format::Json,
-        "yaml" | "yml" => Format::Yaml,
-        "properties" => Format::Properties,
-        "raw" => Format::Raw,
-        "map" => Format::Map,
-        _ => return None,
+    Format::of_word(match word {
+        "yml" => "yaml",
+        "cnf" => "mycnf",
+        word => word,
     })
 }
 

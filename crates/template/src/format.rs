@@ -10,10 +10,10 @@ use crate::engine::Engine;
 use crate::error::TemplateError;
 use crate::failure::Failure;
 use crate::hbs::HandlebarsTemplate;
-use crate::helpers::shell;
+use crate::helpers::{Out, quoting, shell};
 use crate::inputs::{Inputs, Rendered};
 use crate::value::Val;
-use crate::{suggest, yaml};
+use crate::{connection, suggest, yaml};
 
 /// The template of a format; `None` for `raw`, which adds nothing to the field.
 pub(crate) const fn stock(format: Format) -> Option<(&'static str, &'static str)> {
@@ -23,6 +23,13 @@ pub(crate) const fn stock(format: Format) -> Option<(&'static str, &'static str)
         Format::Yaml => Some(("yaml", include_str!("../../../templates/yaml.hbs"))),
         Format::Properties => Some(("properties", include_str!("../../../templates/properties.hbs"))),
         Format::Map => Some(("map", include_str!("../../../templates/map.hbs"))),
+        Format::Ini => Some(("ini", include_str!("../../../templates/ini.hbs"))),
+        Format::Pgpass => Some(("pgpass", include_str!("../../../templates/pgpass.hbs"))),
+        Format::Mycnf => Some(("mycnf", include_str!("../../../templates/mycnf.hbs"))),
+        Format::Netrc => Some(("netrc", include_str!("../../../templates/netrc.hbs"))),
+        Format::Dockerconfigjson => Some(("dockerconfigjson", include_str!("../../../templates/dockerconfigjson.hbs"))),
+        Format::Jdbc => Some(("jdbc", include_str!("../../../templates/jdbc.hbs"))),
+        Format::Pem => Some(("pem", include_str!("../../../templates/pem.hbs"))),
         Format::Raw => None,
     }
 }
@@ -54,13 +61,46 @@ impl FormatFile {
         let data = data.as_map().ok_or_else(|| wrong(Failure::new("the answer has no fields")))?;
         match &self.template {
             Some(template) => {
-                let entries = entries(self.format, data).map_err(wrong)?;
-                template.render_on(inputs, json!({ "entries": entries }))
+                let context = context(self.format, data).map_err(wrong)?;
+                template.render_on(inputs, context).map(|rendered| self.finished(rendered))
             }
             None => {
                 let bytes = Sensitive::new(field_bytes(self.field.as_deref(), data).map_err(wrong)?);
                 Ok(Rendered::Complete { bytes, used: BTreeSet::new() })
             }
+        }
+    }
+}
+
+/// What the format's template sees.
+fn context(format: Format, data: &BTreeMap<String, Value>) -> Result<Json, Failure> {
+    match format {
+        Format::Ini => {
+            let section = |value: &Value| matches!(value, Value::Map(_));
+            let (sections, entries): (BTreeMap<_, _>, BTreeMap<_, _>) =
+                data.clone().into_iter().partition(|(_, value)| section(value));
+            let sections = sections.iter().filter_map(|(key, value)| Some((key, value.as_map()?)));
+            let sections =
+                sections.map(|(key, fields)| Ok(json!({ "key": key, "entries": self::entries(format, fields)? })));
+            Ok(
+                json!({ "entries": self::entries(format, &entries)?, "sections": sections.collect::<Result<Vec<_>, Failure>>()? }),
+            )
+        }
+        Format::Env | Format::Json | Format::Yaml | Format::Properties | Format::Map | Format::Raw => {
+            Ok(json!({ "entries": entries(format, data)? }))
+        }
+        _ => connection::context(format, data),
+    }
+}
+
+impl FormatFile {
+    /// A URL is the whole file; lines end with a newline.
+    fn finished(&self, rendered: Rendered) -> Rendered {
+        match rendered {
+            Rendered::Complete { bytes, used } if self.format == Format::Jdbc => {
+                Rendered::Complete { bytes: Sensitive::new(bytes.expose().trim_ascii_end().to_vec()), used }
+            }
+            other => other,
         }
     }
 }
@@ -81,15 +121,28 @@ impl Engine for FormatFile {
     }
 }
 
+/// A function that a format's template calls.
+type Quote = fn(&[Val]) -> Out;
+
+/// Whether the format can hold the field, so that an error names the field and not a place of the stock template.
+pub(crate) fn fits(field: &str, text: &str, quote: Quote) -> Result<(), Failure> {
+    let quoted = quote(&[Val::str(text)]);
+    quoted.map(drop).map_err(|failure| Failure { message: format!("field `{field}`: {}", failure.message), ..failure })
+}
+
 /// What the templates of `templates/` see of each field; numbers stand in them as received.
 fn entries(format: Format, data: &BTreeMap<String, Value>) -> Result<Vec<Json>, Failure> {
     let mut entries = Vec::new();
     for (key, value) in data {
         let text = plain(value);
-        if format == Format::Env {
-            shell::env_name(&[Val::str(key.as_str())])?;
-            shell::shell(&[Val::str(text.expose().as_str())])
-                .map_err(|failure| Failure { message: format!("field `{key}`: {}", failure.message), ..failure })?;
+        let quotes: Option<(Quote, Quote)> = match format {
+            Format::Env => Some((shell::env_name, shell::shell)),
+            Format::Ini => Some((quoting::ini_key, quoting::ini)),
+            _ => None,
+        };
+        if let Some((name, quote)) = quotes {
+            name(&[Val::str(key.as_str())])?;
+            fits(key, text.expose(), quote)?;
         }
         let yaml = yaml::entry(&Val::from(value));
         entries.push(json!({

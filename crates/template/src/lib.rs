@@ -3,6 +3,7 @@
 //! Two languages behind one trait: `go` is consul-template's dialect of Go's text/template, `hbs` is handlebars; a format
 //! is a stock handlebars template of `templates/`. Rendering is a function of its inputs: no clock, no randomness, no I/O.
 
+mod connection;
 mod engine;
 mod error;
 mod failure;

@@ -84,6 +84,63 @@ pub enum Format {
     Raw,
     /// `key: value` lines.
     Map,
+    /// An INI file; maps are sections.
+    Ini,
+    /// PostgreSQL's password file.
+    Pgpass,
+    /// A MySQL option file.
+    Mycnf,
+    /// A netrc file.
+    Netrc,
+    /// A registry's login, as `docker login` and `kubectl create secret docker-registry` write it.
+    Dockerconfigjson,
+    /// The URL of a database, with user and password.
+    Jdbc,
+    /// Key, certificate and chain.
+    Pem,
+}
+
+impl Format {
+    /// Every format.
+    pub const ALL: [Self; 13] = [
+        Self::Env,
+        Self::Json,
+        Self::Yaml,
+        Self::Properties,
+        Self::Raw,
+        Self::Map,
+        Self::Ini,
+        Self::Pgpass,
+        Self::Mycnf,
+        Self::Netrc,
+        Self::Dockerconfigjson,
+        Self::Jdbc,
+        Self::Pem,
+    ];
+
+    /// How people and the contract write it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Env => "env",
+            Self::Json => "json",
+            Self::Yaml => "yaml",
+            Self::Properties => "properties",
+            Self::Raw => "raw",
+            Self::Map => "map",
+            Self::Ini => "ini",
+            Self::Pgpass => "pgpass",
+            Self::Mycnf => "mycnf",
+            Self::Netrc => "netrc",
+            Self::Dockerconfigjson => "dockerconfigjson",
+            Self::Jdbc => "jdbc",
+            Self::Pem => "pem",
+        }
+    }
+
+    /// The format of that word.
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.word() == word)
+    }
 }
 
 fn left() -> String {

@@ -20,7 +20,21 @@ const fn so(pattern: &'static str, words: &'static str) -> Option<Key> {
 
 const NO: Option<Key> = None;
 const ENGINES: super::Kind = OneOf(&["handlebars", "go"]);
-const FORMATS: super::Kind = OneOf(&["env", "json", "yaml", "properties", "raw", "map"]);
+const FORMATS: super::Kind = OneOf(&[
+    "env",
+    "json",
+    "yaml",
+    "properties",
+    "raw",
+    "map",
+    "ini",
+    "pgpass",
+    "mycnf",
+    "netrc",
+    "dockerconfigjson",
+    "jdbc",
+    "pem",
+]);
 const CONTEXTS: super::Kind = OneOf(&["true", "false", "platformUser"]);
 const SINGLE: super::Effect = Never("the agent is one thread and needs no tuning");
 const CACHE: super::Effect =

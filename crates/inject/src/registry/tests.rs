@@ -61,3 +61,10 @@ fn suggests_what_was_meant() {
         assert_eq!(nearest(Dialect::Vault, key).as_deref(), want, "{key}");
     }
 }
+
+#[test]
+fn knows_every_format_of_the_contract() {
+    let words = sidekey_core::contract::Format::ALL.map(sidekey_core::contract::Format::word);
+    let row = TABLE.iter().find(|row| row.field == Field::Format).map(|row| row.kind);
+    assert!(matches!(row, Some(Kind::OneOf(known)) if known == words), "{row:?}");
+}

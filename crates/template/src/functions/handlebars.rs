@@ -2,7 +2,7 @@
 
 use super::{Function, evaluator, pure, refused};
 use crate::hbs;
-use crate::helpers::{case, digest, encode, shell, text};
+use crate::helpers::{case, digest, encode, quoting, shell, text};
 
 const DEBUG: &str = "A debugging aid that prints secrets to the log.";
 
@@ -12,6 +12,7 @@ pub(crate) static HANDLEBARS: &[Function] = &[
     evaluator("and", "and A B", "Whether both are true."),
     pure("base64", "base64 TEXT", "Standard alphabet with padding.", 1, 1, encode::base64_encode),
     pure("base64Decode", "base64Decode TEXT", "The text; bytes that are not UTF-8 are an error (Go templates write them).", 1, 1, encode::base64_decode),
+    pure("braces", "braces TEXT", "In braces, as a property of a SQL Server URL.", 1, 1, quoting::braces),
     pure("default", "default VALUE FALLBACK", "The fallback for an empty value.", 2, 2, hbs::helpers::default),
     evaluator("each", "#each COLLECTION", "With `@key`, `@index`, `@first`, `@last`, or `as |value key|`."),
     evaluator("env", "env NAME", "A variable of the agent's container; an error when unset."),
@@ -21,6 +22,8 @@ pub(crate) static HANDLEBARS: &[Function] = &[
     evaluator("gte", "gte A B", "A >= B."),
     evaluator("if", "#if VALUE", "Else-branch for what is missing, null, false, zero or empty."),
     pure("indent", "indent TEXT SPACES", "Spaces before each line that is not empty.", 2, 2, hbs::helpers::indent),
+    pure("ini", "ini TEXT", "Quoted as a value of an INI file, if it must be.", 1, 1, quoting::ini),
+    pure("iniKey", "iniKey TEXT", "The text itself, if it is a key or a section of an INI file.", 1, 1, quoting::ini_key),
     pure("join", "join LIST SEPARATOR", "The strings of a list, joined.", 2, 2, hbs::helpers::join),
     pure("json", "json VALUE", "Compact, keys sorted, no HTML escapes.", 1, 1, encode::to_unescaped_json),
     pure("jsonPretty", "jsonPretty VALUE", "With two spaces of indentation.", 1, 1, encode::to_unescaped_json_pretty),
@@ -30,9 +33,12 @@ pub(crate) static HANDLEBARS: &[Function] = &[
     pure("lower", "lower TEXT", "In small letters.", 1, 1, case::to_lower),
     evaluator("lt", "lt A B", "A < B."),
     evaluator("lte", "lte A B", "A <= B."),
+    pure("mycnf", "mycnf TEXT", "Quoted as a value of a MySQL option file.", 1, 1, quoting::mycnf),
     evaluator("ne", "ne A B", "Whether they differ."),
+    pure("netrc", "netrc TEXT", "Quoted as a word of a netrc file, if it must be.", 1, 1, quoting::netrc),
     evaluator("not", "not VALUE", "Whether it is false, zero or empty."),
     evaluator("or", "or A B", "Whether one is true."),
+    pure("pgpass", "pgpass TEXT", "Escaped as a field of PostgreSQL's password file.", 1, 1, quoting::pgpass),
     pure("properties", "properties TEXT", "Escaped as a value of a Java properties file.", 1, 1, shell::properties),
     pure("propertiesKey", "propertiesKey TEXT", "Escaped as a key of a Java properties file.", 1, 1, shell::properties_key),
     evaluator("raw", "{{{{raw}}}} … {{{{/raw}}}}", "Text in which braces mean nothing."),
@@ -47,6 +53,7 @@ pub(crate) static HANDLEBARS: &[Function] = &[
     pure("trim", "trim TEXT", "Without white space at both ends.", 1, 1, text::trim_space),
     evaluator("unless", "#unless VALUE", "The opposite of `#if`."),
     pure("upper", "upper TEXT", "In capitals.", 1, 1, case::to_upper),
+    pure("url", "url TEXT", "Percent-encoded as a part of a URL.", 1, 1, quoting::url),
     evaluator("with", "#with VALUE", "The value as `this`, or `as |name|`."),
     pure("yaml", "yaml VALUE", "Block style, keys sorted.", 1, 1, encode::to_plain_yaml),
 ];

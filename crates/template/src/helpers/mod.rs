@@ -18,6 +18,7 @@ pub(crate) mod merge;
 pub(crate) mod numbers;
 pub(crate) mod paths;
 pub(crate) mod pattern;
+pub(crate) mod quoting;
 pub(crate) mod reflect;
 pub(crate) mod semver;
 pub(crate) mod shell;

@@ -112,7 +112,7 @@ fn decoded(text: &str) -> Result<String, Failure> {
     String::from_utf8(out).map_err(|_| wrong("encoded bytes that are not UTF-8"))
 }
 
-fn encoded(text: &str, allowed: &str) -> String {
+pub(super) fn encoded(text: &str, allowed: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         let c = char::from(byte);
