@@ -81,7 +81,7 @@ table! {
     TemplateEngine: ENGINES, NO, is("template-engine[-<NAME>]", "handlebars"), Now,
         "Language of native templates, for one file or for all.";
     Format: FORMATS, NO, so("format[-<NAME>]", "by the file's extension; `raw` with a field, else `map`"), Now,
-        "What a secret without a template looks like. `.env`, `.json`, `.yaml`, `.yml` and `.properties` say it by themselves.";
+        "What a secret without a template looks like. Extensions such as `.env`, `.json` or `.ini` say it by themselves.";
     Value: Text, NO, none("field-<NAME>"), Now,
         "The one field of the secret that the file holds, byte for byte (format `raw`).";
     DefaultTemplate: OneOf(&["map", "json"]), set("agent-inject-default-template", "defaultTemplate"), NO, Now,

@@ -17,6 +17,7 @@ pub(crate) mod print;
 mod quote;
 mod scratch;
 mod sprintf;
+mod syntax;
 
 use std::collections::{BTreeMap, BTreeSet};
 

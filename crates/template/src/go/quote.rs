@@ -47,7 +47,7 @@ fn quote_char(c: char, mark: char, visible: fn(char) -> bool, out: &mut String) 
 }
 
 /// Close to Go's `IsPrint`: no controls, no spaces but the plain one, no format characters or private use.
-fn is_visible(c: char) -> bool {
+pub(super) fn is_visible(c: char) -> bool {
     c == ' '
         || !(c.is_control()
             || c.is_whitespace()

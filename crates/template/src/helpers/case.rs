@@ -12,6 +12,18 @@ pub(crate) fn upper(c: char) -> char {
     }
 }
 
+/// Go's `unicode.IsUpper`: letters alone, not what is only like one.
+pub(crate) fn is_upper(c: char) -> bool {
+    c.is_uppercase() && !matches!(c, '\u{2160}'..='\u{216f}' | '\u{24b6}'..='\u{24cf}' | '\u{1f130}'..='\u{1f189}')
+}
+
+/// Go's `unicode.IsLower`.
+fn is_lower(c: char) -> bool {
+    c.is_lowercase()
+        && !matches!(c, 'ª' | 'º' | '\u{2b0}'..='\u{2e4}' | '\u{345}' | '\u{37a}' | '\u{1d2c}'..='\u{1d6a}' | '\u{1d78}'
+            | '\u{1d9b}'..='\u{1dbf}' | '\u{2071}'..='\u{209c}' | '\u{2170}'..='\u{217f}' | '\u{24d0}'..='\u{24e9}')
+}
+
 /// Go's `unicode.ToLower`.
 pub(crate) fn lower(c: char) -> char {
     if c == '\u{130}' { 'i' } else { single(c.to_lowercase(), c) }
@@ -55,7 +67,7 @@ pub(crate) fn to_title(args: &[Val]) -> Out {
     let mut out = String::new();
     for (place, c) in whole.iter().enumerate() {
         small = small || !inside;
-        if small && c.is_alphabetic() {
+        if small && (is_lower(*c) || is_upper(*c)) {
             small = false;
             push_title(*c, &mut out);
         } else {
@@ -106,10 +118,10 @@ pub(crate) fn untitle(args: &[Val]) -> Out {
 pub(crate) fn swapcase(args: &[Val]) -> Out {
     let mut gap = true;
     let each = |c: char| {
-        if c.is_uppercase() || matches!(c, '\u{1c5}' | '\u{1c8}' | '\u{1cb}' | '\u{1f2}') {
+        if is_upper(c) || matches!(c, '\u{1c5}' | '\u{1c8}' | '\u{1cb}' | '\u{1f2}') {
             gap = false;
             lower(c)
-        } else if c.is_lowercase() {
+        } else if is_lower(c) {
             let out = if gap { title_char(c) } else { upper(c) };
             gap = false;
             out
@@ -133,14 +145,14 @@ pub(crate) fn camelcase(args: &[Val]) -> Out {
     for (place, c) in whole.iter().enumerate().skip(start) {
         let last = place + 1 == whole.len();
         if place == start || (is_separator(previous) && !is_separator(*c)) {
-            lead = c.is_uppercase();
+            lead = is_upper(*c);
             out.push(upper(*c));
         } else if is_separator(*c) {
             // The last separator before a word goes; those before it stay, as do those at the end.
             if last || is_separator(whole[place + 1]) {
                 out.push(*c);
             }
-        } else if lead && c.is_uppercase() {
+        } else if lead && is_upper(*c) {
             out.push(lower(*c));
         } else {
             lead = false;

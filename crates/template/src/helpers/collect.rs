@@ -12,7 +12,7 @@ use crate::value::Val;
 pub(crate) fn is_in(args: &[Val]) -> Out {
     let value = &args[1];
     Ok(Val::Bool(match &args[0] {
-        Val::List(items) => items.iter().any(|item| is_scalar(item) && same(item, value)),
+        Val::List(items) => is_scalar(value) && items.iter().any(|item| is_scalar(item) && same(item, value)),
         whole => match (whole, value) {
             (Val::Str(whole), Val::Str(part)) | (Val::Number(whole), Val::Number(part)) => {
                 part.is_empty() || whole.windows(part.len()).any(|window| window == part.as_slice())

@@ -76,11 +76,11 @@ pub(crate) fn to_toml(args: &[Val]) -> Out {
 }
 
 fn yaml_text(args: &[Val], style: yaml::Style) -> Out {
-    let mut text = yaml::document(&args[0], style);
-    while text.last() == Some(&b'\n') {
-        text.pop();
-    }
-    Ok(Val::str(text))
+    let text = yaml::document(&args[0], style);
+    Ok(match std::str::from_utf8(&text) {
+        Ok(text) => Val::str(text.trim()),
+        Err(_) => Val::str(text.trim_ascii()),
+    })
 }
 
 /// `""` is an empty map; numbers become floats, as Go decodes them.

@@ -93,13 +93,15 @@ pub(crate) fn braces(args: &[Val]) -> Out {
 mod tests {
     use super::*;
 
+    type Quote = fn(&[Val]) -> Out;
+
     fn answer(out: Out) -> String {
         out.map_or_else(|failure| failure.message, |value| String::from_utf8(value.bytes().unwrap().to_vec()).unwrap())
     }
 
     #[test]
     fn quotes_for_each_reader() {
-        let cases: [(fn(&[Val]) -> Out, &str, &str); 16] = [
+        let cases: [(Quote, &str, &str); 16] = [
             (ini, "plain = x", "plain = x"),
             (ini, "a;b \"q\" \\ \n", "\"a;b \\\"q\\\" \\\\ \\n\""),
             (ini, "", "\"\""),

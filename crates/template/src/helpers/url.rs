@@ -37,6 +37,12 @@ pub(crate) fn parse(args: &[Val]) -> Out {
     };
     let (user, host) = authority.rsplit_once('@').map_or((None, authority), |(user, host)| (Some(user), host));
     parts.insert("userinfo", user.map_or_else(|| Ok(String::new()), userinfo)?);
+    if host
+        .match_indices('%')
+        .any(|(at, _)| !host[at..].starts_with("%25") && host[at + 1..].starts_with(|c| matches!(c, '0'..='7')))
+    {
+        return Err(wrong("an encoded letter in its host"));
+    }
     parts.insert("hostname", decoded(hostname(host)?)?);
     parts.insert("host", decoded(host)?);
     parts.insert("path", decoded(path)?);

@@ -1,6 +1,6 @@
 //! Names in snake and kebab case: where one word ends and the next begins, as sprig's library sees it.
 
-use super::case::{is_separator, lower};
+use super::case::{is_separator, is_upper, lower};
 use super::{Out, text};
 use crate::value::Val;
 
@@ -32,10 +32,10 @@ fn first_run(text: &str) -> Option<(Run, &str)> {
         (Run::Separator, until(&|c| !is_separator(c)))
     } else if is_punctuation(first) {
         (Run::Punctuation, until(&|c| !is_punctuation(c)))
-    } else if first.is_uppercase() {
+    } else if is_upper(first) {
         (Run::Capital, capital(text, first))
     } else if is_letter(first) {
-        (Run::Letters, until(&|c| !is_letter(c) || c.is_uppercase()))
+        (Run::Letters, until(&|c| !is_letter(c) || is_upper(c)))
     } else if first.is_numeric() {
         (Run::Number, until(&|c| !c.is_numeric()))
     } else {
@@ -48,18 +48,21 @@ fn first_run(text: &str) -> Option<(Run, &str)> {
 fn capital(text: &str, first: char) -> usize {
     let after = &text[first.len_utf8()..];
     let Some(second) = after.chars().next() else { return text.len() };
-    if !second.is_uppercase() {
-        let tail = after.find(|c: char| !is_letter(c) || c.is_uppercase()).unwrap_or(after.len());
+    if !is_upper(second) {
+        let tail = after.find(|c: char| !is_letter(c) || is_upper(c)).unwrap_or(after.len());
         return first.len_utf8() + if is_letter(second) { tail } else { 0 };
     }
-    let end = text.find(|c: char| !c.is_uppercase()).unwrap_or(text.len());
+    let end = text.find(|c: char| !is_upper(c)).unwrap_or(text.len());
     let small_follows = text[end..].chars().next().is_some_and(is_letter);
     let last = text[..end].chars().next_back().map_or(0, char::len_utf8);
     if small_follows { end - last } else { end }
 }
 
+/// A letter, but no ideograph.
 fn is_letter(c: char) -> bool {
     c.is_alphabetic()
+        && !matches!(c, '\u{2160}'..='\u{2188}' | '\u{24b6}'..='\u{24e9}' | '\u{3400}'..='\u{4d85}' | '\u{4e00}'..='\u{9fcc}'
+            | '\u{20000}'..='\u{2b81d}')
 }
 
 /// Unicode's punctuation, which `$+<=>^|~` and the backquote are not.
