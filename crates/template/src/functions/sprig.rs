@@ -32,8 +32,7 @@ const KEYS: &str =
     "Keys and certificates are not made by templates; use Vault's PKI engine, with `secret` or `pkiCert`.";
 const CIPHER: &str = "Templates hold no ciphers; use Vault's transit engine.";
 const DERIVE: &str = "A derived password costs time and memory on purpose; keep the password itself in Vault.";
-const CLOCK: &str =
-    "It depends on the clock or the time zone, and consul-template does not know it either; use `timestamp`.";
+const CLOCK: &str = "It depends on the clock or the time zone; neither consul-template nor the operator knows it.";
 const CHANCE: &str = "It makes something new each time; keep what it makes in Vault.";
 const ENVIRONMENT: &str = "sprig's access to the environment is off, as in consul-template; use `env`.";
 const NETWORK: &str = "Templates do not see the network.";
@@ -92,7 +91,7 @@ pub(crate) static SPRIG: &[Sprig] = &[
     refused("env", ENVIRONMENT).of(NEITHER),
     refused("expandenv", ENVIRONMENT).of(NEITHER),
     pure("ext", "ext PATH", "The last point and what follows it.", 1, 1, paths::ext).of(BOTH),
-    pure("fail", "fail TEXT", "Ends the rendering with an error.", 1, 1, lists::fail).of(BOTH),
+    run("fail", "fail TEXT", "Ends the rendering with an error, which shows the text if it stands in the template.", 1, 1, go::data::fail).of(BOTH),
     pure("first", "first LIST", "The first element.", 1, 1, lists::first).of(BOTH),
     pure("float64", "float64 VALUE", "As a float.", 1, 1, numbers::to_float64).of(BOTH),
     pure("floor", "floor NUMBER", "Down to a whole number.", 1, 1, numbers::floor).of(BOTH),

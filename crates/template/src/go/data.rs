@@ -113,3 +113,13 @@ pub(crate) fn execute_template(run: &mut Run<'_>, args: &[Val]) -> Out {
     let dot = args.get(1).cloned().unwrap_or(Val::Void);
     run.template_text(text(args, 0)?, &dot)
 }
+
+/// `fail TEXT`: the template's own error. What does not stand in the template may hold a value, and is not shown.
+pub(crate) fn fail(run: &mut Run<'_>, args: &[Val]) -> Out {
+    let words = text(args, 0)?;
+    Err(if run.program.says(words) {
+        Failure::new(words)
+    } else {
+        Failure::new("the template says that it cannot go on").hint("its words may hold values, so they are not shown")
+    })
+}

@@ -122,6 +122,11 @@ impl Program {
         Ok(())
     }
 
+    /// Whether these words are a part of the templates' own text.
+    pub(super) fn says(&self, words: &str) -> bool {
+        self.sources.iter().any(|source| source.text.contains(words))
+    }
+
     pub(crate) fn has(&self, name: &str) -> bool {
         self.templates.contains_key(name)
     }

@@ -2,7 +2,7 @@
 
 use super::compare::identical;
 use super::text::strings;
-use super::{MAX_ITEMS, Out, int, list, text};
+use super::{MAX_ITEMS, Out, int, list};
 use crate::failure::Failure;
 use crate::go::print;
 use crate::list::{Elem, List};
@@ -163,11 +163,4 @@ pub(crate) fn seq(args: &[Val]) -> Out {
     };
     let words: Vec<String> = steps(start, stop, step)?.iter().map(i64::to_string).collect();
     Ok(Val::str(words.join(" ")))
-}
-
-/// `fail TEXT`: the template's own error.
-pub(crate) fn fail(args: &[Val]) -> Out {
-    // The text is the template's own, but what it was made from may be a secret.
-    text(args, 0)?;
-    Err(Failure::new("the template says that it cannot go on").hint("its words may hold values, so they are not shown"))
 }
