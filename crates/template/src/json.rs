@@ -1,5 +1,6 @@
 //! JSON as Go's encoder writes it: keys sorted, numbers of secrets as received, HTML characters escaped on request.
 
+use crate::go::print;
 use crate::value::Val;
 
 /// How to write.
@@ -110,12 +111,10 @@ fn float(f: f64) -> String {
     if !f.is_finite() {
         "null".to_owned()
     } else if size != 0.0 && !(1e-6..1e21).contains(&size) {
-        let text = format!("{f:e}");
-        text.split_once('e')
-            .filter(|(_, exponent)| !exponent.starts_with('-'))
-            .map_or_else(|| text.clone(), |(digits, exponent)| format!("{digits}e+{exponent}"))
+        // Go drops the zero of an exponent like e-07.
+        print::shortest(f).replace("e-0", "e-").replace("e+0", "e+")
     } else {
-        f.to_string()
+        print::decimal(f)
     }
 }
 

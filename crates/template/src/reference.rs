@@ -46,7 +46,7 @@ fn sprig(page: &mut String) {
     page.push_str("the operator's without it.\n\n| written | answers | agent | operator |\n|---|---|---|---|\n");
     let mark = |has: bool| if has { "yes" } else { "" };
     for row in SPRIG.iter().filter(|row| !refused(&row.function)) {
-        let (agent, operator) = (row.sets.contains(&Set::Agent), row.sets.contains(&Set::Operator));
+        let (agent, operator) = (row.known_to(Set::Agent), row.known_to(Set::Operator));
         let (usage, about) = (cell(row.function.usage), cell(row.function.about));
         let _ = writeln!(page, "| `{usage}` | {about} | {} | {} |", mark(agent), mark(operator));
     }

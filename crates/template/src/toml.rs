@@ -1,6 +1,7 @@
 //! TOML as the library of consul-template writes it: values first, then tables, each indented by its depth.
 
 use crate::failure::Failure;
+use crate::go::print;
 use crate::helpers::cast;
 use crate::value::Val;
 
@@ -176,7 +177,7 @@ fn float(f: f64) -> String {
     if f.is_infinite() {
         return if f < 0.0 { "-inf" } else { "inf" }.to_owned();
     }
-    let digits = f.to_string();
+    let digits = print::decimal(f);
     if digits.contains('.') { digits } else { format!("{digits}.0") }
 }
 

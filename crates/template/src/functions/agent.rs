@@ -108,5 +108,5 @@ pub(crate) static AGENT: &[Function] = &[
     pure("trimPrefix", "trimPrefix PREFIX TEXT", "Without it at the start.", 2, 2, text::trim_prefix),
     pure("trimSpace", "trimSpace TEXT", "Without white space at both ends.", 1, 1, text::trim_space),
     pure("trimSuffix", "trimSuffix SUFFIX TEXT", "Without it at the end.", 2, 2, text::trim_suffix),
-    refused("writeToFile", "Not served yet; write each file with an annotation of its own."),
+    refused("writeToFile", "A template makes one file; give each file an annotation of its own, and one `group` to change them together."),
 ];

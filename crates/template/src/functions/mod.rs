@@ -40,23 +40,36 @@ pub(crate) struct Function {
 #[derive(Clone, Copy)]
 pub(crate) enum Serve {
     /// A function of its arguments; from `min` to `max` of them.
-    Pure { min: usize, max: usize, call: fn(&[Val]) -> Out },
+    Pure { min: u8, max: u8, call: fn(&[Val]) -> Out },
     /// Go: one that also reads the inputs.
-    Run { min: usize, max: usize, call: fn(&mut go::Run<'_>, &[Val]) -> Out },
+    Run { min: u8, max: u8, call: fn(&mut go::Run<'_>, &[Val]) -> Out },
     /// The evaluator itself: it decides which arguments are computed, or has methods.
     Evaluator,
     /// Known, and refused for the reason in `about`.
     Refused,
 }
 
-const MANY: usize = usize::MAX;
+/// No limit.
+const MANY: u8 = u8::MAX;
+
+impl Serve {
+    /// Whether so many arguments fit.
+    pub(crate) fn takes(self, count: usize) -> bool {
+        match self {
+            Self::Pure { min, max, .. } | Self::Run { min, max, .. } => {
+                count >= usize::from(min) && (max == MANY || count <= usize::from(max))
+            }
+            Self::Evaluator | Self::Refused => true,
+        }
+    }
+}
 
 const fn pure(
     name: &'static str,
     usage: &'static str,
     about: &'static str,
-    min: usize,
-    max: usize,
+    min: u8,
+    max: u8,
     call: fn(&[Val]) -> Out,
 ) -> Function {
     Function { name, usage, about, serve: Serve::Pure { min, max, call } }
@@ -66,8 +79,8 @@ const fn run(
     name: &'static str,
     usage: &'static str,
     about: &'static str,
-    min: usize,
-    max: usize,
+    min: u8,
+    max: u8,
     call: fn(&mut go::Run<'_>, &[Val]) -> Out,
 ) -> Function {
     Function { name, usage, about, serve: Serve::Run { min, max, call } }
@@ -95,7 +108,7 @@ impl Set {
     }
 
     fn sprig(self, name: &str) -> Option<&'static Function> {
-        sprig(name).filter(|row| row.sets.contains(&self)).map(|row| &row.function)
+        sprig(name).filter(|row| row.known_to(self)).map(|row| &row.function)
     }
 
     /// Whether a template may name the function.
@@ -193,7 +206,7 @@ mod tests {
     /// consul-template 0.41.1 and the operator 1.4 know so many of sprig's 211.
     #[test]
     fn knows_as_many_of_sprigs_as_each_program_does() {
-        let known = |set| SPRIG.iter().filter(|row| row.sets.contains(&set)).count();
+        let known = |set| SPRIG.iter().filter(|row| row.known_to(set)).count();
         assert_eq!((SPRIG.len(), known(Set::Agent), known(Set::Operator)), (211, 194, 179));
     }
 }

@@ -1,6 +1,5 @@
 //! sprig's functions, 3.3.0. The agent knows the hermetic ones as `sprig_NAME`, the operator its own choice as `NAME`.
 
-use super::Set::{Agent, Operator};
 use super::{Function, MANY, Set, pure, refused, run};
 use crate::go;
 use crate::helpers::{
@@ -9,16 +8,29 @@ use crate::helpers::{
 };
 
 /// Who knows a function.
-pub(crate) type Sets = &'static [Set];
+#[derive(Clone, Copy)]
+struct Sets {
+    agent: bool,
+    operator: bool,
+}
 
-const BOTH: Sets = &[Agent, Operator];
-const AGENT: Sets = &[Agent];
-const NEITHER: Sets = &[];
+const BOTH: Sets = Sets { agent: true, operator: true };
+const AGENT: Sets = Sets { agent: true, operator: false };
+const NEITHER: Sets = Sets { agent: false, operator: false };
 
 /// One function of sprig.
 pub(crate) struct Sprig {
     pub(crate) function: Function,
-    pub(crate) sets: Sets,
+    sets: Sets,
+}
+
+impl Sprig {
+    pub(crate) const fn known_to(&self, set: Set) -> bool {
+        match set {
+            Set::Agent => self.sets.agent,
+            Set::Operator => self.sets.operator,
+        }
+    }
 }
 
 impl Function {

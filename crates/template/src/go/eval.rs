@@ -75,16 +75,15 @@ impl<'a> Run<'a> {
 
     fn invoke(&mut self, function: &Function, args: &[Val]) -> Out {
         args.iter().try_for_each(|arg| self.weigh(arg))?;
-        let value = match function.serve {
-            Serve::Pure { min, max, .. } | Serve::Run { min, max, .. } if args.len() < min || args.len() > max => {
-                Err(Failure::new(format!("{} arguments do not fit", args.len()))
-                    .hint(format!("write {}", function.usage)))
-            }
-            _ if args.iter().any(|arg| matches!(arg, Val::Absent)) => return Ok(Val::Absent),
-            Serve::Pure { call, .. } => call(args),
-            Serve::Run { call, .. } => call(self, args),
-            Serve::Evaluator | Serve::Refused => Err(Failure::new("cannot be called here")),
-        }?;
+        let value =
+            match function.serve {
+                serve if !serve.takes(args.len()) => Err(Failure::new(format!("{} arguments do not fit", args.len()))
+                    .hint(format!("write {}", function.usage))),
+                _ if args.iter().any(|arg| matches!(arg, Val::Absent)) => return Ok(Val::Absent),
+                Serve::Pure { call, .. } => call(args),
+                Serve::Run { call, .. } => call(self, args),
+                Serve::Evaluator | Serve::Refused => Err(Failure::new("cannot be called here")),
+            }?;
         if value.bytes().is_some_and(|bytes| bytes.len() > MAX_BYTES) {
             return Err(crate::helpers::too_long());
         }

@@ -84,7 +84,23 @@ pub(super) fn println(values: &[Val]) -> Vec<u8> {
 /// A float in the fewest digits that read back the same (`%v`, `%g`).
 pub(crate) fn shortest(f: f64) -> String {
     let Some((digits, exponent)) = scientific(f, None) else { return unusual(f) };
-    if (-4..6).contains(&exponent) { format!("{f}") } else { with_exponent(&digits, exponent) }
+    if (-4..6).contains(&exponent) { decimal(f) } else { with_exponent(&digits, exponent) }
+}
+
+/// The same digits without an exponent, as Go's `%f` of the least precision.
+pub(crate) fn decimal(f: f64) -> String {
+    let Some((digits, exponent)) = scientific(f, None) else { return unusual(f) };
+    let unsigned = digits.trim_start_matches('-').replace('.', "");
+    let sign = if digits.starts_with('-') { "-" } else { "" };
+    let whole = usize::try_from(exponent + 1).unwrap_or(0);
+    let zeros = usize::try_from(-exponent - 1).unwrap_or(0);
+    if exponent < 0 {
+        format!("{sign}0.{}{unsigned}", "0".repeat(zeros))
+    } else if unsigned.len() <= whole {
+        format!("{sign}{unsigned:0<whole$}")
+    } else {
+        format!("{sign}{}.{}", &unsigned[..whole], &unsigned[whole..])
+    }
 }
 
 /// `%e`, with six digits after the point unless told otherwise.
@@ -115,10 +131,18 @@ pub(super) fn general(f: f64, precision: usize) -> String {
 fn scientific(f: f64, precision: Option<usize>) -> Option<(String, i32)> {
     let text = match precision {
         Some(precision) => format!("{f:.precision$e}"),
-        None => format!("{f:e}"),
+        None => nearest(f),
     };
     let (digits, exponent) = text.split_once('e')?;
     Some((digits.to_owned(), exponent.parse().ok()?))
+}
+
+/// The fewest digits that read back the same; of two such numbers as near as each other, Go takes the even one.
+fn nearest(f: f64) -> String {
+    let text = format!("{f:e}");
+    let digits = text.split('e').next().map_or(0, |mantissa| mantissa.bytes().filter(u8::is_ascii_digit).count());
+    let rounded = format!("{f:.precision$e}", precision = digits.saturating_sub(1));
+    if rounded.parse() == Ok(f) { rounded } else { text }
 }
 
 fn with_exponent(digits: &str, exponent: i32) -> String {

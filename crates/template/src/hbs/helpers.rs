@@ -44,10 +44,10 @@ pub(super) fn register<'a>(registry: &mut Handlebars<'a>, inputs: &'a Inputs<'a>
     registry.unregister_helper("log");
     let work = |name, work| Box::new(Called { name, work, inputs, record });
     for function in HANDLEBARS {
-        if let Serve::Pure { min, max, call } = function.serve {
+        if let Serve::Pure { call, .. } = function.serve {
             registry.register_helper(
                 function.name,
-                work(function.name, Work::Pure { min, max, call, usage: function.usage }),
+                work(function.name, Work::Pure { serve: function.serve, call, usage: function.usage }),
             );
         }
     }
@@ -71,7 +71,7 @@ type Ask = fn(&Called<'_>, &Helper<'_>) -> Result<Json, Failure>;
 
 #[derive(Clone, Copy)]
 enum Work {
-    Pure { min: usize, max: usize, call: fn(&[Val]) -> Out, usage: &'static str },
+    Pure { serve: Serve, call: fn(&[Val]) -> Out, usage: &'static str },
     Ask(Ask),
 }
 
@@ -90,9 +90,9 @@ impl Called<'_> {
     fn run(&self, helper: &Helper<'_>) -> Result<Json, Failure> {
         match self.work {
             Work::Ask(call) => call(self, helper),
-            Work::Pure { min, max, call, usage } => {
+            Work::Pure { serve, call, usage } => {
                 let count = helper.params().len();
-                if count < min || count > max {
+                if !serve.takes(count) {
                     return Err(Failure::new(format!("{count} arguments do not fit")).hint(format!("write {usage}")));
                 }
                 if let Some(missing) = helper.params().iter().find(|param| param.is_value_missing()) {

@@ -56,17 +56,20 @@ impl Decimal {
     /// Rounded half away from zero, sixteen digits after the point.
     pub(crate) fn over(self, other: Self) -> Option<Self> {
         let shift = PLACES + self.exponent - other.exponent;
-        let (mut above, mut below) = (self.digits, other.digits);
-        let power = 10_i128.checked_pow(shift.unsigned_abs());
-        if shift >= 0 {
-            above = above.checked_mul(power?)?;
-        } else {
-            below = below.checked_mul(power?)?;
+        let (above, mut below) = (self.digits.unsigned_abs(), other.digits.unsigned_abs());
+        if shift < 0 {
+            below = below.checked_mul(10_u128.checked_pow(shift.unsigned_abs())?)?;
         }
-        let (quotient, rest) = (above.checked_div(below)?, above.checked_rem(below)?);
-        let up = i128::from(rest.unsigned_abs() >= below.unsigned_abs().div_ceil(2) && rest != 0);
-        let sign = if (above < 0) == (below < 0) { 1 } else { -1 };
-        Some(Self { digits: quotient + up * sign, exponent: -PLACES })
+        let (mut quotient, mut rest) = (above.checked_div(below)?, above.checked_rem(below)?);
+        for _ in 0..shift {
+            rest = rest.checked_mul(10)?;
+            quotient = quotient.checked_mul(10)?.checked_add(rest / below)?;
+            rest %= below;
+        }
+        quotient += u128::from(rest >= below.div_ceil(2) && rest != 0);
+        let size = i128::try_from(quotient).ok()?;
+        let negative = (self.digits < 0) != (other.digits < 0);
+        Some(Self { digits: if negative { -size } else { size }, exponent: -PLACES })
     }
 
     pub(crate) fn to_float(self) -> f64 {
