@@ -57,6 +57,7 @@ codes! {
     Overloaded = 1011, "more admissions at once than the webhook's bound", "Try again; if it stays, add replicas or CPU.";
     ManifestMalformed = 1012, "the manifest cannot be read", "Correct the file the message names.";
     NotInjected = 1013, "a pod asks for an agent and has none", "Delete the pod, so that it is created again while the webhook answers.";
+    PolicyRefused = 1020, "the webhook's settings do not allow it", "Ask the platform's people, or leave the annotation out.";
 
     TemplateSyntax = 2001, "the template does not parse", "Correct the template at the line and column named.";
     TemplateFunction = 2002, "the template calls an unknown or refused function", "Use a function of docs/reference/templates.md.";

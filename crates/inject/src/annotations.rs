@@ -7,6 +7,7 @@ use sidekey_core::contract::Dialect;
 use sidekey_core::goparse::parse_bool;
 use sidekey_core::{Cause, Code};
 
+use crate::explain::Origin;
 use crate::registry::{self, Effect, Fallback, Field, Kind, NATIVE, OPENBAO, Parsed, VAULT};
 use crate::value::shown;
 
@@ -19,12 +20,34 @@ pub(crate) struct Entry<'a> {
     pub(crate) value: &'a str,
     /// Whose key it is.
     pub(crate) dialect: Dialect,
+    /// Who wrote it.
+    pub(crate) author: Author,
+}
+
+/// Who wrote an annotation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Author {
+    /// The pod's own people.
+    Pod,
+    /// The settings, for pods that do not say.
+    Default,
+    /// The settings, whatever the pod says.
+    Forced,
 }
 
 impl Entry<'_> {
     /// The refusal of a value that does not have its kind's shape.
     pub(crate) fn refused(&self, kind: Kind) -> Cause {
-        refused(&format!("annotation {}", self.key), self.value, kind)
+        refused(&self.origin().to_string(), self.value, kind)
+    }
+
+    /// Where it comes from, for a trace.
+    pub(crate) fn origin(&self) -> Origin {
+        match self.author {
+            Author::Pod => Origin::Annotation(self.key.to_owned()),
+            Author::Default => Origin::Derived(format!("settings policy, default {}", self.key).into()),
+            Author::Forced => Origin::Derived(format!("settings policy, forced {}", self.key).into()),
+        }
     }
 }
 
@@ -56,7 +79,7 @@ impl<'a> Annotations<'a> {
         let mut all = Self::default();
         for raw in found {
             let Some(value) = raw.value.as_str() else { return Err(not_a_string(raw.key)) };
-            all.insert(raw.parse(map), Entry { key: raw.key, value, dialect: raw.dialect });
+            all.insert(raw.parse(map), Entry { key: raw.key, value, dialect: raw.dialect, author: Author::Pod });
         }
         all.warn_of_effects();
         Ok(all)
@@ -77,8 +100,32 @@ impl<'a> Annotations<'a> {
         self.families.iter().map(|((suffix, field), entry)| (*suffix, *field, *entry))
     }
 
-    fn insert(&mut self, parsed: Parsed<'a>, entry: Entry<'a>) {
-        let replaced = match parsed {
+    /// All of them with their suffixes, in no order that means anything.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (Field, Option<&'a str>, Entry<'a>)> + '_ {
+        let plain = self.plain.iter().map(|(field, entry)| (*field, None, *entry));
+        plain.chain(self.families.iter().map(|((suffix, field), entry)| (*field, Some(*suffix), *entry)))
+    }
+
+    /// Adds one unless the pod or an earlier call has it.
+    pub(crate) fn add(&mut self, parsed: Parsed<'a>, entry: Entry<'a>) {
+        match parsed {
+            Parsed::Plain(field) if self.get(field).is_none() => self.plain.push((field, entry)),
+            Parsed::Suffixed(field, suffix) => _ = self.families.entry((suffix, field)).or_insert(entry),
+            Parsed::Plain(_) | Parsed::Unknown => {}
+        }
+    }
+
+    /// Puts one in the place of whatever is there.
+    pub(crate) fn force(&mut self, parsed: Parsed<'a>, entry: Entry<'a>) {
+        if let Some(old) =
+            self.replace(parsed, entry).filter(|old| old.author == Author::Pod && old.value != entry.value)
+        {
+            self.warnings.push(format!("{} is replaced: the webhook's settings force {}", old.key, entry.key));
+        }
+    }
+
+    fn replace(&mut self, parsed: Parsed<'a>, entry: Entry<'a>) -> Option<Entry<'a>> {
+        match parsed {
             Parsed::Plain(field) => {
                 let old = self.plain.iter().position(|(known, _)| *known == field);
                 let old = old.map(|index| self.plain.swap_remove(index).1);
@@ -86,11 +133,15 @@ impl<'a> Annotations<'a> {
                 old
             }
             Parsed::Suffixed(field, suffix) => self.families.insert((suffix, field), entry),
-            Parsed::Unknown => {
-                self.warnings.push(unknown(&entry));
-                None
-            }
-        };
+            Parsed::Unknown => None,
+        }
+    }
+
+    fn insert(&mut self, parsed: Parsed<'a>, entry: Entry<'a>) {
+        if parsed == Parsed::Unknown {
+            self.warnings.push(unknown(&entry));
+        }
+        let replaced = self.replace(parsed, entry);
         if let Some(old) = replaced {
             self.warnings.push(format!("{} wins over {}, which says the same thing", entry.key, old.key));
         }

@@ -6,7 +6,7 @@
 //! | noun | file |
 //! |---|---|
 //! | what can be said, in which dialect | `registry` |
-//! | what was said | `annotations`, `reader` |
+//! | what was said | `annotations`, `rules`, `reader` |
 //! | what is wanted | `parse`, `secrets`, `command` → `spec` |
 //! | what is decided | `targets`, `token`, `identity`, `resources`, `outputs`, `changes` → `plan` |
 //! | what is done | `build`, `amend`, `patch` → `operations` |
@@ -32,6 +32,7 @@ mod plan;
 mod pod;
 mod reader;
 mod resources;
+mod rules;
 mod secrets;
 mod spec;
 mod switch;
@@ -79,20 +80,22 @@ impl From<Cause> for Stop {
     }
 }
 
-fn inject(
-    pod: &Pod<'_>,
-    mut found: Annotations<'_>,
+fn inject<'a>(
+    pod: &Pod<'a>,
+    mut found: Annotations<'a>,
     facts: &Facts,
-    settings: &Settings,
+    settings: &'a Settings,
     warnings: &mut Vec<String>,
 ) -> Result<Injection, Stop> {
     let dialect = switch::read(pod, &found, facts)?;
+    rules::apply(&mut found, settings, &facts.namespace, dialect)?;
     warnings.append(&mut found.warnings);
     let mut reader = Reader { found: &found, settings, dialect, warnings: Vec::new(), trace: Trace::new() };
     let spec = parse::parse(&mut reader);
     let Reader { warnings: mut said, mut trace, .. } = reader;
     warnings.append(&mut said);
     let spec = spec?;
+    rules::check(&spec, &found, settings, &facts.namespace)?;
     let plan = plan::plan(pod, &spec, facts, settings, &mut Notes { warnings, trace: &mut trace })?;
     let patch = patch::patch(&plan, pod, &spec, settings, warnings)?;
     if patch.is_empty() {

@@ -12,6 +12,7 @@ use crate::operations::Patch;
 use crate::plan::{Agent, Plan};
 use crate::pod::{List, Names, Pod, is_ours, items, text};
 use crate::registry::Field;
+use crate::rules;
 use crate::settings::Settings;
 use crate::spec::InjectSpec;
 use crate::targets::Target;
@@ -41,7 +42,11 @@ pub(crate) fn patch(
             Place::New(at) => {
                 let container = build::container(plan, agent, pod, spec, settings)?;
                 let container = match amend::of(spec, agent.config.lifecycle.shape) {
-                    Some(amendment) => amend::amend(&container, amendment, warnings)?,
+                    Some(amendment) => {
+                        let container = amend::amend(&container, amendment, warnings)?;
+                        rules::check_image(&container, settings, &agent.config.pod.namespace)?;
+                        container
+                    }
                     None => container,
                 };
                 insert(&mut patch, pod, agent, at, container)?;

@@ -133,7 +133,7 @@ impl<'a> Reader<'a> {
     /// A quantity of the pod's own; the settings' default is for the caller to apply.
     pub(crate) fn quantity(&mut self, field: Field) -> Result<Asked, Cause> {
         let Some(entry) = self.found.get(field) else { return Ok(Asked::Default) };
-        self.trace.choose(field.label(), entry.value.to_owned(), Origin::Annotation(entry.key.to_owned()));
+        self.trace.choose(field.label(), entry.value.to_owned(), entry.origin());
         if entry.value.is_empty() {
             return Ok(Asked::Removed);
         }
@@ -167,7 +167,7 @@ impl Given<'_> {
 
     fn refused(&self, field: Field) -> Cause {
         let place = match &self.from {
-            Basis::Annotation(entry) => format!("annotation {}", entry.key),
+            Basis::Annotation(entry) => entry.origin().to_string(),
             Basis::Settings(name) => format!("settings field {name}"),
             Basis::Default(_) => format!("the default of {}", field.label()),
         };
@@ -178,7 +178,7 @@ impl Given<'_> {
 impl Basis<'_> {
     pub(crate) fn origin(&self) -> Origin {
         match self {
-            Self::Annotation(entry) => Origin::Annotation(entry.key.to_owned()),
+            Self::Annotation(entry) => entry.origin(),
             Self::Settings(name) => Origin::Settings(name),
             Self::Default(_) => Origin::Default,
         }

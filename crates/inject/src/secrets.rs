@@ -39,7 +39,7 @@ fn absolute(entry: &Entry<'_>) -> Result<String, Cause> {
     let parts: Vec<&str> = entry.value.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
     if parts.is_empty() || parts.contains(&"..") {
         let answer = format!("`{}` cannot be the directory of a volume", value::shown(entry.value));
-        return Err(Cause::new(Code::AnnotationPath, format!("reading annotation {}", entry.key), answer)
+        return Err(Cause::new(Code::AnnotationPath, format!("reading {}", entry.origin()), answer)
             .with_fix("Write an absolute path such as /secrets."));
     }
     Ok(format!("/{}", parts.join("/")))

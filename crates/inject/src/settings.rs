@@ -1,6 +1,7 @@
 //! What the platform engineer decides for all pods: one YAML file.
 
 mod context;
+mod policy;
 
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use sidekey_core::goparse::parse_duration;
@@ -8,6 +9,8 @@ use sidekey_core::{Cause, Code};
 use thiserror::Error as ThisError;
 
 pub use self::context::SecurityContext;
+pub use self::policy::{Allowed, NamespacePolicy, Policy};
+pub(crate) use self::policy::{matches, matches_within, parse};
 use crate::quantity::Quantity;
 use crate::registry::Field;
 
@@ -93,6 +96,12 @@ pub struct Settings {
     pub mesh_containers: Vec<String>,
     /// What to do about a pod that asks for an agent and has none, since the webhook was not asked when it was created.
     pub missed_pods: MissedPods,
+    /// Defaults, forced values and limits for any annotation, for all pods.
+    #[serde(skip_serializing_if = "Policy::is_empty")]
+    pub policy: Policy,
+    /// The same for pods of some namespaces.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub namespaces: Vec<NamespacePolicy>,
 }
 
 impl Default for Settings {
@@ -125,6 +134,8 @@ impl Default for Settings {
             log_format: LogFormat::Json,
             mesh_containers: MESH.map(str::to_owned).to_vec(),
             missed_pods: MissedPods::Report,
+            policy: Policy::default(),
+            namespaces: Vec::new(),
         }
     }
 }
@@ -287,6 +298,11 @@ impl Settings {
 }
 
 impl Settings {
+    /// Whether every annotation is the pods' own affair.
+    pub(crate) fn has_no_policy(&self) -> bool {
+        self.namespaces.is_empty() && self.policy.is_empty()
+    }
+
     /// The default of an annotation whose row points here.
     pub(crate) fn value(&self, field: Field) -> Option<&str> {
         const fn word(flag: bool) -> &'static str {
@@ -373,6 +389,12 @@ mod tests {
             ("tokenExpirationSeconds: 60\n", 1, "600"),
             ("resources:\n  cpuLimit: much\n", 2, "much"),
             ("audience: [\n", 1, ""),
+            ("policy:\n  defaults:\n    sidekey.dev/rolle: x\n", 3, "the nearest is role"),
+            ("policy:\n  defaults:\n    sidekey.dev/init-first: maybe\n", 3, "sidekey.dev/init-first: `maybe`"),
+            ("policy:\n  forced:\n    sidekey.dev/inject: \"true\"\n", 3, "for pods alone"),
+            ("policy:\n  forbidden: [example.com/x]\n", 2, "begins with none of"),
+            ("policy:\n  allow: {}\n", 2, "allow"),
+            ("namespaces:\n  - names: [a]\n    polizy: {}\n", 3, "polizy"),
         ];
         for (text, line, word) in cases {
             let error = Settings::from_yaml(text).unwrap_err();

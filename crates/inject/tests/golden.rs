@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sidekey_core::contract::Output;
 use sidekey_core::{AgentConfig, Code, Lookup, Response, Value as SecretValue};
-use sidekey_inject::settings::PullPolicy;
+use sidekey_inject::settings::{NamespacePolicy, Policy, PullPolicy};
 use sidekey_inject::{Facts, Injection, Outcome, Settings, SkipReason, mutate, registry};
 use sidekey_template::{Frozen, Inputs, Rendered, compile};
 
@@ -176,6 +176,8 @@ fn the_page_of_settings_has_every_field_with_its_default() {
         image_pull_policy: Some(PullPolicy::Always),
         run_as_user: Some(1),
         run_as_group: Some(1),
+        policy: Policy { forbidden: vec!["x".to_owned()], ..Policy::default() },
+        namespaces: vec![NamespacePolicy { names: Vec::new(), policy: Policy::default() }],
         ..Settings::default()
     };
     for field in serde_json::to_value(full).unwrap().as_object().unwrap().keys() {

@@ -1,0 +1,153 @@
+//! The settings' say on a pod's annotations: what they add, replace, forbid and allow.
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+use sidekey_core::contract::Dialect;
+use sidekey_core::{Cause, Code};
+
+use crate::annotations::{Annotations, Author, Entry};
+use crate::pod::text;
+use crate::registry::{Field, NATIVE, OPENBAO, Parsed, VAULT};
+use crate::settings::{Allowed, Policy, Settings, matches, matches_within, parse};
+use crate::spec::InjectSpec;
+use crate::value::shown;
+
+/// A `*` stands for a part of a host or of a port.
+const ADDRESS: (&str, &str) = ("address of Vault", "/\\?#@:");
+/// A `*` stands for a part of a repository's last name or of a tag, never of a registry.
+const IMAGE: (&str, &str) = ("agent image", "/");
+
+/// The policies that hold for a namespace, the cluster's first; what comes later counts before it.
+fn policies<'a>(settings: &'a Settings, namespace: &str) -> impl DoubleEndedIterator<Item = &'a Policy> {
+    let here = |names: &[String]| names.iter().any(|name| matches(name, namespace));
+    let named: Vec<&Policy> =
+        settings.namespaces.iter().filter(|one| here(&one.names)).map(|one| &one.policy).collect();
+    std::iter::once(&settings.policy).chain(named)
+}
+
+/// Adds defaults, then puts forced values in place. Without any policy nothing is done.
+///
+/// # Errors
+/// `PolicyRefused` for an annotation that is forbidden.
+pub(crate) fn apply<'a>(
+    found: &mut Annotations<'a>,
+    settings: &'a Settings,
+    namespace: &str,
+    dialect: Dialect,
+) -> Result<(), Cause> {
+    if settings.has_no_policy() {
+        return Ok(());
+    }
+    let mut all = policies(settings, namespace);
+    if let Some(entry) = all.by_ref().find_map(|policy| forbidden(found, policy)) {
+        let attempted = format!("reading annotation {}", entry.key);
+        return Err(Cause::new(
+            Code::PolicyRefused,
+            attempted,
+            format!("pods of namespace {namespace} may not set it"),
+        )
+        .with_fix("Remove it, or ask the platform's people to change the webhook's settings."));
+    }
+    // The most particular default is found first, and what is there stays.
+    for policy in policies(settings, namespace).rev() {
+        for (key, value) in &policy.defaults {
+            if let Some((parsed, entry)) = entry(key, value, dialect, Author::Default) {
+                found.add(parsed, entry);
+            }
+        }
+    }
+    for policy in policies(settings, namespace) {
+        for (key, value) in &policy.forced {
+            if let Some((parsed, entry)) = entry(key, value, dialect, Author::Forced) {
+                found.force(parsed, entry);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// For pods of the key's own dialect; a native key that the Vault dialect lacks is for both.
+fn entry<'a>(key: &'a str, value: &'a str, pods: Dialect, author: Author) -> Option<(Parsed<'a>, Entry<'a>)> {
+    let (dialect, parsed) = parse(key)?;
+    let (Parsed::Plain(field) | Parsed::Suffixed(field, _)) = parsed else { return None };
+    let fits = dialect == pods || (dialect == Dialect::Native && field.row().vault.is_none());
+    fits.then_some((parsed, Entry { key, value, dialect, author }))
+}
+
+/// By meaning: a key that is forbidden is so in every dialect.
+fn forbidden<'a>(found: &Annotations<'a>, policy: &Policy) -> Option<Entry<'a>> {
+    let is = |field: Field, suffix: Option<&str>| {
+        let row = field.row();
+        let keys = [(VAULT, row.vault), (OPENBAO, row.vault), (NATIVE, row.native)];
+        let tail = suffix.map_or_else(String::new, |suffix| format!("-{suffix}"));
+        let mut keys = keys.into_iter().filter_map(|(prefix, key)| Some(format!("{prefix}{}{tail}", key?.name)));
+        keys.any(|key| policy.forbidden.iter().any(|pattern| matches(pattern, &key)))
+    };
+    if policy.forbidden.is_empty() {
+        return None;
+    }
+    found.all().find(|(field, suffix, _)| is(*field, *suffix)).map(|(.., entry)| entry)
+}
+
+/// The lists in force: a namespace's own in the place of the cluster's.
+fn allowed<'a>(
+    settings: &'a Settings,
+    namespace: &str,
+    pick: impl Fn(&'a Allowed) -> &'a Vec<String>,
+) -> Option<&'a [String]> {
+    policies(settings, namespace).rev().map(|policy| pick(&policy.allowed).as_slice()).find(|list| !list.is_empty())
+}
+
+/// Checks what the pod chose.
+///
+/// # Errors
+/// `PolicyRefused`, with what is allowed.
+pub(crate) fn check(
+    spec: &InjectSpec,
+    found: &Annotations<'_>,
+    settings: &Settings,
+    namespace: &str,
+) -> Result<(), Cause> {
+    if settings.has_no_policy() {
+        return Ok(());
+    }
+    if let Some(list) = allowed(settings, namespace, |allowed| &allowed.roles) {
+        one_of(list, &spec.login.role, ("Vault role", ""), namespace)?;
+    }
+    if let Some(list) = allowed(settings, namespace, |allowed| &allowed.images) {
+        one_of(list, &spec.image, IMAGE, namespace)?;
+    }
+    let Some(list) = allowed(settings, namespace, |allowed| &allowed.addresses) else { return Ok(()) };
+    one_of(list, spec.server.address.trim_end_matches('/'), ADDRESS, namespace)?;
+    // Each of these would lead the agent to another server than the one that was checked.
+    for field in [Field::Proxy, Field::TlsSkipVerify, Field::TlsServerName, Field::ConfigMap] {
+        let own = found.get(field).filter(|entry| entry.author == Author::Pod);
+        if let Some(entry) = own.filter(|entry| !matches!(entry.value, "" | "false")) {
+            let answer = "the settings allow some addresses of Vault only, and it could lead elsewhere";
+            return Err(Cause::new(Code::PolicyRefused, format!("reading annotation {}", entry.key), answer)
+                .with_fix("Remove it; the webhook's settings can set it as a default or a forced value."));
+        }
+    }
+    Ok(())
+}
+
+/// Checks the image of a container that a JSON patch of the pod's has gone over.
+///
+/// # Errors
+/// `PolicyRefused`.
+pub(crate) fn check_image(container: &RawValue, settings: &Settings, namespace: &str) -> Result<(), Cause> {
+    let Some(list) = allowed(settings, namespace, |allowed| &allowed.images) else { return Ok(()) };
+    let container: Value = serde_json::from_str(container.get()).unwrap_or_default();
+    one_of(list, text(&container, "image"), IMAGE, namespace)
+}
+
+/// `what` comes with the characters that a `*` does not stand for.
+fn one_of(list: &[String], value: &str, what: (&str, &str), namespace: &str) -> Result<(), Cause> {
+    let (what, fixed) = what;
+    if list.iter().any(|pattern| matches_within(pattern.trim_end_matches('/'), value, fixed)) {
+        return Ok(());
+    }
+    let attempted = format!("injecting a pod of namespace {namespace}");
+    let answer = format!("the {what} `{}` is none that the settings allow", shown(value));
+    Err(Cause::new(Code::PolicyRefused, attempted, answer).with_fix(format!("Use one of {}.", list.join(", "))))
+}

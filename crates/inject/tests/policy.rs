@@ -1,0 +1,144 @@
+//! What the settings say about pods' annotations, and that pods cannot talk around it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
+
+use serde_json::{Map, Value, json};
+use sidekey_core::{AgentConfig, Cause, Code};
+use sidekey_inject::{Facts, Injection, Outcome, Settings, mutate};
+
+const SETTINGS: &str = r#"
+policy:
+  defaults:
+    sidekey.dev/role: everyone
+    vault.hashicorp.com/role: everyone
+    sidekey.dev/start-deadline: 10m
+    sidekey.dev/secret-ca.pem: pki/cert/ca
+  forced:
+    vault.hashicorp.com/log-level: warn
+    sidekey.dev/log-level: warn
+  forbidden: [vault.hashicorp.com/proxy-address, sidekey.dev/on-change-*]
+  allowed:
+    addresses: ["https://vault.vault.svc:8200", "https://*.vault.example:8200"]
+    images: ["sidekey-agent:*"]
+namespaces:
+  - names: ["team-*"]
+    policy:
+      defaults: { sidekey.dev/role: team }
+      allowed: { roles: ["team", "team-*"] }
+  - names: [team-a]
+    policy:
+      defaults: { sidekey.dev/role: team-a }
+      forced: { sidekey.dev/log-level: debug }
+"#;
+
+fn outcome(namespace: &str, annotations: &[(&str, &str)]) -> Outcome {
+    let map: Map<String, Value> =
+        annotations.iter().map(|(key, value)| (key.replace("V/", "vault.hashicorp.com/"), (*value).into())).collect();
+    let map: Map<String, Value> =
+        map.into_iter().map(|(key, value)| (key.replace("S/", "sidekey.dev/"), value)).collect();
+    let pod = json!({ "metadata": { "annotations": map }, "spec": { "containers": [{ "name": "app" }] } });
+    let facts = Facts { namespace: namespace.to_owned(), native_sidecars: true };
+    mutate(&pod, &facts, &Settings::from_yaml(SETTINGS).unwrap())
+}
+
+fn injected(namespace: &str, annotations: &[(&str, &str)]) -> (AgentConfig, Injection) {
+    match outcome(namespace, annotations) {
+        Outcome::Patch(injection) => (injection.agents[0].1.clone(), *injection),
+        other => panic!("not injected: {other:?}"),
+    }
+}
+
+fn denied(namespace: &str, annotations: &[(&str, &str)]) -> Cause {
+    match outcome(namespace, annotations) {
+        Outcome::Deny { cause, .. } => cause,
+        other => panic!("not denied: {other:?}"),
+    }
+}
+
+#[test]
+fn the_most_particular_default_counts_and_the_pod_before_it() {
+    let on = ("S/inject", "true");
+    for (namespace, more, role) in [
+        ("shop", None, "everyone"),
+        ("team-b", None, "team"),
+        ("team-a", None, "team-a"),
+        ("team-a", Some(("S/role", "team-own")), "team-own"),
+    ] {
+        let annotations: Vec<_> = [on].into_iter().chain(more).collect();
+        assert_eq!(injected(namespace, &annotations).0.auth.role, role, "{namespace} {more:?}");
+    }
+    let (config, _) = injected("shop", &[("V/agent-inject", "true")]);
+    assert_eq!(config.auth.role, "everyone");
+    assert_eq!(config.lifecycle.start_deadline_seconds, Some(600), "a native key that the Vault dialect lacks");
+    assert!(config.outputs.is_empty(), "a native secret is not for Vault pods");
+    assert_eq!(injected("shop", &[on]).0.outputs[0].name, "ca.pem");
+}
+
+#[test]
+fn a_forced_value_replaces_the_pods_in_every_dialect_and_says_so() {
+    let (config, injection) = injected("shop", &[("V/agent-inject", "true"), ("S/log-level", "trace")]);
+    assert_eq!(config.log.level, "warn");
+    assert!(
+        injection.warnings.iter().any(|w| w.contains("sidekey.dev/log-level is replaced")),
+        "{:?}",
+        injection.warnings
+    );
+    assert_eq!(injected("team-a", &[("S/inject", "true")]).0.log.level, "debug");
+}
+
+#[test]
+fn a_trace_shows_which_settings_spoke() {
+    let text = injected("team-a", &[("S/inject", "true")]).1.trace.to_string();
+    for words in ["settings policy, default sidekey.dev/role", "settings policy, forced sidekey.dev/log-level"] {
+        assert!(text.contains(words), "{words} in\n{text}");
+    }
+}
+
+#[test]
+fn what_is_forbidden_is_so_under_every_name() {
+    for key in ["V/proxy-address", "openbao.org/proxy-address", "S/proxy-address", "S/on-change-x"] {
+        let cause = denied("shop", &[("S/inject", "true"), (key, "http://x")]);
+        assert_eq!(cause.code, Code::PolicyRefused, "{key}: {cause}");
+        assert!(
+            cause.to_string().contains(&key.replace("V/", "vault.hashicorp.com/").replace("S/", "sidekey.dev/")),
+            "{cause}"
+        );
+    }
+}
+
+#[test]
+fn a_pod_chooses_from_what_is_allowed() {
+    let on = ("S/inject", "true");
+    let own = r#"[{"op":"replace","path":"/image","value":"evil:1"}]"#;
+    let tag = r#"[{"op":"replace","path":"/image","value":"sidekey-agent:9"}]"#;
+    injected("shop", &[on, ("S/address", "https://eu.vault.example:8200")]);
+    injected("shop", &[on, ("S/json-patch", tag)]);
+    injected("shop", &[on, ("S/tls-skip-verify", "false"), ("S/role", "any")]);
+    injected("team-b", &[on, ("S/role", "team-b")]);
+    let cases = [
+        ("shop", ("S/address", "https://evil:8200"), "https://evil:8200"),
+        ("shop", ("S/address", "https://x.vault.example:8200/../"), "address of Vault"),
+        ("shop", ("S/address", "https://evil/.vault.example:8200"), "address of Vault"),
+        ("shop", ("S/address", "https://evil:1@x.vault.example:8200"), "address of Vault"),
+        ("shop", ("S/image", "sidekey-agent:5000/evil"), "agent image"),
+        ("shop", ("S/tls-skip-verify", "true"), "sidekey.dev/tls-skip-verify"),
+        ("shop", ("S/tls-server-name", "evil"), "sidekey.dev/tls-server-name"),
+        ("shop", ("S/image", "evil:1"), "`evil:1`"),
+        ("shop", ("S/json-patch", own), "`evil:1`"),
+        ("team-b", ("S/role", "everyone"), "Use one of team, team-*"),
+    ];
+    for (namespace, more, word) in cases {
+        let cause = denied(namespace, &[on, more]);
+        assert_eq!(cause.code, Code::PolicyRefused, "{cause}");
+        assert!(cause.to_string().contains(word), "{more:?}: {cause}");
+    }
+}
+
+#[test]
+fn a_bad_value_of_the_settings_is_named_as_theirs() {
+    let settings = Settings::from_yaml("policy:\n  defaults:\n    sidekey.dev/path: ..\n").unwrap();
+    let pod = json!({ "metadata": { "annotations": { "sidekey.dev/inject": "true", "sidekey.dev/role": "x" } },
+        "spec": { "containers": [{ "name": "app" }] } });
+    let facts = Facts { namespace: "shop".to_owned(), native_sidecars: true };
+    let Outcome::Deny { cause, .. } = mutate(&pod, &facts, &settings) else { panic!("not denied") };
+    assert!(cause.to_string().contains("settings policy, default sidekey.dev/path"), "{cause}");
+}
