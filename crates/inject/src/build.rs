@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, ContainerResizePolicy, EmptyDirVolumeSource, EnvVar, ExecAction, Probe,
-    ProjectedVolumeSource, ResourceRequirements, SeccompProfile, SecretVolumeSource,
+    Capabilities, Container, ContainerResizePolicy, EmptyDirVolumeSource, EnvVar, EnvVarSource, ExecAction,
+    ObjectFieldSelector, Probe, ProjectedVolumeSource, ResourceRequirements, SeccompProfile, SecretVolumeSource,
     SecurityContext as ContainerSecurity, ServiceAccountTokenProjection, Volume, VolumeMount, VolumeProjection,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as ApiQuantity;
@@ -21,7 +21,7 @@ use crate::pod::{Pod, items, text};
 use crate::quantity::Quantity;
 use crate::resources::{Budget, Pair};
 use crate::settings::{SecurityContext, Settings};
-use crate::spec::InjectSpec;
+use crate::spec::{InjectSpec, Secret};
 
 const STATE: &str = "sidekey-state";
 /// The probe blocks below its own timeout and tries again at once: readiness is seen within a moment of it.
@@ -48,7 +48,7 @@ pub(crate) fn container(
         image: Some(spec.image.clone()),
         image_pull_policy: settings.image_pull_policy.map(|policy| policy.as_str().to_owned()),
         args: Some(args),
-        env: Some(environment(&agent.config)?),
+        env: Some(environment(&agent.config, spec)?),
         resources: Some(resources(&plan.budget)),
         resize_policy: (!one_shot).then(resize),
         restart_policy: (agent.config.lifecycle.shape == Shape::Native).then(|| "Always".to_owned()),
@@ -89,7 +89,7 @@ pub(crate) fn app_mount(name: &str, dir: &str, dialect: Dialect) -> VolumeMount 
 }
 
 /// Reads the contract back as the agent will, before anyone is promised that it can.
-fn environment(config: &AgentConfig) -> Result<Vec<EnvVar>, Cause> {
+fn environment(config: &AgentConfig, spec: &InjectSpec) -> Result<Vec<EnvVar>, Cause> {
     let broken = |answer: String| Cause::new(Code::ConfigMalformed, "writing the agent's configuration", answer);
     let variables = config.to_env().map_err(|error| broken(error.to_string()))?;
     let json: Cow<'_, str> = match variables.as_slice() {
@@ -100,7 +100,22 @@ fn environment(config: &AgentConfig) -> Result<Vec<EnvVar>, Cause> {
     if read != *config {
         return Err(broken("it does not read back as it was written".to_owned()));
     }
-    Ok(variables.into_iter().map(|(name, value)| EnvVar { name, value: Some(value), value_from: None }).collect())
+    let mut all: Vec<EnvVar> =
+        variables.into_iter().map(|(name, value)| EnvVar { name, value: Some(value), value_from: None }).collect();
+    if spec.secrets.iter().any(Secret::may_read_environment) {
+        all.extend(POD.map(|(name, field)| of_pod(name, field)));
+    }
+    Ok(all)
+}
+
+/// What templates and commands know of the pod beside today's agent as well.
+const POD: [(&str, &str); 3] =
+    [("NAMESPACE", "metadata.namespace"), ("HOST_IP", "status.hostIP"), ("POD_IP", "status.podIP")];
+
+fn of_pod(name: &str, field: &str) -> EnvVar {
+    let field = ObjectFieldSelector { field_path: field.to_owned(), ..ObjectFieldSelector::default() };
+    let source = EnvVarSource { field_ref: Some(field), ..EnvVarSource::default() };
+    EnvVar { name: name.to_owned(), value: None, value_from: Some(source) }
 }
 
 fn resources(budget: &Budget) -> ResourceRequirements {

@@ -148,6 +148,15 @@ pub(crate) struct Reaction {
 }
 
 impl Secret {
+    /// Whether its template or its commands may ask for variables.
+    pub(crate) fn may_read_environment(&self) -> bool {
+        let template = match (&self.template, &self.source) {
+            (Some(_), Source::Template(template)) => template.file.is_some() || template.text.contains("env"),
+            _ => false,
+        };
+        template || !self.reactions.is_empty()
+    }
+
     /// Absolute path in the app.
     pub(crate) fn destination(&self) -> String {
         format!("{}/{}", self.dir.trim_end_matches('/'), self.file)
