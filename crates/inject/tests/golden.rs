@@ -191,6 +191,11 @@ fn the_page_of_annotations_is_the_registry() {
 }
 
 #[test]
+fn the_page_of_compatibility_is_the_registry() {
+    same_as_file(&root().join("../../docs/compatibility.md"), &registry::compatibility());
+}
+
+#[test]
 fn the_page_of_errors_is_the_table_of_codes() {
     let mut page = "# Error codes\n\nThis page is generated from the table of `crates/core`; `UPDATE_GOLDEN=1 cargo test -p sidekey-inject` writes it anew.\n\
         A code keeps its number and its meaning. SK1xxx: annotations, settings and admission. SK2xxx: templates. SK3xxx: reaching Vault\n\

@@ -1,5 +1,6 @@
 //! The one table of annotations: parser, error texts, did-you-mean, `explain` and docs/reference/annotations.md read it.
 
+mod compat;
 mod page;
 mod table;
 
@@ -8,6 +9,7 @@ use std::sync::LazyLock;
 
 use sidekey_core::contract::Dialect;
 
+pub use compat::compatibility;
 pub use page::page;
 pub use table::{Field, TABLE};
 
