@@ -60,6 +60,9 @@ pub(crate) fn amend(
     // Today's sidecar always has one, and patches add to it.
     after["lifecycle"] = json!({});
     json_patch::patch(&mut after, &amendment.operations).map_err(|error| refused(error.to_string()))?;
+    if !after.is_object() {
+        return Err(refused("the result is no container".to_owned()));
+    }
     if after.get("lifecycle") == Some(&json!({})) {
         after.as_object_mut().map(|fields| fields.remove("lifecycle"));
     }

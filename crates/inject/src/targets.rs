@@ -6,6 +6,7 @@ use sidekey_core::contract::Dialect;
 use crate::pod::{List, Names, Pod, is_ours, text};
 use crate::settings::Settings;
 use crate::spec::InjectSpec;
+use crate::value::shown;
 
 /// One container of the app.
 #[derive(Clone, Copy)]
@@ -47,7 +48,7 @@ fn warn_of_absent(pod: &Pod<'_>, spec: &InjectSpec, warnings: &mut Vec<String>) 
     for name in spec.containers.iter().flatten() {
         let mut all = pod.all().filter(|(list, ..)| !regular || *list == List::Regular);
         if !all.any(|(_, _, container)| text(container, "name") == name) {
-            warnings.push(format!("there is no container called {name} to give secrets to"));
+            warnings.push(format!("there is no container called {} to give secrets to", shown(name)));
         }
     }
 }

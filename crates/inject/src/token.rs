@@ -7,6 +7,7 @@ use sidekey_core::{Cause, Code};
 use crate::pod::{List, Pod, items, text};
 use crate::registry::Field;
 use crate::spec::Login;
+use crate::value::shown;
 
 /// Name of our own volume.
 pub(crate) const VOLUME: &str = "sidekey-token";
@@ -56,9 +57,9 @@ fn named(pod: &Pod<'_>, name: &str, dialect: Dialect) -> Result<Token, Cause> {
             .with_fix("Name a projected volume of the pod with a serviceAccountToken source.")
     };
     let volume = pod.volumes().iter().find(|volume| text(volume, "name") == name);
-    let volume = volume.ok_or_else(|| refuse(format!("the pod has no volume called `{name}`")))?;
-    let path =
-        token_path(volume).ok_or_else(|| refuse(format!("the volume `{name}` projects no service account token")))?;
+    let volume = volume.ok_or_else(|| refuse(format!("the pod has no volume called `{}`", shown(name))))?;
+    let path = token_path(volume)
+        .ok_or_else(|| refuse(format!("the volume `{}` projects no service account token", shown(name))))?;
     let directory = mounted.unwrap_or(UNMOUNTED).trim_end_matches('/').to_owned();
     Ok(Token { volume: name.to_owned(), file: format!("{directory}/{path}"), directory })
 }
