@@ -47,7 +47,16 @@ fn annotations() -> impl Strategy<Value = Map<String, Value>> {
             ("sidekey.dev/inject".into(), "true".into()),
             ("sidekey.dev/role".into(), "$(web)".into()),
         ]);
-        map.extend(secrets.into_iter().map(|(name, path)| (format!("sidekey.dev/secret-{name}"), path.into())));
+        for (name, path) in secrets {
+            let reaction =
+                if path.len() % 2 == 0 { "touch reload\nhttp POST http://$(H)/" } else { "command /opt/x '$(A)'" };
+            map.insert(format!("sidekey.dev/on-change-{name}"), reaction.into());
+            map.insert(
+                "sidekey.dev/json-patch".into(),
+                r#"[{"op":"add","path":"/env/-","value":{"name":"B","value":"b"}}]"#.into(),
+            );
+            map.insert(format!("sidekey.dev/secret-{name}"), path.into());
+        }
         map
     });
     let vault = btree_map("[a-z]{1,6}", "[a-z]{1,4}/[a-z$\"]{1,4}", 0..4).prop_map(|secrets| {
@@ -55,6 +64,7 @@ fn annotations() -> impl Strategy<Value = Map<String, Value>> {
         let mut map = Map::from_iter([(key("agent-inject"), "true".into()), (key("role"), "web".into())]);
         for (name, path) in secrets {
             map.insert(key(&format!("secret-volume-path-{name}")), format!("/v/{}", name.len()).into());
+            map.insert(key(&format!("agent-inject-command-{name}")), format!("echo $(id) {path}").into());
             map.insert(key(&format!("agent-inject-secret-{name}")), path.into());
         }
         map
