@@ -158,6 +158,22 @@ async fn what_a_killed_agent_owed_is_done_by_the_next() {
 }
 
 #[tokio::test]
+async fn a_program_sees_the_pods_variables_where_vault_is_and_no_more() {
+    let bench = bench(json!([])).await;
+    let script = format!("env > {}", bench.path("env").display());
+    let bench = bench.set(json!({ "notify": [command(&script, true)] }));
+    let agent = bench.start();
+    bench.ready().await;
+    let text = std::fs::read_to_string(bench.path("env")).unwrap();
+    let mut names: Vec<&str> = text.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name).collect();
+    names.retain(|name| !["_", "PWD", "SHLVL", "OLDPWD"].contains(name));
+    names.sort_unstable();
+    assert_eq!(names, ["POD", "VAULT_ADDR"], "{text}");
+    assert!(text.contains(&bench.fake.address()));
+    agent.stop().await;
+}
+
+#[tokio::test]
 async fn a_one_shot_agent_runs_the_command_and_nothing_else() {
     let bench = bench(json!([])).await;
     let touch = json!({ "kind": "touch", "dir": bench.path("secrets"), "file": "changed" });
