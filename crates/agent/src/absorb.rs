@@ -143,7 +143,9 @@ impl Supervisor {
         } else {
             self.troubles.clear(&Subject::Server);
         }
-        self.mourn(failure.kind);
+        if *step != Step::LogIn {
+            self.mourn(failure.kind);
+        }
         match step {
             Step::LogIn => {
                 self.state.planner.login_failed(&failure, now);
@@ -180,7 +182,7 @@ impl Supervisor {
                 self.count(&cause);
                 self.troubles.set(subject, cause);
             }
-            FailureKind::TokenDead => {}
+            FailureKind::TokenDead if subject != Subject::Login => {}
             _ if subject == Subject::Server => {}
             _ => self.explain(subject, error, now),
         }

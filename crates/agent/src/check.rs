@@ -4,16 +4,15 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use sidekey_core::contract::Auth;
 use sidekey_core::output::full_path;
 use sidekey_core::{AgentConfig, Cause, Lookup, Sensitive};
 use sidekey_template::{Frozen, Inputs};
-use sidekey_vault::{Client, Mounts, VaultError, diagnose};
+use sidekey_vault::{Client, Credential, Mounts, Unready, VaultError, diagnose};
 
+use crate::credential::Source;
 use crate::exit::Exit;
 use crate::member::Member;
 use crate::pair;
-use crate::request::credential;
 use crate::state::Answers;
 use crate::supervisor::Platform;
 
@@ -31,11 +30,13 @@ pub(crate) async fn run(config: &AgentConfig, platform: &Platform, out: &mut dyn
     for member in &members {
         lines.result(format_args!("template {}", member.output().name), member.cause())?;
     }
-    match login(config).await {
+    match login(config, platform).await {
         Ok((client, token)) => {
-            let Auth { mount, role, .. } = &config.auth;
-            lines.good(format_args!("login at {mount} as {role}"))?;
+            lines.good(format_args!("login at {}", config.auth.place()))?;
             secrets(config, platform, &client, &token, &mut members, &mut lines).await?;
+            if config.auth.method.borrows_token() {
+                return Ok(lines.exit());
+            }
             match client.revoke_token(&token).await {
                 Ok(()) => lines.good(format_args!("token revoked"))?,
                 Err(error) => lines.note(format_args!("token not revoked, left to expire: {error}"))?,
@@ -43,17 +44,23 @@ pub(crate) async fn run(config: &AgentConfig, platform: &Platform, out: &mut dyn
         }
         Err(cause) => lines.result(format_args!("login"), Some(&cause))?,
     }
-    Ok(if lines.failed { Exit::NotReady } else { Exit::Done })
+    Ok(lines.exit())
 }
 
-async fn login(config: &AgentConfig) -> Result<(Client, Sensitive<String>), Cause> {
+async fn login(config: &AgentConfig, platform: &Platform) -> Result<(Client, Sensitive<String>), Cause> {
     let client = Client::new(&config.server).map_err(|error| diagnose::transport(&error, &config.server))?;
-    let jwt = credential(&config.auth)?;
-    match client.login(&config.auth, &jwt).await {
+    let source = Source::new(config, &platform.env).untouched();
+    let credential = match source.credential(&client).await {
+        Ok(credential) => credential,
+        Err(Unready::Cause(cause)) => return Err(cause),
+        Err(Unready::Vault(error)) => return Err(diagnose::transport(&error, &config.server)),
+    };
+    match client.login(&config.auth, &credential).await {
         Ok(grant) => Ok((client, grant.token)),
         Err(error) => {
             let (auth, pod) = (&config.auth, &config.pod);
-            Err(diagnose::login(&client, auth, pod, config.dialect, Some(&jwt), &error).await)
+            let jwt = if let Credential::Jwt(jwt) = &credential { Some(jwt) } else { None };
+            Err(diagnose::login(&client, auth, pod, config.dialect, jwt, &error).await)
         }
     }
 }
@@ -120,6 +127,10 @@ struct Lines<'a> {
 }
 
 impl Lines<'_> {
+    const fn exit(&self) -> Exit {
+        if self.failed { Exit::NotReady } else { Exit::Done }
+    }
+
     fn good(&mut self, step: std::fmt::Arguments<'_>) -> io::Result<()> {
         writeln!(self.out, "ok    {step}")
     }

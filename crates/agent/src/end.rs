@@ -40,7 +40,8 @@ impl Supervisor {
     pub(crate) async fn end(mut self) -> Exit {
         let now = self.now();
         self.report(now);
-        if self.config.lifecycle.revoke || !self.state.published {
+        let own = !self.config.auth.method.borrows_token();
+        if own && (self.config.lifecycle.revoke || !self.state.published) {
             self.state.revoking = true;
             self.keep();
             self.revoke().await;

@@ -4,6 +4,7 @@ use sidekey_core::planner::{FailureKind, Step, Time, TokenId};
 use sidekey_core::{Lookup, Sensitive};
 use sidekey_vault::{Client, VaultError};
 
+use crate::credential::Source;
 use crate::group::Group;
 use crate::request;
 use crate::supervisor::Supervisor;
@@ -38,11 +39,13 @@ impl Supervisor {
         match step {
             Step::LogIn => {
                 self.logging_in = true;
-                self.work.spawn(request::log_in(client, self.config.auth.clone()));
+                self.work.spawn(request::log_in(client, Source::new(&self.config, &self.platform.env)));
             }
             Step::RevokeToken(id) => self.start_revocation(client, id, now),
             step => match (self.current(), step) {
-                (Some(token), Step::RenewToken) => drop(self.work.spawn(request::renew_token(client, token))),
+                (Some(token), Step::RenewToken) => {
+                    drop(self.work.spawn(request::renew_token(client, self.config.auth.clone(), token)));
+                }
                 (Some(token), Step::Fetch(lookup)) => {
                     drop(self.work.spawn(request::fetch(client, token, lookup, self.state.mounts.clone())));
                 }

@@ -11,7 +11,7 @@
 //! |---|---|
 //! | the command line | `command`, `args`, `exit`, `harden` |
 //! | the loop, its end | `supervisor`, `end` |
-//! | requests and what comes of them | `launch`, `request`, `absorb`, `suspects` |
+//! | requests and what comes of them | `credential`, `launch`, `request`, `absorb`, `suspects` |
 //! | what is wrong | `trouble` |
 //! | what is done after a change | `notify`, `action`, `process` |
 //! | what changes together, and one file of it | `group`, `member`, `pair`, `templates` |
@@ -27,6 +27,7 @@ mod backoff;
 mod check;
 pub mod clock;
 pub mod command;
+mod credential;
 mod dir;
 mod end;
 pub mod exit;

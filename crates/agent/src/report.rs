@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use sidekey_core::AgentConfig;
-use sidekey_core::contract::Auth;
 use sidekey_core::output::full_path;
 use sidekey_core::planner::{Entry, State, Time};
 
@@ -18,12 +17,11 @@ use crate::trouble::{Subject, Troubles};
 impl Status {
     /// Nothing done yet.
     pub(crate) fn of_start(config: &AgentConfig) -> Self {
-        let Auth { mount, role, .. } = &config.auth;
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             phase: Phase::Starting,
             updated: unix_seconds(),
-            login: format!("{mount} as {role} at {}", config.server.address),
+            login: format!("{} at {}", config.auth.place(), config.server.address),
             cause: None,
             token: None,
             files: Vec::new(),

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use sidekey_core::contract::{Action, Auth};
 use sidekey_core::planner::{Step, TokenId};
 use sidekey_core::{AgentConfig, Cause, Lookup, Response, Sensitive};
-use sidekey_vault::{Client, Grant, Mounts, Renewal, TokenInfo, VaultError, diagnose};
+use sidekey_vault::{Client, Grant, Mounts, Renewal, TokenInfo, Unready, VaultError, diagnose};
 
 use crate::action;
-use crate::trouble::{Subject, of_login};
+use crate::credential::{Source, service_account};
+use crate::trouble::Subject;
 
 /// What a task brings back.
 pub(crate) enum Done {
     /// A step's answer.
     Answered(Step, Result<Answer, VaultError>),
-    /// A login that never left: there is no service account token to show.
+    /// A login that never left: there is nothing to show.
     NoCredential(Cause),
     /// What the server says of a token that was denied something.
     Probed(TokenId, Result<TokenInfo, VaultError>),
@@ -37,30 +38,24 @@ pub(crate) enum Answer {
     Revoked,
 }
 
-/// Logs in with the service account token as it is now: the kubelet replaces it.
-pub(crate) async fn log_in(client: Client, auth: Auth) -> Done {
-    match credential(&auth) {
-        Ok(jwt) => Done::Answered(Step::LogIn, client.login(&auth, &jwt).await.map(Answer::Grant)),
-        Err(cause) => Done::NoCredential(cause),
-    }
-}
-
-/// Reads the service account token; blanks around it go.
-///
-/// # Errors
-/// `AuthToken`.
-pub(crate) fn credential(auth: &Auth) -> Result<Sensitive<String>, Cause> {
-    let text = std::fs::read_to_string(&auth.token_file).map(Sensitive::new);
-    let text = text.map_err(|error| of_login(error.to_string(), &auth.token_file))?;
-    match text.expose().trim() {
-        "" => Err(of_login("the file is empty", &auth.token_file)),
-        token => Ok(token.into()),
+/// Logs in with the credential as it is now: the kubelet replaces tokens.
+pub(crate) async fn log_in(client: Client, source: Source) -> Done {
+    match source.credential(&client).await {
+        Ok(credential) => {
+            Done::Answered(Step::LogIn, client.login(source.auth(), &credential).await.map(Answer::Grant))
+        }
+        Err(Unready::Cause(cause)) => Done::NoCredential(cause),
+        Err(Unready::Vault(error)) => Done::Answered(Step::LogIn, Err(error)),
     }
 }
 
 /// Extends the own token.
-pub(crate) async fn renew_token(client: Client, token: Sensitive<String>) -> Done {
-    Done::Answered(Step::RenewToken, client.renew_token(&token).await.map(Answer::Renewal))
+pub(crate) async fn renew_token(client: Client, auth: Auth, token: Sensitive<String>) -> Done {
+    let answer = match client.of_login(&auth) {
+        Ok(client) => client.renew_token(&token).await.map(Answer::Renewal),
+        Err(error) => Err(error),
+    };
+    Done::Answered(Step::RenewToken, answer)
 }
 
 /// Asks for a secret.
@@ -104,7 +99,7 @@ pub(crate) async fn explain(
             diagnose::fetch(&client, &token, lookup, config.dialect, &error).await
         }
         (Subject::Login, _) => {
-            let jwt = credential(&config.auth).ok();
+            let jwt = service_account(&config.auth).ok();
             diagnose::login(&client, &config.auth, &config.pod, config.dialect, jwt.as_ref(), &error).await
         }
         _ => diagnose::transport(&error, &config.server),

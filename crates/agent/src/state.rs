@@ -16,7 +16,7 @@ use sidekey_core::{Cause, Code, Lookup, Response, Sensitive, Value};
 use sidekey_template::Frozen;
 use sidekey_vault::Mounts;
 
-use crate::private;
+use crate::{credential, private};
 
 /// Raised when the form changes; another release's file is a fresh start.
 const VERSION: u32 = 1;
@@ -141,7 +141,7 @@ impl State {
     /// # Errors
     /// The system's.
     pub(crate) fn wipe(state_dir: &str) -> io::Result<()> {
-        private::remove(&Self::path(state_dir))
+        private::remove(&Self::path(state_dir)).and(credential::wipe(state_dir))
     }
 
     fn encode(&self, boot: &str) -> Result<Sensitive<String>, serde_json::Error> {

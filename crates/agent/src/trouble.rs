@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sidekey_core::time::Time;
-use sidekey_core::{Cause, Code, Lookup};
+use sidekey_core::{Cause, Lookup};
 use sidekey_vault::VaultError;
 
 use crate::backoff::{Backoff, random};
@@ -105,9 +105,4 @@ impl Subject {
             _ => None,
         }
     }
-}
-
-/// For failures of our own.
-pub(crate) fn of_login(answer: impl Into<String>, file: &str) -> Cause {
-    Cause::new(Code::AuthToken, format!("reading the service account token {file}"), answer)
 }

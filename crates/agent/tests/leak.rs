@@ -84,6 +84,9 @@ async fn no_secret_token_or_credential_is_told_to_anybody() {
     assert!(!tokens.is_empty(), "the test looks for tokens and knows none");
     agent.stop().await;
 
+    let (mut shown, more) = other_logins().await;
+    let status = status + &more;
+
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     let levels: Vec<usize> = ["TRACE", "DEBUG", "INFO", "WARN"].map(|level| log.matches(level).count()).into();
     assert!(
@@ -92,8 +95,73 @@ async fn no_secret_token_or_credential_is_told_to_anybody() {
     );
     let told = log + &status + &std::fs::read_to_string(bench.path("termination")).unwrap();
     let jwt = std::fs::read_to_string(bench.path("jwt")).unwrap();
-    let secrets = [MARKER, db["password"].as_str().unwrap(), jwt.trim()];
-    for secret in secrets.iter().chain(&tokens) {
-        assert!(!told.contains(secret), "told: {}", told.lines().find(|line| line.contains(secret)).unwrap());
+    shown.extend([MARKER, db["password"].as_str().unwrap(), jwt.trim()].map(str::to_owned));
+    shown.extend(tokens.into_iter().map(str::to_owned));
+    for secret in &shown {
+        assert!(
+            !told.contains(secret.as_str()),
+            "told: {}",
+            told.lines().find(|line| line.contains(secret.as_str())).unwrap()
+        );
     }
+}
+
+/// Every other kind of login, refused and taken: what it showed, and what was told of it.
+async fn other_logins() -> (Vec<String>, String) {
+    let (mut shown, mut told) = (Vec::new(), String::new());
+    let (approle, path) = ("auth/approle", |bench: &Bench, name: &str| bench.path(name).to_str().unwrap().to_owned());
+    for wrapped in [false, true] {
+        let bench = Bench::new().await.format("web.json", "json", "secret/data/web", json!({}));
+        bench.fake.enable_approle(approle);
+        bench.fake.role(approle, "web", support::role());
+        let (secret, wrong) = match wrapped {
+            true => (bench.fake.wrapped_secret_id(approle, "web"), bench.fake.wrapped_secret_id(approle, "web")),
+            false => (bench.fake.secret_id(approle, "web"), format!("{MARKER}-secret-id")),
+        };
+        bench.fake.intercept(&wrong);
+        std::fs::write(bench.path("role-id"), bench.fake.role_id(approle, "web")).unwrap();
+        std::fs::write(bench.path("secret-id"), &wrong).unwrap();
+        let mut method = json!({"roleIdFile": path(&bench, "role-id"), "secretIdFile": path(&bench, "secret-id")});
+        if wrapped {
+            method["wrappingPath"] = json!("auth/approle/role/web/secret-id");
+        }
+        let bench = bench.set(json!({"auth": {"method": {"approle": method}, "mount": approle, "role": ""}}));
+        shown.extend([secret.clone(), wrong]);
+        told += &refused_then_taken(&bench, || std::fs::write(bench.path("secret-id"), &secret).unwrap()).await;
+    }
+    let bench = Bench::new().await.format("web.json", "json", "secret/data/web", json!({}));
+    bench.fake.enable_aws("auth/aws");
+    bench.fake.role("auth/aws", "web", support::role());
+    let keys = |id: &str| {
+        format!(
+            "[default]\naws_access_key_id={id}\naws_secret_access_key={MARKER}-aws\naws_session_token={MARKER}-session\n"
+        )
+    };
+    std::fs::write(bench.path("aws"), keys("AKIAWRONG")).unwrap();
+    bench.fake.aws_key("AKIARIGHT", "arn:aws:iam::1:role/web");
+    let method = json!({"aws": {"credentialsFile": path(&bench, "aws")}});
+    let bench = bench.set(json!({"auth": {"method": method, "mount": "auth/aws", "role": "web"}}));
+    told += &refused_then_taken(&bench, || std::fs::write(bench.path("aws"), keys("AKIARIGHT")).unwrap()).await;
+
+    let bench = Bench::new().await.format("web.json", "json", "secret/data/web", json!({}));
+    let (dead, token) = (bench.fake.token(&support::role()), bench.fake.token(&support::role()));
+    bench.fake.revoke_token(&dead);
+    std::fs::write(bench.path("token"), &dead).unwrap();
+    let auth = json!({"auth": {"method": "token_file", "mount": "", "role": "", "tokenFile": path(&bench, "token")}});
+    let bench = bench.set(auth);
+    told += &refused_then_taken(&bench, || std::fs::write(bench.path("token"), &token).unwrap()).await;
+    shown.extend([dead, token]);
+    (shown, told)
+}
+
+async fn refused_then_taken(bench: &Bench, mend: impl Fn()) -> String {
+    let agent = bench.start();
+    bench.until("a refusal", |bench| bench.line().contains("SK31")).await;
+    let mut told = bench.line() + &std::fs::read_to_string(bench.path("termination")).unwrap();
+    mend();
+    bench.idle(Duration::from_secs(60)).await;
+    bench.ready().await;
+    told += &serde_json::to_string(&bench.status().unwrap()).unwrap();
+    agent.stop().await;
+    told
 }

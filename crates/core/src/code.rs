@@ -86,8 +86,15 @@ codes! {
     AuthToken = 3109, "the service account token is refused or cannot be read", "Check the token volume and the pod's clock.";
     AuthDenied = 3110, "the login is denied", "Read the causes in docs/troubleshooting.md in their order.";
     AuthMethodOther = 3111, "the auth path is of another method", "Correct the auth path or the auth type.";
-    AuthMethodRefused = 3112, "this auth method is not served", "Use kubernetes.";
+    AuthMethodRefused = 3112, "this auth method is not served", "Use one of those the message names.";
     TokenDead = 3113, "the Vault token is no longer valid", "Nothing: the agent logs in again.";
+    AuthCredential = 3114, "what the login shows cannot be read", "Check the file or variable named, and its mount in the agent container.";
+    AuthSecretId = 3115, "the role id or the secret id is refused", "Issue a new secret id, and check that role id and secret id are of one role.";
+    AuthWrappingUsed = 3116, "the secret id's wrapping was opened already, or has expired", "Find out who unwrapped it: Vault's audit log shows the request. Revoke the secret id, and issue a new one.";
+    AuthWrappingPath = 3117, "the secret id's wrapping was made by another path", "Find out where it comes from before you correct the creation path.";
+    AuthCertificate = 3118, "the client certificate is not accepted by the auth method", "Check that a certificate role trusts its CA and its names, and that it is in force.";
+    AuthAws = 3119, "AWS refused the keys, or could not be asked", "Check the keys or the web identity's role, the region, and the node's clock.";
+    AuthPrincipal = 3120, "the AWS principal is not bound to the role", "Add its ARN to bound_iam_principal_arn of the role.";
 
     PolicyDenied = 4001, "the policy denies the path", "Grant the capability named, on the path named, in a policy of the role.";
     SecretMountUnknown = 4002, "no secrets engine is mounted there", "Correct the path's mount, or the namespace.";

@@ -23,6 +23,8 @@ pub(crate) struct Ask {
     pub query: BTreeMap<String, String>,
     pub namespace: Option<String>,
     pub token: Option<String>,
+    /// Of the TLS connection, DER.
+    pub certificate: Option<Vec<u8>>,
     /// `Null` when there was none.
     pub body: Value,
     /// The fault of that name: a renewal grants no time.
@@ -55,6 +57,7 @@ impl Ask {
             query,
             namespace: namespace(headers),
             token: header("x-vault-token").or_else(bearer).filter(|token| !token.is_empty()),
+            certificate: None,
             body,
             renew_to_nothing: false,
         })

@@ -1,4 +1,4 @@
-//! Login mounts: kubernetes in the plugin's own order of checks, and jwt.
+//! Login mounts: kubernetes in the plugin's own order of checks, jwt, and the way to the other methods.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +18,9 @@ const LEEWAY: u64 = 150;
 pub(crate) enum AuthKind {
     Kubernetes,
     Jwt,
+    AppRole,
+    Cert,
+    Aws,
 }
 
 impl AuthKind {
@@ -25,6 +28,9 @@ impl AuthKind {
         match self {
             Self::Kubernetes => "kubernetes",
             Self::Jwt => "jwt",
+            Self::AppRole => "approle",
+            Self::Cert => "cert",
+            Self::Aws => "aws",
         }
     }
 }
@@ -59,16 +65,23 @@ impl State {
         }
         let Some(auth) = self.auths.get(mount) else { return Answer::error(403, "permission denied") };
         let role_name = ask.text("role").unwrap_or_default();
-        let checked = match auth.kind {
-            AuthKind::Kubernetes => self.check_kubernetes(auth, role_name, ask),
-            AuthKind::Jwt => self.check_jwt(auth, role_name, ask),
+        let by_claims = |checked: Result<(RoleSpec, Claims), Answer>| {
+            checked.map(|(spec, claims)| (spec, bearer(auth.kind, mount, role_name, &claims)))
         };
-        let (spec, claims) = match checked {
+        let by_role = |checked: Result<(String, RoleSpec), Answer>| {
+            checked.map(|(role, spec)| (spec, plain_bearer(auth.kind, mount, &role)))
+        };
+        let checked = match auth.kind {
+            AuthKind::Kubernetes => by_claims(self.check_kubernetes(auth, role_name, ask)),
+            AuthKind::Jwt => by_claims(self.check_jwt(auth, role_name, ask)),
+            AuthKind::AppRole => by_role(self.check_approle(auth, mount, ask)),
+            AuthKind::Cert => by_role(self.check_cert(auth, ask)),
+            AuthKind::Aws => by_role(self.check_aws(auth, role_name, ask)),
+        };
+        let (spec, bearer) = match checked {
             Ok(checked) => checked,
             Err(refused) => return refused,
         };
-        let kind = auth.kind;
-        let bearer = bearer(kind, mount, role_name, &claims);
         let (id, ttl, warnings) = self.issue_token(&spec, bearer);
         let auth = self.tokens.get(&id).map_or(Value::Null, |token| token.auth(ttl, true, self.flavour));
         self.envelope(Envelope { auth, warnings, ..Envelope::default() })
@@ -194,8 +207,17 @@ fn bearer(kind: AuthKind, mount: &str, role: &str, claims: &Claims) -> Bearer {
     }
 }
 
+fn plain_bearer(kind: AuthKind, mount: &str, role: &str) -> Bearer {
+    Bearer {
+        path: format!("{mount}/login"),
+        display_name: format!("{}-{role}", kind.name()),
+        role: Some((mount.to_owned(), role.to_owned())),
+        ..Bearer::default()
+    }
+}
+
 /// `*` as the only entry is everything; else each entry is a name or a glob with `*` at its start or end.
-fn bound(entries: &[String], name: &str) -> bool {
+pub(crate) fn bound(entries: &[String], name: &str) -> bool {
     let glob = |entry: &String| match (entry.strip_prefix('*'), entry.strip_suffix('*')) {
         _ if entry == "*" => false,
         (Some(middle), Some(_)) => name.contains(middle.trim_end_matches('*')),

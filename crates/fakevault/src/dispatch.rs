@@ -19,6 +19,9 @@ impl State {
         if let Some(refused) = self.refuse_namespace(ask) {
             return refused;
         }
+        if let Some(action) = ask.path.strip_prefix("sys/wrapping/") {
+            return self.wrapping_route(action, ask);
+        }
         if let Some((mount, "login")) = self.auth_mount(&ask.path) {
             return self.login(&mount, ask);
         }

@@ -85,6 +85,10 @@ impl FakeVault {
         })
     }
 
+    pub(crate) fn lock(&self) -> std::sync::MutexGuard<'_, crate::state::State> {
+        self.shared.lock()
+    }
+
     /// `https://127.0.0.1:PORT`.
     pub fn address(&self) -> String {
         format!("{}://{}", self.scheme, self.address)
@@ -115,7 +119,7 @@ impl FakeVault {
         self.enable(mount, AuthKind::Jwt);
     }
 
-    fn enable(&self, mount: &str, kind: AuthKind) {
+    pub(crate) fn enable(&self, mount: &str, kind: AuthKind) {
         self.shared.lock().auths.entry(trim(mount)).or_insert_with(|| AuthMount::new(kind));
     }
 
@@ -367,6 +371,6 @@ impl FakeVault {
     }
 }
 
-fn trim(path: &str) -> String {
+pub(crate) fn trim(path: &str) -> String {
     path.trim_matches('/').to_owned()
 }

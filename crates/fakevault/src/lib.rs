@@ -25,6 +25,7 @@
 //! Request parameters are never printed; this crate logs nothing.
 
 mod answer;
+mod approle;
 mod ask;
 mod auth;
 mod clock;
@@ -35,6 +36,8 @@ mod handle;
 mod jwt;
 mod kv;
 mod lease;
+mod logins;
+mod methods;
 mod mount;
 mod pki;
 mod policy;
@@ -50,6 +53,7 @@ mod wire;
 
 pub use fault::{Fault, Matcher, Times};
 pub use handle::{FakeVault, LeaseInfo, TokenInfo};
+pub use logins::ClientPair;
 pub use record::Recorded;
 pub use server::StartError;
 pub use spec::{Certificate, DatabaseRole, Flavour, Options, RoleSpec, Standing, StaticRole};

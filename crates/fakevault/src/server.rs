@@ -108,18 +108,25 @@ async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, app: Router) {
     let switch = ResetSwitch::default();
     let stream = Resettable::new(stream, switch.clone());
     match tls {
-        None => serve(stream, switch, app).await,
+        None => serve(stream, switch, Peer::default(), app).await,
         Some(acceptor) => {
             if let Ok(Ok(stream)) = tokio::time::timeout(Duration::from_secs(10), acceptor.accept(stream)).await {
-                serve(stream, switch, app).await;
+                let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+                let peer = Peer(certificate.map(|certificate| certificate.to_vec()));
+                serve(stream, switch, peer, app).await;
             }
         }
     }
 }
 
-async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, switch: ResetSwitch, app: Router) {
+/// The client's certificate, DER.
+#[derive(Clone, Default)]
+struct Peer(Option<Vec<u8>>);
+
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, switch: ResetSwitch, peer: Peer, app: Router) {
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(switch.clone());
+        request.extensions_mut().insert(peer.clone());
         let (app, switch) = (app.clone(), switch.clone());
         async move {
             let answer = app.oneshot(request).await;
@@ -175,6 +182,7 @@ fn decide(shared: &Shared, parts: &Parts, body: &Bytes, fault: Option<&Fault>) -
         Ok(ask) => ask,
         Err(text) => return Answer::error(500, text),
     };
+    ask.certificate = parts.extensions.get::<Peer>().and_then(|peer| peer.0.clone());
     ask.renew_to_nothing = fault == Some(&Fault::RenewToNothing);
     match fault {
         Some(Fault::Status(status, errors)) => Answer::errors(*status, errors.iter().cloned()),

@@ -6,6 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 use serde_json::{Value, json};
 
 use crate::answer::{Answer, Envelope};
+use crate::approle::Wrapping;
 use crate::auth::AuthMount;
 use crate::clock::Clock;
 use crate::fault::Faults;
@@ -39,6 +40,16 @@ pub(crate) struct State {
     pub jwt_key: String,
     /// Service accounts (namespace, name) the review no longer knows.
     pub deleted_accounts: BTreeSet<(String, String)>,
+    /// By secret id: mount and role.
+    pub secret_ids: BTreeMap<String, (String, String)>,
+    /// By wrapping token.
+    pub wrappings: BTreeMap<String, Wrapping>,
+    /// Certificates (DER) that certificate logins take.
+    pub client_certificates: BTreeSet<Vec<u8>>,
+    /// Principals by the id of their key.
+    pub aws_keys: BTreeMap<String, String>,
+    /// What AWS logins must name as this server.
+    pub aws_server_id: Option<String>,
     pub faults: Faults,
     pub log: Log,
     /// Issues the certificates of PKI mounts.
@@ -63,6 +74,11 @@ impl State {
             tokens: BTreeMap::from([(root.id.clone(), root)]),
             leases: BTreeMap::new(),
             deleted_accounts: BTreeSet::new(),
+            secret_ids: BTreeMap::new(),
+            wrappings: BTreeMap::new(),
+            client_certificates: BTreeSet::new(),
+            aws_keys: BTreeMap::new(),
+            aws_server_id: None,
             faults: Faults::default(),
             log: Log::default(),
             authority,

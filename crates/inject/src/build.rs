@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use sidekey_core::contract::{Dialect, Shape};
 use sidekey_core::{AgentConfig, Cause, Code};
 
+use crate::cloud;
 use crate::identity::Ids;
 use crate::operations::raw;
 use crate::plan::{Agent, Plan, STATE_DIR};
@@ -48,14 +49,14 @@ pub(crate) fn container(
         image: Some(spec.image.clone()),
         image_pull_policy: settings.image_pull_policy.map(|policy| policy.as_str().to_owned()),
         args: Some(args),
-        env: Some(environment(&agent.config, spec)?),
+        env: Some(environment(&agent.config, pod, spec)?),
         resources: Some(resources(&plan.budget)),
         resize_policy: (!one_shot).then(resize),
         restart_policy: (agent.config.lifecycle.shape == Shape::Native).then(|| "Always".to_owned()),
         security_context: (plan.identity.context != SecurityContext::None).then(|| security(plan.identity.ids)),
         startup_probe: agent.probe.then(probe),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
-        volume_mounts: Some(mounts(plan, spec)),
+        volume_mounts: Some(mounts(plan, pod, spec)),
         ..Container::default()
     };
     copy_mounts(raw(&built)?, pod, spec)
@@ -64,9 +65,8 @@ pub(crate) fn container(
 /// Every volume of ours, in a fixed order.
 pub(crate) fn volumes(plan: &Plan<'_>, spec: &InjectSpec, settings: &Settings) -> Vec<Volume> {
     let mut volumes = vec![memory(STATE, &plan.budget.state_size)];
-    if plan.token.own() {
-        volumes.push(token(&plan.token.volume, spec, settings));
-    }
+    let own = plan.token.as_ref().filter(|token| token.own());
+    volumes.extend(own.map(|own| token(&own.volume, spec, settings)));
     volumes.extend(plan.directories.iter().map(|(name, _)| memory(name, &plan.budget.secrets_size)));
     let (extra, tls) = extra_names(spec.dialect);
     volumes.extend(spec.extras.extra_secret.as_ref().map(|secret| kubernetes_secret(extra.0, secret)));
@@ -89,7 +89,7 @@ pub(crate) fn app_mount(name: &str, dir: &str, dialect: Dialect) -> VolumeMount 
 }
 
 /// Reads the contract back as the agent will, before anyone is promised that it can.
-fn environment(config: &AgentConfig, spec: &InjectSpec) -> Result<Vec<EnvVar>, Cause> {
+fn environment(config: &AgentConfig, pod: &Pod<'_>, spec: &InjectSpec) -> Result<Vec<EnvVar>, Cause> {
     let broken = |answer: String| Cause::new(Code::ConfigMalformed, "writing the agent's configuration", answer);
     let variables = config.to_env().map_err(|error| broken(error.to_string()))?;
     let json: Cow<'_, str> = match variables.as_slice() {
@@ -105,6 +105,7 @@ fn environment(config: &AgentConfig, spec: &InjectSpec) -> Result<Vec<EnvVar>, C
     if spec.secrets.iter().any(Secret::may_read_environment) {
         all.extend(POD.map(|(name, field)| of_pod(name, field)));
     }
+    all.extend(cloud::environment(pod, &config.auth.method));
     Ok(all)
 }
 
@@ -171,8 +172,10 @@ const fn extra_names(dialect: Dialect) -> ((&'static str, &'static str), (&'stat
     }
 }
 
-fn mounts(plan: &Plan<'_>, spec: &InjectSpec) -> Vec<VolumeMount> {
-    let mut mounts = vec![mount(STATE, STATE_DIR, false), mount(&plan.token.volume, &plan.token.directory, true)];
+fn mounts(plan: &Plan<'_>, pod: &Pod<'_>, spec: &InjectSpec) -> Vec<VolumeMount> {
+    let mut mounts = vec![mount(STATE, STATE_DIR, false)];
+    mounts.extend(plan.token.as_ref().map(|token| mount(&token.volume, &token.directory, true)));
+    mounts.extend(cloud::mount(pod, &spec.login.method));
     mounts.extend(plan.directories.iter().map(|(name, dir)| mount(name, dir, false)));
     let (extra, tls) = extra_names(spec.dialect);
     mounts.extend(spec.extras.extra_secret.is_some().then(|| mount(extra.0, extra.1, true)));

@@ -7,9 +7,9 @@
 //! |---|---|
 //! | what can be said, in which dialect | `registry` |
 //! | what was said | `annotations`, `rules`, `reader` |
-//! | what is wanted | `parse`, `secrets`, `command` → `spec` |
+//! | what is wanted | `parse`, `login`, `secrets`, `command` → `spec` |
 //! | what is decided | `targets`, `token`, `identity`, `resources`, `outputs`, `changes` → `plan` |
-//! | what is done | `build`, `amend`, `patch` → `operations` |
+//! | what is done | `build`, `cloud`, `amend`, `patch` → `operations` |
 //! | what a person sees | `outcome`, `explain` |
 
 pub mod explain;
@@ -21,8 +21,10 @@ mod amend;
 mod annotations;
 mod build;
 mod changes;
+mod cloud;
 mod command;
 mod identity;
+mod login;
 mod operations;
 mod outcome;
 mod outputs;

@@ -2,19 +2,17 @@
 
 use std::time::Duration;
 
-use sidekey_core::contract::{AuthMethod, Dialect, Log, Refresh, Server};
+use sidekey_core::contract::{Dialect, Log, Refresh, Server};
 use sidekey_core::goparse::parse_bool;
 use sidekey_core::{Cause, Code};
 
 use crate::amend;
 use crate::changes;
-use crate::explain::Origin;
 use crate::reader::{Basis, Reader};
 use crate::registry::{Field, Kind};
-use crate::secrets;
 use crate::settings::{DefaultTemplate, SecurityContext};
-use crate::spec::{Amounts, End, Extras, InjectSpec, Login, ResourceSpec, Start, UserSpec};
-use crate::value;
+use crate::spec::{Amounts, End, Extras, InjectSpec, ResourceSpec, Start, UserSpec};
+use crate::{login, secrets, value};
 
 /// Reads everything.
 ///
@@ -38,7 +36,7 @@ pub(crate) fn parse(reader: &mut Reader<'_>) -> Result<InjectSpec, Cause> {
         dialect: reader.dialect,
         image: image(reader)?,
         server: server(reader, skip_verify)?,
-        login: login(reader, volume, backoffs)?,
+        login: login::login(reader, volume, backoffs)?,
         resources: ResourceSpec { limits: limits(reader)?, requests: requests(reader)? },
         log: log(reader)?,
         extras: extras(reader),
@@ -190,81 +188,6 @@ fn server(reader: &mut Reader<'_>, skip_verify: bool) -> Result<Server, Cause> {
         proxy: reader.filled(Field::Proxy),
         timeout_seconds: reader.seconds(Field::ClientTimeout)?.map_or(60, whole_seconds).max(1),
     })
-}
-
-fn login(reader: &mut Reader<'_>, volume: Option<String>, backoffs: (u64, u64)) -> Result<Login, Cause> {
-    let method = method(reader)?;
-    let mut param = |name: &str| {
-        let entry = reader.found.of(Field::AuthConfig, name).filter(|entry| !entry.value.is_empty())?;
-        reader.trace.choose("auth-config", entry.value.to_owned(), Origin::Annotation(entry.key.to_owned()));
-        Some(entry.value.to_owned())
-    };
-    let config_role = param("role");
-    let token_path = param("token-path").or_else(|| param("token_path"));
-    let path = if method == AuthMethod::Jwt { param("path") } else { None };
-    auth_config_warnings(reader, method);
-    let role = reader.filled(Field::Role).or(config_role).unwrap_or_default();
-    if role.is_empty() && method == AuthMethod::Kubernetes {
-        return Err(reader.missing(Field::Role, "Vault role to log in as"));
-    }
-    let token_file = path.or(token_path);
-    let mount = mount(reader)?;
-    let audience = audience(reader, volume.is_some());
-    let (min_backoff_ms, max_backoff_ms) = backoffs;
-    Ok(Login { method, mount, role, volume, token_file, audience, min_backoff_ms, max_backoff_ms })
-}
-
-fn method(reader: &mut Reader<'_>) -> Result<AuthMethod, Cause> {
-    match reader.needed(Field::AuthType, "auth method")?.as_str() {
-        "kubernetes" => Ok(AuthMethod::Kubernetes),
-        "jwt" => Ok(AuthMethod::Jwt),
-        other => {
-            let answer = format!("the auth method `{}` is not served", value::shown(other));
-            Err(Cause::new(Code::AuthMethodRefused, "reading the auth type", answer).with_fix("Use kubernetes or jwt."))
-        }
-    }
-}
-
-fn auth_config_warnings(reader: &mut Reader<'_>, method: AuthMethod) {
-    let all: Vec<_> = reader.found.suffixed().filter(|(_, field, _)| *field == Field::AuthConfig).collect();
-    for (suffix, _, entry) in all {
-        let known =
-            matches!(suffix, "role" | "token-path" | "token_path") || (suffix == "path" && method == AuthMethod::Jwt);
-        if !known {
-            reader.warn(format!("{} has no effect yet", entry.key));
-        }
-    }
-}
-
-/// Native users may leave `auth/` out.
-fn mount(reader: &mut Reader<'_>) -> Result<String, Cause> {
-    let path = reader.needed(Field::AuthPath, "path of the auth method")?;
-    let path = path.trim_matches('/');
-    let short = reader.dialect == Dialect::Native && !path.starts_with("auth/") && !path.contains("/auth/");
-    Ok(if short { format!("auth/{path}") } else { path.to_owned() })
-}
-
-/// `None` is the API server's own, which a Vault role without an audience and a reviewer of any kind accept.
-fn audience(reader: &mut Reader<'_>, foreign_volume: bool) -> Option<String> {
-    let given = reader.given(Field::TokenAudience).map(|given| given.value);
-    if foreign_volume {
-        if given.is_some() {
-            reader.warn("token-audience is ignored: the token is that of the volume named");
-        }
-        return None;
-    }
-    let audience = match (given, reader.dialect) {
-        (Some(audience), _) => audience,
-        (None, Dialect::Native) => {
-            reader.trace.choose("token-audience", reader.settings.audience.clone(), Origin::Settings("audience"));
-            &reader.settings.audience
-        }
-        (None, Dialect::Vault) => {
-            reader.trace.choose("token-audience", "the API server's", Origin::Default);
-            ""
-        }
-    };
-    Some(audience.to_owned()).filter(|audience| !audience.is_empty())
 }
 
 fn limits(reader: &mut Reader<'_>) -> Result<Amounts, Cause> {

@@ -23,7 +23,8 @@ pub(crate) const STATE_DIR: &str = "/sidekey/state";
 /// What to add to one pod.
 pub(crate) struct Plan<'a> {
     pub(crate) targets: Vec<Target<'a>>,
-    pub(crate) token: Token,
+    /// `None` where the login shows none.
+    pub(crate) token: Option<Token>,
     pub(crate) identity: Identity,
     pub(crate) budget: Budget,
     /// Volume name and mount path of each directory of secrets.
@@ -59,13 +60,14 @@ pub(crate) fn plan<'a>(
     notes: &mut Notes<'_>,
 ) -> Result<Plan<'a>, Cause> {
     refuse(pod, spec)?;
-    let token = token(pod, &spec.login, spec.dialect)?;
+    let shows = spec.login.method.shows_service_account();
+    let token = shows.then(|| token(pod, &spec.login, spec.dialect)).transpose()?;
     let targets = targets(pod, spec, settings, notes.warnings);
     let identity = identity(pod, spec, &targets, notes.trace)?;
     let directories = directories(spec);
     let budget = budget(pod, spec, settings, directories.len(), notes.warnings)?;
     figures(&budget, notes.trace);
-    let mut config = config(pod, spec, facts, &token, &identity)?;
+    let mut config = config(pod, spec, facts, token.as_ref(), &identity)?;
     if spec.secrets.iter().any(|secret| !secret.reactions.is_empty()) {
         let groups: Vec<&str> = config.outputs.iter().map(|output| output.group.as_str()).collect();
         config.notify = changes::notify(pod, spec, &groups, identity.ids, notes.warnings)?;
@@ -132,7 +134,7 @@ fn config(
     pod: &Pod<'_>,
     spec: &InjectSpec,
     facts: &Facts,
-    token: &Token,
+    token: Option<&Token>,
     identity: &Identity,
 ) -> Result<AgentConfig, Cause> {
     let sink_mode = identity.mode.unwrap_or(0o640);
@@ -143,10 +145,10 @@ fn config(
         pod: PodIdentity { namespace: facts.namespace.clone(), service_account: pod.service_account().to_owned() },
         server: spec.server.clone(),
         auth: Auth {
-            method: login.method,
+            method: login.method.clone(),
             mount: login.mount.clone(),
             role: login.role.clone(),
-            token_file: token.file.clone(),
+            token_file: token.map(|token| token.file.clone()).or_else(|| login.token_file.clone()).unwrap_or_default(),
             min_backoff_ms: login.min_backoff_ms,
             max_backoff_ms: login.max_backoff_ms,
         },
@@ -165,7 +167,7 @@ fn lifecycle(spec: &InjectSpec, shape: Shape) -> Lifecycle {
     let lasting = matches!(shape, Shape::Native | Shape::Sidecar);
     Lifecycle {
         shape,
-        revoke: lasting && spec.end.revoke,
+        revoke: lasting && spec.end.revoke && !spec.login.method.borrows_token(),
         exit_on_login_failure: spec.start.exit_on_login_failure,
         revoke_grace_seconds: if shape == Shape::Sidecar { spec.end.grace_seconds } else { 0 },
         start_deadline_seconds: spec.start.deadline_seconds,

@@ -30,7 +30,7 @@ impl Token {
     }
 }
 
-/// Our own volume, or the pod's that the annotations name.
+/// Our own volume, or the pod's that the annotations name; for logins that show a service account token.
 ///
 /// # Errors
 /// `AnnotationValue` when the named volume is not there or holds no token.

@@ -22,6 +22,8 @@ pub(crate) struct Ask {
     /// Whether asking twice does no more than asking once; only such a question is sent again over a new connection
     /// when an old one breaks with the question possibly on its way.
     pub(crate) repeatable: bool,
+    /// A form for somebody who is not Vault: no header of Vault's, no JSON.
+    pub(crate) form: bool,
 }
 
 impl Ask {
@@ -47,7 +49,7 @@ impl Ask {
     }
 
     const fn new(method: Method, path: String, body: Bytes, repeatable: bool) -> Self {
-        Self { method, path, query: String::new(), body, token: None, repeatable }
+        Self { method, path, query: String::new(), body, token: None, repeatable, form: false }
     }
 
     pub(crate) fn with_token(mut self, token: &Sensitive<String>) -> Self {

@@ -6,12 +6,9 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use rustls_pki_types::ServerName;
-use sidekey_core::contract::{Auth, AuthMethod, Server};
+use sidekey_core::contract::{Auth, Server};
 use sidekey_core::{Lookup, Response, Sensitive, Value};
-use vaultrs::api::auth::kubernetes::requests::LoginWithKubernetesRequest;
-use vaultrs::api::auth::oidc::requests::JWTLoginRequest;
 use vaultrs::api::token::requests::{LookupTokenSelfRequest, RenewTokenSelfRequest, RevokeTokenSelfRequest};
-use zeroize::Zeroize;
 
 use crate::address::Address;
 use crate::answer::{Answer, Reply};
@@ -19,6 +16,7 @@ use crate::ask::Ask;
 use crate::connect::Connector;
 use crate::error::{Class, VaultError};
 use crate::grant::{Grant, Health, Renewal, TokenInfo, flag, seconds, texts};
+use crate::login::{self, Credential};
 use crate::mounts::{MountKind, Mounts, kind_of};
 use crate::proxy::Proxy;
 use crate::transport::Transport;
@@ -63,13 +61,25 @@ impl Client {
         &self.server
     }
 
-    /// Trades a service account token for a Vault token: one request.
+    /// The client that this login, and the renewal of its token, has to use: a certificate may be of the login's own.
+    ///
+    /// # Errors
+    /// As [`Self::new`]; the files are read now.
+    pub fn of_login(&self, auth: &Auth) -> Result<Self, VaultError> {
+        login::server(&self.server, &auth.method).map_or_else(|| Ok(self.clone()), |server| Self::new(&server))
+    }
+
+    /// Trades a credential for a Vault token: one request, by the client of [`Self::of_login`].
     ///
     /// # Errors
     /// [`VaultError`]; [`crate::diagnose::login`] tells its causes apart.
-    pub async fn login(&self, auth: &Auth, jwt: &Sensitive<String>) -> Result<Grant, VaultError> {
-        let ask = login_ask(auth, jwt)?;
-        let answer = self.ask(&ask).await?;
+    pub async fn login(&self, auth: &Auth, credential: &Credential) -> Result<Grant, VaultError> {
+        if let Credential::Token(token) = credential {
+            let info = self.lookup_token(token).await?;
+            return Ok(Grant::of_token(token, info));
+        }
+        let ask = login::ask(auth, credential)?;
+        let answer = self.of_login(auth)?.ask(&ask).await?;
         let grant = answer.0.get("auth").and_then(Grant::read);
         grant.ok_or_else(|| {
             ask.error(Class::Shape).with_detail("the login gives no token; a second factor may be wanted")
@@ -227,31 +237,14 @@ impl Client {
         Ok(mounts.into_iter().flatten().map(|(mount, about)| (mount.clone(), kind_of(about))).collect())
     }
 
+    pub(crate) async fn post_form(&self, ask: Ask) -> Result<Reply, VaultError> {
+        self.transport.post_form(&ask).await
+    }
+
     pub(crate) async fn ask(&self, ask: &Ask) -> Result<Answer, VaultError> {
         let reply: Reply = self.transport.send(ask).await?;
         let answer = reply.read(ask);
         tracing::trace!(verb = ask.method.as_str(), path = ask.path, status = reply.status, "vault answered");
         answer
-    }
-}
-
-/// vaultrs names auth mounts without their `auth/`.
-fn login_ask(auth: &Auth, jwt: &Sensitive<String>) -> Result<Ask, VaultError> {
-    let mount = auth.mount.trim_matches('/');
-    let mount = mount.strip_prefix("auth/").unwrap_or(mount).to_owned();
-    let (role, mut jwt) = (auth.role.clone(), jwt.expose().clone());
-    match auth.method {
-        AuthMethod::Kubernetes => {
-            let mut request = LoginWithKubernetesRequest { mount, role, jwt };
-            let ask = Ask::of(&request);
-            request.jwt.zeroize();
-            ask
-        }
-        AuthMethod::Jwt => {
-            let mut request = JWTLoginRequest { mount, jwt: std::mem::take(&mut jwt), role: Some(role) };
-            let ask = Ask::of(&request);
-            request.jwt.zeroize();
-            ask
-        }
     }
 }

@@ -9,6 +9,7 @@ mod fetch;
 mod keys;
 mod login;
 mod login_text;
+mod methods;
 mod server;
 
 use std::time::Duration;
@@ -39,6 +40,9 @@ pub async fn login(
     jwt: Option<&Sensitive<String>>,
     error: &VaultError,
 ) -> Cause {
+    if !auth.method.shows_service_account() {
+        return methods::cause(client, auth, dialect, error).await;
+    }
     let scene = login::Scene::new(client, auth, pod, dialect, jwt);
     let finding = login::find(&scene, error).await;
     login_text::cause(&scene, error, &finding)

@@ -25,6 +25,12 @@ pub struct Grant {
 }
 
 impl Grant {
+    /// Of a token that was there before.
+    pub(crate) fn of_token(token: &Sensitive<String>, info: TokenInfo) -> Self {
+        let TokenInfo { ttl, renewable, uses, batch, policies, accessor, .. } = info;
+        Self { token: token.clone(), accessor, ttl, renewable, uses, batch, policies }
+    }
+
     /// From the `auth` object; `None` without a token in it.
     pub(crate) fn read(auth: &Value) -> Option<Self> {
         let token = auth.get("client_token").and_then(Value::as_text).filter(|token| !token.is_empty())?;

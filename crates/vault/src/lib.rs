@@ -9,6 +9,7 @@
 //! | whom to believe | `tls`, `verifier` |
 //! | how bytes get there | `connect`, `proxy`, `transport` |
 //! | one question, one answer | `ask`, `answer` |
+//! | what a login shows | `login`, `wrapping`, `aws`, `sts` |
 //! | what a login gives | `grant`, `claims` |
 //! | which form a KV path takes | `mounts`, `fetch` |
 //! | what went wrong | `error`, `diagnose` |
@@ -16,6 +17,7 @@
 mod address;
 mod answer;
 mod ask;
+mod aws;
 mod claims;
 mod client;
 mod connect;
@@ -24,13 +26,18 @@ mod error;
 mod fetch;
 mod files;
 mod grant;
+mod login;
 mod mounts;
 mod proxy;
+pub mod sts;
 mod tls;
 mod transport;
 mod verifier;
+mod wrapping;
 
+pub use aws::Signed;
 pub use client::Client;
 pub use error::{Class, TlsFault, VaultError};
 pub use grant::{Grant, Health, Renewal, TokenInfo};
+pub use login::{Credential, Unready};
 pub use mounts::{MountKind, Mounts};

@@ -82,6 +82,14 @@ impl Transport {
         }
     }
 
+    /// Posts a form to the root of the address, whose answer is not Vault's.
+    pub(crate) async fn post_form(&self, ask: &Ask) -> Result<Reply, VaultError> {
+        match tokio::time::timeout(self.timeout, self.exchange(&self.address.origin, "/", ask)).await {
+            Ok(done) => done,
+            Err(_) => Err(ask.error(Class::Timeout).with_detail(format!("no answer in {} s", self.timeout.as_secs()))),
+        }
+    }
+
     async fn follow(&self, ask: &Ask) -> Result<Reply, VaultError> {
         let mut origin = self.address.origin.clone();
         let mut target = ask.target(&self.address.prefix)?;
@@ -153,6 +161,10 @@ impl Transport {
         let headers = request.headers_mut();
         headers.insert(HOST, HeaderValue::try_from(origin.authority()).map_err(|_| unusable())?);
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("sidekey/", env!("CARGO_PKG_VERSION"))));
+        if ask.form {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+            return Ok(request);
+        }
         headers.insert("x-vault-request", HeaderValue::from_static("true"));
         if let Some(namespace) = &self.namespace {
             headers.insert("x-vault-namespace", namespace.clone());

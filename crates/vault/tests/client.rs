@@ -10,7 +10,7 @@ use sidekey_core::failure::FailureKind;
 use sidekey_core::lookup::Verb;
 use sidekey_core::{Lookup, Response, Sensitive};
 use sidekey_fakevault::{DatabaseRole, FakeVault, Fault, Flavour, Matcher, Options, RoleSpec, Times};
-use sidekey_vault::{Class, Client, Mounts, VaultError};
+use sidekey_vault::{Class, Client, Credential, Mounts, VaultError};
 
 const MOUNT: &str = "auth/kubernetes";
 
@@ -62,7 +62,7 @@ fn client(fake: &FakeVault) -> Client {
 async fn logged_in(fake: &FakeVault) -> (Client, Sensitive<String>) {
     let client = client(fake);
     let jwt = Sensitive::new(fake.jwt("shop", "default", "vault"));
-    let grant = client.login(&auth(), &jwt).await.unwrap();
+    let grant = client.login(&auth(), &Credential::Jwt(jwt.clone())).await.unwrap();
     fake.clear_requests();
     (client, grant.token)
 }
@@ -85,7 +85,7 @@ async fn lives_a_tokens_life_in_both_flavours() {
         let fake = fake(flavour).await;
         let client = client(&fake);
         let jwt = Sensitive::new(fake.jwt("shop", "default", "vault"));
-        let grant = client.login(&auth(), &jwt).await.unwrap();
+        let grant = client.login(&auth(), &Credential::Jwt(jwt.clone())).await.unwrap();
         assert_eq!((grant.ttl, grant.renewable, grant.batch, grant.uses), (Duration::from_secs(60), true, false, None));
         fake.advance(Duration::from_secs(30));
         let info = client.lookup_token(&grant.token).await.unwrap();
@@ -252,5 +252,5 @@ async fn reports_health_whatever_its_status() {
     fake.seal(true);
     assert!(client.health().await.unwrap().sealed);
     let jwt = Sensitive::new(fake.jwt("shop", "default", "vault"));
-    assert_eq!(client.login(&auth(), &jwt).await.err().unwrap().class, Class::Sealed);
+    assert_eq!(client.login(&auth(), &Credential::Jwt(jwt.clone())).await.err().unwrap().class, Class::Sealed);
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use sidekey_core::contract::{Auth, AuthMethod, Dialect, PodIdentity, Server};
 use sidekey_core::{Cause, Code, Lookup, Sensitive};
 use sidekey_fakevault::{FakeVault, Fault, Flavour, Matcher, Options, RoleSpec, Times};
-use sidekey_vault::{Client, Mounts, diagnose};
+use sidekey_vault::{Client, Credential, Mounts, diagnose};
 
 const MOUNT: &str = "auth/kubernetes";
 
@@ -69,7 +69,7 @@ fn client(fake: &FakeVault) -> Client {
 
 async fn login_cause(fake: &FakeVault, mount: &str) -> Cause {
     let (client, jwt) = (client(fake), Sensitive::new(fake.jwt("shop", "default", "vault")));
-    let error = client.login(&auth(mount), &jwt).await.err().expect("the login must fail");
+    let error = client.login(&auth(mount), &Credential::Jwt(jwt.clone())).await.err().expect("the login must fail");
     fake.clear_requests();
     let cause = diagnose::login(&client, &auth(mount), &pod(), Dialect::Vault, Some(&jwt), &error).await;
     assert!(fake.requests().len() <= diagnose::MAX_QUESTIONS, "{:?}", fake.requests());
@@ -210,7 +210,7 @@ async fn tells_the_causes_of_a_refused_login_apart() {
 async fn expired(fake: &FakeVault) -> Cause {
     let (client, jwt) = (client(fake), Sensitive::new(fake.jwt("shop", "default", "vault")));
     fake.advance(Duration::from_secs(2 * 3600));
-    let error = client.login(&auth(MOUNT), &jwt).await.err().unwrap();
+    let error = client.login(&auth(MOUNT), &Credential::Jwt(jwt.clone())).await.err().unwrap();
     diagnose::login(&client, &auth(MOUNT), &pod(), Dialect::Vault, Some(&jwt), &error).await
 }
 
@@ -244,7 +244,7 @@ async fn finds_the_reviewer_behind_a_login_that_never_returns() {
 async fn says_when_the_token_file_holds_no_jwt() {
     let fake = fake(Flavour::Vault).await;
     let (client, jwt) = (client(&fake), Sensitive::from("garbage"));
-    let error = client.login(&auth(MOUNT), &jwt).await.err().unwrap();
+    let error = client.login(&auth(MOUNT), &Credential::Jwt(jwt.clone())).await.err().unwrap();
     let cause = diagnose::login(&client, &auth(MOUNT), &pod(), Dialect::Native, Some(&jwt), &error).await;
     check("no jwt", &cause, Code::AuthToken, &["/token"]);
 }
@@ -264,7 +264,7 @@ async fn never_sends_the_pods_token_to_explain() {
         let server = Server { address: vault.address(), timeout_seconds: 3, ..Server::default() };
         let (client, fake) = (Client::new(&server).unwrap(), fake(Flavour::Vault).await);
         let jwt = Sensitive::new(fake.jwt("shop", "default", "vault"));
-        let error = client.login(&auth(MOUNT), &jwt).await.err().unwrap();
+        let error = client.login(&auth(MOUNT), &Credential::Jwt(jwt.clone())).await.err().unwrap();
         let cause = diagnose::login(&client, &auth(MOUNT), &pod(), Dialect::Native, Some(&jwt), &error).await;
         let seen = vault.seen();
         assert!(seen.len() > 1 && seen.len() <= 1 + diagnose::MAX_QUESTIONS, "{said}: {}", seen.len());
@@ -278,7 +278,7 @@ async fn never_sends_the_pods_token_to_explain() {
 async fn fetch_cause(fake: &FakeVault, path: &str) -> Cause {
     let client = client(fake);
     let jwt = Sensitive::new(fake.jwt("shop", "default", "vault"));
-    let token = client.login(&auth(MOUNT), &jwt).await.unwrap().token;
+    let token = client.login(&auth(MOUNT), &Credential::Jwt(jwt.clone())).await.unwrap().token;
     let lookup = Lookup::read(path);
     let error = client.fetch(&token, &lookup, &Mounts::default()).await.err().expect("the fetch must fail");
     fake.clear_requests();
@@ -328,7 +328,7 @@ async fn tells_the_causes_of_a_failed_lookup_apart() {
 async fn tells_a_dead_token_from_a_denied_one() {
     let fake = fake(Flavour::Vault).await;
     let (client, jwt) = (client(&fake), Sensitive::new(fake.jwt("shop", "default", "vault")));
-    let token = client.login(&auth(MOUNT), &jwt).await.unwrap().token;
+    let token = client.login(&auth(MOUNT), &Credential::Jwt(jwt.clone())).await.unwrap().token;
     fake.revoke_token(token.expose());
     let lookup = Lookup::read("secret/data/web");
     let error = client.fetch(&token, &lookup, &Mounts::default()).await.err().unwrap();

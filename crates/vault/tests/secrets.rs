@@ -11,7 +11,7 @@ use sidekey_core::contract::{Auth, AuthMethod, Dialect, PodIdentity, Server};
 use sidekey_core::lookup::Verb;
 use sidekey_core::{Lookup, Sensitive};
 use sidekey_fakevault::{FakeVault, Fault, Matcher, Options, RoleSpec, Times};
-use sidekey_vault::{Client, Mounts, diagnose};
+use sidekey_vault::{Client, Credential, Mounts, diagnose};
 use tracing_subscriber::fmt::MakeWriter;
 
 const MARKER: &str = "MARKER-zQ9";
@@ -65,7 +65,7 @@ async fn no_secret_reaches_a_log_an_error_or_a_cause() {
     let auth = Auth { method: AuthMethod::Kubernetes, mount, role, token_file, min_backoff_ms: 1, max_backoff_ms: 1 };
     let pod = PodIdentity { namespace: "shop".to_owned(), service_account: "default".to_owned() };
     let jwt = Sensitive::new(fake.jwt("shop", "default", "vault"));
-    let grant = client.login(&auth, &jwt).await.unwrap();
+    let grant = client.login(&auth, &Credential::Jwt(jwt.clone())).await.unwrap();
     let signature = jwt.expose().rsplit('.').next().unwrap().to_owned();
     let (mounts, mut told) = (Mounts::default(), Vec::new());
 
@@ -95,7 +95,7 @@ async fn no_secret_reaches_a_log_an_error_or_a_cause() {
                 told.extend([error.to_string(), format!("{error:?}"), cause.to_string()]);
             }
         }
-        if let Err(error) = client.login(&auth, &jwt).await {
+        if let Err(error) = client.login(&auth, &Credential::Jwt(jwt.clone())).await {
             let cause = diagnose::login(&client, &auth, &pod, Dialect::Native, Some(&jwt), &error).await;
             told.extend([error.to_string(), format!("{error:?}"), cause.to_string()]);
         }

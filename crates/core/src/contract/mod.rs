@@ -2,6 +2,7 @@
 //!
 //! It travels as JSON in the environment variable `SIDEKEY_CONFIG` (or `SIDEKEY_CONFIG_0…n`), and never holds a secret.
 
+mod auth;
 mod env;
 mod lifecycle;
 mod notify;
@@ -14,11 +15,12 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::auth::{AppRole, Auth, AuthMethod, Aws, Cert, METHODS, Service};
 pub use self::env::{ContractError, ENV, MAX_ENV_BYTES};
 pub use self::lifecycle::{Lifecycle, Log, Refresh, Shape};
 pub use self::notify::{Action, Notify, Process, Signal};
 pub use self::output::{Layout, Output, TokenSink};
-pub use self::server::{Auth, AuthMethod, Server};
+pub use self::server::Server;
 pub use self::source::{Engine, Format, FormatSource, Source, Template};
 
 /// The contract's version; an agent refuses any other.

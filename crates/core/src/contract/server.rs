@@ -1,4 +1,4 @@
-//! Where Vault is and how to log in.
+//! Where Vault is.
 
 use serde::{Deserialize, Serialize};
 
@@ -42,36 +42,6 @@ pub struct Server {
     pub timeout_seconds: u32,
 }
 
-/// How to log in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Auth {
-    /// The method.
-    pub method: AuthMethod,
-    /// Mount path with `auth/`, such as `auth/kubernetes`, without slashes at its ends.
-    pub mount: String,
-    /// Vault role.
-    pub role: String,
-    /// Service account token; read again at every login.
-    pub token_file: String,
-    /// Shortest wait after a failed login, milliseconds.
-    #[serde(default = "default_min_backoff")]
-    pub min_backoff_ms: u64,
-    /// Longest wait after a failed login, milliseconds.
-    #[serde(default = "default_max_backoff")]
-    pub max_backoff_ms: u64,
-}
-
-/// The auth methods that are served; others are refused by name at admission.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AuthMethod {
-    /// Role and service account token, posted to `<mount>/login`.
-    Kubernetes,
-    /// The same body for a `jwt` mount.
-    Jwt,
-}
-
 const fn default_timeout() -> u32 {
     60
 }
@@ -79,12 +49,4 @@ const fn default_timeout() -> u32 {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
 const fn is_default_timeout(seconds: &u32) -> bool {
     *seconds == default_timeout()
-}
-
-const fn default_min_backoff() -> u64 {
-    1_000
-}
-
-const fn default_max_backoff() -> u64 {
-    300_000
 }

@@ -48,7 +48,9 @@ impl From<&AgentConfig> for Policy {
                 Duration::from_millis(config.auth.max_backoff_ms),
             ),
             // A reader of the token file may still use the old token: nobody tells when it stops.
-            revoke_superseded: config.lifecycle.revoke && config.token_sink.is_none(),
+            revoke_superseded: config.lifecycle.revoke
+                && config.token_sink.is_none()
+                && !config.auth.method.borrows_token(),
             ..Self::default()
         }
     }

@@ -172,12 +172,13 @@ table! {
     // Vault and login.
     Address: Text, set("service", "vaultAddress"), set("address", "vaultAddress"), Now, "Vault's URL, with its scheme.";
     AuthType: Text, set("auth-type", "authType"), set("auth-type", "authType"), Now,
-        "Auth method: `kubernetes` or `jwt`; any other is refused by name.";
-    AuthPath: Text, set("auth-path", "authPath"), set("auth-path", "authPath"), Now, "Mount path of the auth method, such as `auth/kubernetes`.";
+        "Auth method: `kubernetes`, `jwt`, `approle`, `cert`, `aws` or `token_file`; any other is refused by name.";
+    AuthPath: Text, set("auth-path", "authPath"), set("auth-path", "authPath"), Now,
+        "Mount path of the auth method, such as `auth/kubernetes`. A pod of another auth type than the settings' has `auth/<type>`.";
     Namespace: Text, set("namespace", "vaultNamespace"), set("namespace", "vaultNamespace"), Now, "Vault namespace; empty is the root.";
-    Role: Text, none("role"), none("role"), Now, "Vault role to log in as. Needed.";
-    AuthConfig: Text, none("auth-config-<PARAM>"), NO, Now,
-        "Parameters of the login. In effect: `role`, `token-path`, and `path` with auth type `jwt`.";
+    Role: Text, none("role"), none("role"), Now, "Vault role to log in as. Needed for `kubernetes` and `aws`.";
+    AuthConfig: Text, none("auth-config-<PARAM>"), none("auth-config-<PARAM>"), Now,
+        "Parameters of the login by Vault Agent's names, with dashes or underscores: the files of `approle` and `cert`, `region` and `header-value` of `aws`, `token-file-path`, and so on. One without an effect is warned about.";
     AuthMinBackoff: Duration, set("auth-min-backoff", "authMinBackoff"), set("auth-min-backoff", "authMinBackoff"), Now,
         "Shortest wait after a failed login; empty is 1s.";
     AuthMaxBackoff: Duration, set("auth-max-backoff", "authMaxBackoff"), set("auth-max-backoff", "authMaxBackoff"), Now,

@@ -73,4 +73,13 @@ impl Keys {
             None => "the token volume's audience",
         }
     }
+
+    /// One parameter of the login.
+    pub(super) fn auth_config(self, name: &str) -> String {
+        match self.0 {
+            Some(Dialect::Vault) => format!("vault.hashicorp.com/auth-config-{name}"),
+            Some(Dialect::Native) => format!("sidekey.dev/auth-config-{name}"),
+            None => format!("the login's {name}"),
+        }
+    }
 }

@@ -104,7 +104,7 @@ pub(super) async fn find(scene: &Scene<'_>, error: &VaultError) -> Finding {
     if matches!(scene.claims, Some(None)) {
         return Finding::Token;
     }
-    match read(error, scene.auth.method) {
+    match read(error, &scene.auth.method) {
         Finding::Account { .. } => {
             Finding::Account { star: star(scene, |scene, name| (scene.account().0.to_owned(), name)).await }
         }
@@ -118,9 +118,9 @@ pub(super) async fn find(scene: &Scene<'_>, error: &VaultError) -> Finding {
 }
 
 /// What the words alone say.
-pub(super) fn read(error: &VaultError, method: AuthMethod) -> Finding {
+pub(super) fn read(error: &VaultError, method: &AuthMethod) -> Finding {
     let says = |words: &str| error.says(words);
-    let kubernetes = method == AuthMethod::Kubernetes;
+    let kubernetes = *method == AuthMethod::Kubernetes;
     if is_about_server(error) {
         return Finding::Server;
     }
@@ -161,7 +161,7 @@ async fn climb(scene: &Scene<'_>, error: &VaultError) -> Finding {
             return Finding::MountAbsent;
         }
         Err(probe) => {
-            return match read(&probe, scene.auth.method) {
+            return match read(&probe, &scene.auth.method) {
                 Finding::Other => Finding::MountOther,
                 settled => settled,
             };
@@ -173,7 +173,7 @@ async fn climb(scene: &Scene<'_>, error: &VaultError) -> Finding {
         return Finding::Dates;
     }
     match login(scene, &body(scene, &claims.unsigned(NOBODY, NOBODY))).await {
-        Err(probe) => match read(&probe, scene.auth.method) {
+        Err(probe) => match read(&probe, &scene.auth.method) {
             Finding::Account { .. } | Finding::Namespace { .. } => Finding::Review { sure: true },
             // A role open to all names sends even this to Kubernetes, so silence is the review's too.
             Finding::Other | Finding::Server => Finding::Review { sure: false },
@@ -191,7 +191,7 @@ async fn star(scene: &Scene<'_>, identity: impl Fn(&Scene<'_>, String) -> (Strin
         let (namespace, account) = identity(scene, name.to_owned());
         match login(scene, &body(scene, &claims.unsigned(&namespace, &account))).await {
             Err(error) if error.status.is_some() && !is_about_server(&error) => {
-                answers.push(read(&error, scene.auth.method));
+                answers.push(read(&error, &scene.auth.method));
             }
             _ => return Star::Unknown,
         }
@@ -257,7 +257,7 @@ mod tests {
         ];
         for (status, words, method, want) in cases {
             let error = VaultError::answered("POST", "auth/kubernetes/login", status, Some(&[words.to_owned()]));
-            assert_eq!(read(&error, method), want, "{status} {words}");
+            assert_eq!(read(&error, &method), want, "{status} {words}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A finding in words, with the names filled in and the command to type.
 
+use sidekey_core::contract::AuthMethod;
 use sidekey_core::{Cause, Code};
 
 use super::keys::Keys;
@@ -101,17 +102,10 @@ fn mount_absent(scene: &Scene<'_>) -> String {
     format!(
         "Enable it: `vault auth enable {}-path={name} {}`; or correct {} (now {mount}) or {} (now {namespace}).",
         flag(scene),
-        method(scene),
+        scene.auth.method.name(),
         keys.auth_path(),
         keys.namespace(),
     )
-}
-
-const fn method(scene: &Scene<'_>) -> &'static str {
-    match scene.auth.method {
-        sidekey_core::contract::AuthMethod::Kubernetes => "kubernetes",
-        sidekey_core::contract::AuthMethod::Jwt => "jwt",
-    }
 }
 
 fn mount_other(scene: &Scene<'_>) -> String {
@@ -120,14 +114,14 @@ fn mount_other(scene: &Scene<'_>) -> String {
         "Point {} (now {}) at a mount of type {}: `vault auth list` shows them.",
         keys.auth_path(),
         scene.mount(),
-        method(scene)
+        scene.auth.method.name()
     )
 }
 
 fn unconfigured(scene: &Scene<'_>) -> String {
     let setting = match scene.auth.method {
-        sidekey_core::contract::AuthMethod::Kubernetes => "kubernetes_host=https://kubernetes.default.svc",
-        sidekey_core::contract::AuthMethod::Jwt => "oidc_discovery_url=https://kubernetes.default.svc.cluster.local",
+        AuthMethod::Jwt => "oidc_discovery_url=https://kubernetes.default.svc.cluster.local",
+        _ => "kubernetes_host=https://kubernetes.default.svc",
     };
     format!(
         "Configure it: `vault write {}{}/config {setting}`, with the API server's URL as Vault reaches it.",
