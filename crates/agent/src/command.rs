@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use sidekey_core::contract::ContractError;
 use sidekey_core::{AgentConfig, Cause, Code};
 use sidekey_runtime::{drain, log, provider};
+use sidekey_vault::by_environment;
 
 use crate::args::{self, Command};
 use crate::clock::unix_seconds;
@@ -29,7 +30,10 @@ pub fn run(words: impl IntoIterator<Item = String>, out: &mut dyn Write) -> io::
         Command::Help(text) => write!(out, "{text}").map(|()| Exit::Done),
         Command::Version => writeln!(out, "sidekey-agent {}", env!("CARGO_PKG_VERSION")).map(|()| Exit::Done),
         command => match AgentConfig::from_env(|name| std::env::var(name).ok()) {
-            Ok(config) => with_config(&command, config, out),
+            Ok(mut config) => {
+                by_environment(&mut config.server, |name| std::env::var(name).ok());
+                with_config(&command, config, out)
+            }
             Err(error) => malformed(&command, &error, out),
         },
     }

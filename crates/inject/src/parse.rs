@@ -186,6 +186,7 @@ fn server(reader: &mut Reader<'_>, skip_verify: bool) -> Result<Server, Cause> {
         server_name: reader.filled(Field::TlsServerName),
         skip_verify,
         proxy: reader.filled(Field::Proxy),
+        no_proxy: reader.filled(Field::NoProxy),
         timeout_seconds: reader.seconds(Field::ClientTimeout)?.map_or(60, whole_seconds).max(1),
     })
 }

@@ -9,7 +9,7 @@ use crate::grant::{flag, text, texts};
 /// Status, the headers that matter, and the body. No `Debug`: the body holds secrets.
 pub(crate) struct Reply {
     pub(crate) status: u16,
-    /// `Retry-After` in seconds; its form of a date is not read.
+    /// `Retry-After` in seconds.
     pub(crate) retry_after: Option<u64>,
     pub(crate) location: Option<String>,
     pub(crate) body: Sensitive<Vec<u8>>,

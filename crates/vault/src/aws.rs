@@ -9,6 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 use ring::{digest, hmac};
 use sidekey_core::Sensitive;
 
+use crate::date;
+
 /// What is signed and sent.
 const BODY: &str = "Action=GetCallerIdentity&Version=2011-06-15";
 const CONTENT_TYPE: &str = "application/x-www-form-urlencoded; charset=utf-8";
@@ -59,7 +61,7 @@ pub(crate) fn host(region: &str) -> String {
 /// Signs for `region` at a moment in Unix seconds.
 pub(crate) fn sign(keys: &Keys, region: &str, server_id: Option<&str>, now: u64) -> Signed {
     let host = host(region);
-    let date = date(now);
+    let date = date::basic(now);
     let mut headers = BTreeMap::from([("content-type", CONTENT_TYPE), ("host", &host), ("x-amz-date", &date)]);
     if let Some(session) = &keys.session {
         headers.insert("x-amz-security-token", session.expose());
@@ -118,36 +120,9 @@ fn title(name: &str) -> String {
     name.chars().map(upper).collect()
 }
 
-/// `20150830T123600Z`. Days to a date as in Howard Hinnant's `civil_from_days`.
-fn date(now: u64) -> String {
-    let (days, second) = (now / 86_400 + 719_468, now % 86_400);
-    let era_day = days % 146_097;
-    let era_year = (era_day - era_day / 1_460 + era_day / 36_524 - era_day / 146_096) / 365;
-    let year_day = era_day - (365 * era_year + era_year / 4 - era_year / 100);
-    let shifted = (5 * year_day + 2) / 153;
-    let day = year_day - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = era_year + days / 146_097 * 400 + u64::from(month <= 2);
-    format!("{year:04}{month:02}{day:02}T{:02}{:02}{:02}Z", second / 3_600, second / 60 % 60, second % 60)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn writes_dates() {
-        let cases = [
-            (0, "19700101T000000Z"),
-            (951_782_400, "20000229T000000Z"),
-            (1_440_938_160, "20150830T123600Z"),
-            (4_107_542_399, "21000228T235959Z"),
-            (4_107_542_400, "21000301T000000Z"),
-        ];
-        for (now, want) in cases {
-            assert_eq!(date(now), want);
-        }
-    }
 
     /// AWS's own example of a derived key (docs.aws.amazon.com, "Create a signed AWS API request", IAM).
     #[test]

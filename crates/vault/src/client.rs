@@ -37,7 +37,12 @@ impl Client {
     pub fn new(server: &Server) -> Result<Self, VaultError> {
         let failed = |class| move |words: String| VaultError::new("GET", "sys/health", class).with_detail(words);
         let address = Address::parse(&server.address).map_err(failed(Class::Address))?;
-        let proxy = server.proxy.as_deref().map(Proxy::parse).transpose().map_err(failed(Class::Address))?;
+        let proxy = server
+            .proxy
+            .as_deref()
+            .map(|url| Proxy::parse(url, server.no_proxy.as_deref().unwrap_or_default()))
+            .transpose()
+            .map_err(failed(Class::Address))?;
         let server_name = server.server_name.clone().map(ServerName::try_from).transpose();
         let server_name =
             server_name.map_err(|_| failed(Class::Address)("the TLS server name is no name".to_owned()))?;

@@ -37,39 +37,80 @@ pub(crate) struct Connector {
     pub(crate) proxy: Option<Proxy>,
 }
 
-/// A plain or a TLS connection.
+/// A plain or a TLS connection; below, there may be one to a proxy that speaks TLS itself.
 pub(crate) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+    Nested(Box<TlsStream<TlsStream<TcpStream>>>),
 }
 
 impl Connector {
     pub(crate) async fn connect(&self, origin: &Origin, limit: Duration) -> Result<Stream, Broken> {
         let deadline = Instant::now() + limit.min(CONNECT_TIMEOUT);
-        let via = self.proxy.as_ref().map_or(origin, |proxy| &proxy.origin);
+        let proxy = self.proxy.as_ref().filter(|proxy| proxy.serves(origin));
+        let via = proxy.map_or(origin, |proxy| &proxy.origin);
         let addresses = resolve(via, deadline).await?;
         let mut tcp = dial(via, &addresses, deadline).await?;
         let _best_effort = tcp.set_nodelay(true);
-        if let Some(proxy) = &self.proxy {
-            match timeout_at(deadline, proxy.tunnel(&mut tcp, origin)).await {
-                Ok(done) => done.map_err(|words| Broken(Class::Tcp, words))?,
-                Err(_) => return Err(Broken(Class::Tcp, format!("the proxy {} does not answer", proxy.origin))),
+        let Some(proxy) = proxy else { return self.secure(origin, tcp, deadline).await };
+        if proxy.origin.https {
+            let name = name_of(&proxy.origin)?;
+            let mut tls = self
+                .handshake(name, tcp, deadline)
+                .await
+                .map_err(|Broken(class, words)| Broken(class, format!("the proxy {}: {words}", proxy.origin)))?;
+            tunnel(proxy, &mut tls, origin, deadline).await?;
+            if !origin.https {
+                return Ok(Stream::Tls(Box::new(tls)));
             }
+            let name = self.name(origin)?;
+            return Ok(Stream::Nested(Box::new(self.handshake(name, tls, deadline).await?)));
         }
+        tunnel(proxy, &mut tcp, origin, deadline).await?;
+        self.secure(origin, tcp, deadline).await
+    }
+
+    async fn secure(&self, origin: &Origin, tcp: TcpStream, deadline: Instant) -> Result<Stream, Broken> {
         if !origin.https {
             return Ok(Stream::Plain(tcp));
         }
-        let name = match &self.server_name {
-            Some(name) => name.clone(),
-            None => ServerName::try_from(origin.host.clone())
-                .map_err(|_| Broken(Class::Address, format!("{} is no name for a certificate", origin.host)))?,
-        };
-        let handshake = TlsConnector::from(self.tls.clone()).connect(name, tcp);
+        let name = self.name(origin)?;
+        Ok(Stream::Tls(Box::new(self.handshake(name, tcp, deadline).await?)))
+    }
+
+    fn name(&self, origin: &Origin) -> Result<ServerName<'static>, Broken> {
+        self.server_name.as_ref().map_or_else(|| name_of(origin), |name| Ok(name.clone()))
+    }
+
+    async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        name: ServerName<'static>,
+        stream: S,
+        deadline: Instant,
+    ) -> Result<TlsStream<S>, Broken> {
+        let handshake = TlsConnector::from(self.tls.clone()).connect(name, stream);
         match timeout_at(deadline, handshake).await {
-            Ok(Ok(stream)) => Ok(Stream::Tls(Box::new(stream))),
+            Ok(Ok(stream)) => Ok(stream),
             Ok(Err(error)) => Err(handshake_failed(&error)),
             Err(_) => Err(Broken(Class::Timeout, "connected, but no TLS handshake in time".to_owned())),
         }
+    }
+}
+
+fn name_of(origin: &Origin) -> Result<ServerName<'static>, Broken> {
+    ServerName::try_from(origin.host.clone())
+        .map_err(|_| Broken(Class::Address, format!("{} is no name for a certificate", origin.host)))
+}
+
+async fn tunnel(
+    proxy: &Proxy,
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    origin: &Origin,
+    deadline: Instant,
+) -> Result<(), Broken> {
+    match timeout_at(deadline, proxy.tunnel(stream, origin)).await {
+        Ok(done) => done.map_err(|words| Broken(Class::Tcp, words)),
+        Err(_) => Err(Broken(Class::Tcp, format!("the proxy {} does not answer", proxy.origin))),
     }
 }
 
@@ -117,6 +158,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Nested(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
 }
@@ -126,6 +168,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Nested(stream) => Pin::new(stream).poll_write(cx, buf),
         }
     }
 
@@ -133,6 +176,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
             Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Nested(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
@@ -140,6 +184,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Nested(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

@@ -26,7 +26,7 @@ pub struct VaultError {
     pub said: Vec<String>,
     /// Our own words where Vault has none: the resolver's, the socket's, the handshake's.
     pub detail: Option<String>,
-    /// `Retry-After`, in its form of seconds.
+    /// `Retry-After`, in either of its forms.
     pub retry_after: Option<Duration>,
 }
 

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | where Vault is | `address`, `files` |
 //! | whom to believe | `tls`, `verifier` |
-//! | how bytes get there | `connect`, `proxy`, `transport` |
+//! | how bytes get there | `connect`, `proxy`, `bypass`, `transport` |
 //! | one question, one answer | `ask`, `answer` |
 //! | what a login shows | `login`, `wrapping`, `aws`, `sts` |
 //! | what a login gives | `grant`, `claims` |
@@ -18,9 +18,11 @@ mod address;
 mod answer;
 mod ask;
 mod aws;
+mod bypass;
 mod claims;
 mod client;
 mod connect;
+mod date;
 pub mod diagnose;
 mod error;
 mod fetch;
@@ -41,3 +43,4 @@ pub use error::{Class, TlsFault, VaultError};
 pub use grant::{Grant, Health, Renewal, TokenInfo};
 pub use login::{Credential, Unready};
 pub use mounts::{MountKind, Mounts};
+pub use proxy::by_environment;

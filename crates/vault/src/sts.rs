@@ -14,6 +14,7 @@ use crate::aws::{self, Keys};
 use crate::client::Client;
 use crate::error::clean;
 use crate::login::Credential;
+use crate::proxy::by_environment;
 
 /// Longest credentials file or web identity token that is read, in bytes.
 const MAX_FILE: u64 = 64 * 1024;
@@ -73,8 +74,9 @@ async fn trade(identity: &Identity<'_>, region: &str, env: &Env) -> Result<Keys,
     let address = env.get("AWS_ENDPOINT_URL_STS").cloned().unwrap_or_else(|| format!("https://{}", aws::host(region)));
     let attempted = format!("asking {address} for keys of {} by web identity", identity.role);
     let failed = |answer: String| Cause::new(Code::AuthAws, attempted.clone(), answer);
-    let server =
+    let mut server =
         Server { address, ca_file: env.get("AWS_CA_BUNDLE").cloned(), timeout_seconds: 15, ..Server::default() };
+    by_environment(&mut server, |name| env.get(name).cloned());
     let client = Client::new(&server).map_err(|error| failed(error.answer()))?;
     let pairs = [
         ("Action", "AssumeRoleWithWebIdentity"),

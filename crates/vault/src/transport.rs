@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, LOCATION, RETRY_AFTER, USER_AGENT};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HOST, LOCATION, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Request, Response, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -24,6 +24,7 @@ use crate::address::{Address, Origin};
 use crate::answer::Reply;
 use crate::ask::Ask;
 use crate::connect::{Broken, Connector, Stream};
+use crate::date;
 use crate::error::{Class, VaultError};
 use crate::tls;
 
@@ -189,7 +190,7 @@ impl Transport {
     ) -> Result<Reply, VaultError> {
         let (head, body) = response.into_parts();
         let number = |name| header(&head.headers, name).and_then(|text| text.trim().parse().ok());
-        let (retry_after, length) = (number(RETRY_AFTER.as_str()), number(CONTENT_LENGTH.as_str()));
+        let (retry_after, length) = (retry_after(&head.headers), number(CONTENT_LENGTH.as_str()));
         let location = header(&head.headers, LOCATION.as_str()).map(str::to_owned);
         let body = read(body, length, ask).await?;
         self.idle.put(origin, sender);
@@ -199,6 +200,20 @@ impl Transport {
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// In seconds, or as a date, which is taken against the answer's own: no clock of ours is in it.
+fn retry_after(headers: &HeaderMap) -> Option<u64> {
+    let text = header(headers, RETRY_AFTER.as_str())?.trim();
+    let until = || {
+        let now = header(headers, DATE.as_str()).and_then(date::http).unwrap_or_else(unix_now);
+        date::http(text).map(|until| until.saturating_sub(now))
+    };
+    text.parse().ok().or_else(until)
+}
+
+fn unix_now() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 async fn send(sender: &mut Sender, request: Request<Full<Bytes>>) -> Sent {

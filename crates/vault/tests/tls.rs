@@ -13,6 +13,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use sidekey_core::contract::Server;
 use sidekey_fakevault::{Certificate, FakeVault, Options};
 use sidekey_vault::{Class, Client, TlsFault, VaultError};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_rustls::TlsAcceptor;
 
 async fn fake(certificate: Certificate) -> FakeVault {
@@ -165,4 +166,52 @@ async fn shows_its_client_certificate_and_says_when_one_is_wanted() {
     ask(&shown).await.unwrap();
     let half = Server { client_cert_file: path(&cert), ..base };
     assert_eq!(ask(&half).await.unwrap_err().class, Class::Files);
+}
+
+/// A proxy that speaks TLS itself, and leads every tunnel to `target`.
+async fn proxy(own: &Made, target: std::net::SocketAddr) -> String {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let key = PrivateKeyDer::try_from(own.key.serialize_der()).unwrap();
+    let config = builder.with_no_client_auth().with_single_cert(vec![own.der.clone()], key).unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("https://127.0.0.1:{}", listener.local_addr().unwrap().port());
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    tokio::spawn(async move {
+        while let Ok((tcp, _)) = listener.accept().await {
+            let Ok(mut stream) = acceptor.accept(tcp).await else { continue };
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(stream.read_u8().await.unwrap());
+            }
+            assert!(head.starts_with(b"CONNECT vault.example:8200 HTTP/1.1\r\n"));
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+            let mut onward = tokio::net::TcpStream::connect(target).await.unwrap();
+            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut stream, &mut onward).await });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn speaks_tls_to_a_proxy_and_through_it() {
+    let vault = fake(Certificate::Good).await;
+    let own = made(IsCa::NoCa, None);
+    let url = proxy(&own, vault.socket()).await;
+    let both = Server {
+        address: "https://vault.example:8200".to_owned(),
+        ca_pem: Some(format!("{}{}", vault.ca_pem(), own.pem)),
+        server_name: Some("localhost".to_owned()),
+        proxy: Some(url.clone()),
+        ..server(&vault)
+    };
+    ask(&both).await.unwrap();
+    let only_vault = Server { ca_pem: Some(vault.ca_pem().to_owned()), ..both.clone() };
+    let error = ask(&only_vault).await.unwrap_err();
+    assert_eq!(error.class, Class::Tls(TlsFault::UnknownIssuer));
+    assert!(error.to_string().contains(&format!("the proxy {url}")), "{error}");
+    let plain = FakeVault::start(Options { tls: false, ..Options::default() }).await.unwrap();
+    let url = proxy(&own, plain.socket()).await;
+    let address = "http://vault.example:8200".to_owned();
+    ask(&Server { address, proxy: Some(url), ..both }).await.unwrap();
 }

@@ -135,17 +135,26 @@ async fn goes_through_a_proxy_by_connect() {
         (if number == 0 { tunnel } else { json(200, SECRET) }, false)
     })
     .await;
+    let far = Server { address: "http://vault.example:8200".to_owned(), ..plain(&vault) };
     let url = format!("http://user:pw@127.0.0.1:{}", proxy.port);
-    read(&client(&Server { proxy: Some(url), ..plain(&vault) }), "secret/data/web").await.unwrap();
+    let through = Server { proxy: Some(url.clone()), no_proxy: Some("other.example".to_owned()), ..far.clone() };
+    read(&client(&through), "secret/data/web").await.unwrap();
     let seen = proxy.seen();
-    assert_eq!(seen[0].line, format!("CONNECT 127.0.0.1:{} HTTP/1.1", vault.port));
+    assert_eq!(seen[0].line, "CONNECT vault.example:8200 HTTP/1.1");
     assert!(seen[0].headers.contains(&"Proxy-Authorization: Basic dXNlcjpwdw==".to_owned()));
     assert_eq!(seen[1].line, "GET /v1/secret/data/web HTTP/1.1");
     assert!(vault.seen().is_empty());
 
+    // Loopback needs no proxy, and neither does what NO_PROXY names: that name then has to resolve.
+    read(&client(&Server { proxy: Some(url.clone()), ..plain(&vault) }), "secret/data/web").await.unwrap();
+    assert_eq!((vault.seen().len(), proxy.seen().len()), (1, 2));
+    let direct = Server { proxy: Some(url), no_proxy: Some(".invalid".to_owned()), ..far.clone() };
+    let direct = Server { address: "http://no-such-host.invalid:8200".to_owned(), ..direct };
+    assert_eq!(read(&client(&direct), "secret/data/web").await.unwrap_err().class, Class::Dns);
+
     let refusing = start(|_, _| ("HTTP/1.1 407 Login\r\n\r\n".to_owned(), true)).await;
     let url = format!("http://127.0.0.1:{}", refusing.port);
-    let error = read(&client(&Server { proxy: Some(url), ..plain(&vault) }), "secret/data/web").await.unwrap_err();
+    let error = read(&client(&Server { proxy: Some(url), ..far }), "secret/data/web").await.unwrap_err();
     assert_eq!(error.class, Class::Tcp);
     assert!(error.to_string().contains("answers 407"), "{error}");
 }
@@ -172,9 +181,20 @@ async fn bounds_size_and_time() {
 }
 
 #[tokio::test]
-async fn reads_retry_after_in_seconds_and_bounds_it() {
-    for (text, want) in [("7", Some(7)), ("99999999", Some(3_600)), ("Wed, 21 Oct 2026 07:28:00 GMT", None)] {
-        let head = format!("HTTP/1.1 429 X\r\nRetry-After: {text}\r\nContent-Length: 13\r\n\r\n{{\"errors\":[]}}");
+async fn reads_retry_after_in_seconds_or_as_a_date_and_bounds_it() {
+    let cases = [
+        ("7", Some(7)),
+        ("99999999", Some(3_600)),
+        ("Wed, 21 Oct 2015 07:28:30 GMT", Some(30)),
+        ("Wed, 21 Oct 2015 07:27:00 GMT", Some(0)),
+        ("Thu, 22 Oct 2015 07:28:00 GMT", Some(3_600)),
+        ("soon", None),
+    ];
+    for (text, want) in cases {
+        // The answer's own date is what counts: this machine's clock is years ahead of it.
+        let date = "Date: Wed, 21 Oct 2015 07:28:00 GMT";
+        let head =
+            format!("HTTP/1.1 429 X\r\n{date}\r\nRetry-After: {text}\r\nContent-Length: 13\r\n\r\n{{\"errors\":[]}}");
         let stub = start(move |_, _| (head.clone(), true)).await;
         let error = read(&client(&plain(&stub)), "a/b").await.unwrap_err();
         assert_eq!((error.class, error.retry_after), (Class::RateLimited, want.map(Duration::from_secs)), "{text}");

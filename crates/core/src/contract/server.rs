@@ -34,9 +34,12 @@ pub struct Server {
     /// Accept any certificate.
     #[serde(default, skip_serializing_if = "is_default")]
     pub skip_verify: bool,
-    /// Proxy URL for CONNECT.
+    /// Proxy URL for CONNECT; `None` leaves it to the agent's environment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy: Option<String>,
+    /// Hosts reached without the proxy, between commas, as `NO_PROXY` has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_proxy: Option<String>,
     /// Longest time for one request, seconds.
     #[serde(default = "default_timeout", skip_serializing_if = "is_default_timeout")]
     pub timeout_seconds: u32,

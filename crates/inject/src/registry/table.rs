@@ -199,6 +199,7 @@ table! {
     TlsServerName: Text, none("tls-server-name"), none("tls-server-name"), Now, "Name to check in Vault's certificate.";
     TlsSkipVerify: Bool, is("tls-skip-verify", "false"), is("tls-skip-verify", "false"), Now, "Accept any certificate. Not for production.";
     Proxy: Text, set("proxy-address", "proxyAddress"), set("proxy-address", "proxyAddress"), Now, "URL of a proxy for requests to Vault.";
+    NoProxy: List, NO, none("no-proxy"), Now, "Hosts, domains and networks that are reached without the proxy, as `NO_PROXY` has them. Loopback always is.";
     ClientTimeout: Seconds, is("client-timeout", "60s"), is("client-timeout", "60s"), Now, "Longest time for one request.";
     ClientRetries: Text, none("client-max-retries"), NO, RETRIES, "Vault Agent's retries of one request.";
     MaxProcs: Text, none("go-max-procs"), NO, SINGLE, "Threads of Vault Agent.";
