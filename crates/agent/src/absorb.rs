@@ -49,6 +49,12 @@ impl Supervisor {
                     self.failed(&step, &error, kind.into(), now);
                 }
             }
+            Done::Wrapped(index, answer) => {
+                if let Some(cause) = self.sinks.get_mut(index).and_then(|sink| sink.wrapped(answer, now)) {
+                    self.count(&cause);
+                    self.troubles.set(Subject::Sink(index), cause);
+                }
+            }
             // It may have gone well in the meantime.
             Done::Explained(subject, cause) if self.troubles.is_asked_about(&subject) => {
                 self.count(&cause);
@@ -98,7 +104,7 @@ impl Supervisor {
         self.state.tokens.insert(id, Held { token, accessor, issued: unix_seconds() });
         self.counters.logins += 1;
         self.troubles.clear(&Subject::Login);
-        self.sink.iter_mut().for_each(Sink::outdate);
+        self.sinks.iter_mut().for_each(Sink::outdate);
     }
 
     fn fetched(&mut self, lookup: &Lookup, response: Response, now: Time) {

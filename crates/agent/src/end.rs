@@ -82,8 +82,8 @@ impl Supervisor {
     }
 
     fn wipe(&self) {
-        let sink = self.config.token_sink.as_ref().map(|sink| private::remove(Path::new(&sink.path)));
-        if let Err(error) = State::wipe(&self.config.state_dir).and(sink.unwrap_or(Ok(()))) {
+        let sinks = self.config.token_sinks.iter().map(|sink| private::remove(Path::new(&sink.path)));
+        if let Err(error) = sinks.fold(State::wipe(&self.config.state_dir), Result::and) {
             tracing::warn!(%error, "the state could not be wiped");
         }
         // A container started again begins anew.

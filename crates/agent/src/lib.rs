@@ -15,7 +15,7 @@
 //! | what is wrong | `trouble` |
 //! | what is done after a change | `notify`, `action`, `process` |
 //! | what changes together, and one file of it | `group`, `member`, `pair`, `templates` |
-//! | bytes on disk | `write`, `dir`, `private`, `sink` |
+//! | bytes on disk | `write`, `dir`, `private`, `sink`, `seal` |
 //! | what survives a restart | `state` |
 //! | what others see | `report`, `status`, `ready`, `serve`, `metrics`, `termination` |
 //! | one try of everything | `check` |
@@ -43,6 +43,7 @@ mod process;
 pub mod ready;
 mod report;
 mod request;
+mod seal;
 pub mod serve;
 mod sink;
 mod state;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sidekey_core::contract::{Action, Auth};
 use sidekey_core::planner::{Step, TokenId};
@@ -24,6 +25,8 @@ pub(crate) enum Done {
     Explained(Subject, Cause),
     /// An action after a change, and what came of it.
     Acted(Action, Result<(), String>),
+    /// The token in a wrapping, for the sink of that place.
+    Wrapped(usize, Result<Sensitive<String>, VaultError>),
 }
 
 /// A good answer.
@@ -73,6 +76,11 @@ pub(crate) async fn renew_lease(client: Client, token: Sensitive<String>, lookup
 /// Gives a superseded token back.
 pub(crate) async fn revoke_token(client: Client, token: Sensitive<String>, id: TokenId) -> Done {
     Done::Answered(Step::RevokeToken(id), client.revoke_token(&token).await.map(|()| Answer::Revoked))
+}
+
+/// Puts the token into a wrapping for a reader.
+pub(crate) async fn wrap(client: Client, token: Sensitive<String>, ttl: Duration, sink: usize) -> Done {
+    Done::Wrapped(sink, client.wrap_token(&token, ttl).await)
 }
 
 /// Asks whether a token lives.

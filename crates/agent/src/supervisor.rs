@@ -21,8 +21,8 @@ use crate::clock::{Clock, boot_id};
 use crate::exit::Exit;
 use crate::group::Group;
 use crate::notify::Notifier;
-use crate::request::Done;
-use crate::sink::Sink;
+use crate::request::{self, Done};
+use crate::sink::{Next, Sink};
 use crate::state::{Absent, State};
 use crate::status::{Counters, Status};
 use crate::suspects::Suspects;
@@ -72,7 +72,7 @@ pub struct Supervisor {
     pub(crate) troubles: Troubles,
     pub(crate) suspects: Suspects,
     pub(crate) said: BTreeSet<&'static str>,
-    pub(crate) sink: Option<Sink>,
+    pub(crate) sinks: Vec<Sink>,
     pub(crate) logging_in: bool,
     pub(crate) counters: Counters,
     pub(crate) status: watch::Sender<Arc<Status>>,
@@ -90,7 +90,7 @@ impl Supervisor {
         groups.iter().for_each(Group::clean);
         Self {
             status: watch::Sender::new(Arc::new(Status::of_start(&config))),
-            sink: config.token_sink.clone().map(Sink::new),
+            sinks: config.token_sinks.iter().cloned().map(Sink::new).collect(),
             notifier: Notifier::new(&config.notify, &state.owed, !state.published),
             env: Arc::new(programs(&config, &platform)),
             config: Arc::new(config),
@@ -171,7 +171,7 @@ impl Supervisor {
                 tracing::info!(files = self.config.outputs.len(), "ready: the first set is written");
             }
         }
-        self.write_sink(now);
+        self.write_sinks(now);
     }
 
     /// What a change asks for is kept before the change: an agent that is killed in between does it after its restart.
@@ -210,16 +210,22 @@ impl Supervisor {
 
     /// When the agent's own work is due: a failed write, an old set, the token file.
     fn due(&self) -> Option<Time> {
-        let sink = self.sink.as_ref().and_then(Sink::due);
-        self.groups.iter().filter_map(Group::due).chain(sink).chain(self.notifier.due()).min()
+        let sinks = self.sinks.iter().filter_map(Sink::due);
+        self.groups.iter().filter_map(Group::due).chain(sinks).chain(self.notifier.due()).min()
     }
 
-    fn write_sink(&mut self, now: Time) {
-        let token = self.current();
-        match self.sink.as_mut().zip(token).and_then(|(sink, token)| sink.write(&token, now)) {
-            Some(Ok(())) => self.troubles.clear(&Subject::Sink),
-            Some(Err(cause)) => self.troubles.set(Subject::Sink, cause),
-            None => {}
+    fn write_sinks(&mut self, now: Time) {
+        let Some(token) = self.current() else { return };
+        let client = self.client().ok();
+        for (index, sink) in self.sinks.iter_mut().enumerate() {
+            match (sink.next(&token, &self.platform.env, now), &client) {
+                (Next::Nothing, _) | (Next::Wrap(_), None) => {}
+                (Next::Wrap(ttl), Some(client)) => {
+                    self.work.spawn(request::wrap(client.clone(), token.clone(), ttl, index));
+                }
+                (Next::Written(Ok(())), _) => self.troubles.clear(&Subject::Sink(index)),
+                (Next::Written(Err(cause)), _) => self.troubles.set(Subject::Sink(index), cause),
+            }
         }
     }
 
@@ -342,4 +348,23 @@ fn groups(config: &AgentConfig, state: &State) -> Vec<Group> {
         Group::new(name, config.dialect, outputs, state.frozen.get(*name).copied(), |dir| linked(dir) == 1)
     };
     named.iter().map(group).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A timer stands still while its machine sleeps, and the boot clock does not: who woke up late must look soon.
+    #[tokio::test]
+    async fn never_sleeps_long_whatever_is_due() {
+        assert!(Platform::of_process().longest_sleep <= Duration::from_secs(30));
+        let (now, short) = (Time::from_millis(1_000), Duration::from_millis(20));
+        for wake in [None, Some(now + Duration::from_secs(86_400))] {
+            let begun = std::time::Instant::now();
+            tokio::time::timeout(Duration::from_secs(5), sleep(wake, now, short)).await.unwrap();
+            assert!(begun.elapsed() >= short, "{wake:?}");
+        }
+        let past = Time::from_millis(1);
+        tokio::time::timeout(Duration::from_secs(5), sleep(Some(past), now, Duration::MAX)).await.unwrap();
+    }
 }

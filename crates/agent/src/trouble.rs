@@ -18,8 +18,8 @@ pub(crate) enum Subject {
     Login,
     /// One secret.
     Secret(Lookup),
-    /// The token file for others.
-    Sink,
+    /// A token file for others, by its place among them.
+    Sink(usize),
     /// The state for a restart.
     State,
 }
@@ -68,7 +68,7 @@ impl Troubles {
 
     /// What is wrong with more than one secret.
     pub(crate) fn general(&self) -> Option<&Cause> {
-        [Subject::Server, Subject::Login, Subject::Sink, Subject::State].iter().find_map(|subject| self.get(subject))
+        self.causes.iter().find(|(subject, _)| !matches!(subject, Subject::Secret(_))).map(|(_, cause)| cause)
     }
 
     /// Whether a failure of it has not been followed by a success yet.

@@ -171,7 +171,7 @@ async fn a_lone_init_container_leaves_its_leases_alive_and_no_state() {
 async fn keeps_the_token_file_current() {
     let bench = Bench::new().await.format("a", "json", "secret/data/web", json!({}));
     let sink = bench.path("state/shared/token");
-    let bench = bench.set(json!({"tokenSink": {"path": sink, "mode": 0o640}}));
+    let bench = bench.set(json!({"tokenSinks": [{"path": sink, "mode": 0o640}]}));
     let agent = bench.start();
     bench.ready().await;
     bench.until("the token file", |_| exists(&sink)).await;

@@ -45,6 +45,14 @@ impl State {
         if known { Ok((name.clone(), spec.clone())) } else { Err(refuse()) }
     }
 
+    fn wrap(&mut self, ask: &Ask) -> Answer {
+        let token = self.ids.token(self.flavour, false);
+        let creation_path = "sys/wrapping/wrap".to_owned();
+        self.wrappings.insert(token.clone(), Wrapping { creation_path: creation_path.clone(), data: ask.body.clone() });
+        let info = json!({ "token": token, "accessor": "", "ttl": 60, "creation_path": creation_path });
+        Answer::bare(200, json!({ "request_id": self.ids.uuid(), "data": null, "wrap_info": info }))
+    }
+
     /// `sys/wrapping/*`, which needs no token but the wrapping's own.
     pub(crate) fn wrapping_route(&mut self, action: &str, ask: &Ask) -> Answer {
         if ask.operation != Operation::Write {
@@ -54,6 +62,7 @@ impl State {
         let named = ask.text("token").map(ToOwned::to_owned).or_else(|| ask.token.clone());
         let Some(token) = named else { return Answer::error(400, "missing \"token\" value in input") };
         match action {
+            "wrap" if ask.token.as_ref().is_some_and(|token| self.tokens.contains_key(token)) => self.wrap(ask),
             "lookup" => match self.wrappings.get(&token) {
                 Some(wrapping) => {
                     let data = json!({ "creation_path": wrapping.creation_path, "creation_ttl": 300 });

@@ -154,12 +154,16 @@ fn config(
         },
         outputs: outputs(spec, identity.mode)?,
         notify: Vec::new(),
-        token_sink: spec.token_sink.then(|| TokenSink { path: format!("{}/{TOKEN_FILE}", spec.dir), mode: sink_mode }),
+        token_sinks: spec.token_sink.then(|| sink(spec, sink_mode)).into_iter().collect(),
         refresh: spec.refresh.clone(),
         lifecycle: lifecycle(spec, Shape::Native),
         state_dir: STATE_DIR.to_owned(),
         log: spec.log.clone(),
     })
+}
+
+fn sink(spec: &InjectSpec, mode: u32) -> TokenSink {
+    TokenSink { path: format!("{}/{TOKEN_FILE}", spec.dir), mode, ..TokenSink::default() }
 }
 
 /// A one-shot container must not revoke: its token's leases are in use.
@@ -225,7 +229,7 @@ fn readable(
     warnings: &mut Vec<String>,
 ) {
     let files = config.outputs.iter().map(|output| (output.name.as_str(), output.mode.unwrap_or(0o644)));
-    let sink = config.token_sink.iter().map(|sink| ("token", sink.mode));
+    let sink = config.token_sinks.iter().map(|sink| ("token", sink.mode));
     for (name, mode) in files.chain(sink) {
         if let Some(container) = shut_out(pod, targets, identity.ids, mode) {
             warnings.push(format!("container {container} cannot read {name}: its mode {mode:04o} shuts that user out"));

@@ -1,5 +1,7 @@
 //! One question to Vault, before it knows where Vault is.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::Method;
 use rustify::endpoint::Endpoint;
@@ -22,6 +24,8 @@ pub(crate) struct Ask {
     /// Whether asking twice does no more than asking once; only such a question is sent again over a new connection
     /// when an old one breaks with the question possibly on its way.
     pub(crate) repeatable: bool,
+    /// `X-Vault-Wrap-TTL`.
+    pub(crate) wrap: Option<Duration>,
     /// A form for somebody who is not Vault: no header of Vault's, no JSON.
     pub(crate) form: bool,
 }
@@ -49,7 +53,7 @@ impl Ask {
     }
 
     const fn new(method: Method, path: String, body: Bytes, repeatable: bool) -> Self {
-        Self { method, path, query: String::new(), body, token: None, repeatable, form: false }
+        Self { method, path, query: String::new(), body, token: None, repeatable, wrap: None, form: false }
     }
 
     pub(crate) fn with_token(mut self, token: &Sensitive<String>) -> Self {
@@ -60,6 +64,11 @@ impl Ask {
     pub(crate) fn with_query<'a>(mut self, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let pairs = pairs.into_iter().map(|(key, value)| format!("{}={}", encode_query(key), encode_query(value)));
         self.query = pairs.collect::<Vec<_>>().join("&");
+        self
+    }
+
+    pub(crate) const fn wrapped(mut self, ttl: Duration) -> Self {
+        self.wrap = Some(ttl);
         self
     }
 

@@ -170,6 +170,9 @@ impl Transport {
         if let Some(namespace) = &self.namespace {
             headers.insert("x-vault-namespace", namespace.clone());
         }
+        if let Some(ttl) = ask.wrap {
+            headers.insert("x-vault-wrap-ttl", HeaderValue::from(ttl.as_secs()));
+        }
         if let Some(token) = &ask.token {
             let mut value = HeaderValue::from_str(token.expose()).map_err(|_| unusable())?;
             value.set_sensitive(true);

@@ -1,4 +1,6 @@
-//! Response-wrapped secret ids: where the wrapping comes from, and whether somebody was there before.
+//! Response wrapping: tokens for others, and secret ids: where the wrapping comes from, and whether somebody was there before.
+
+use std::time::Duration;
 
 use sidekey_core::{Cause, Code, Sensitive, Value};
 use vaultrs::api::sys::requests::{UnwrapRequest, WrappingLookupRequest};
@@ -11,6 +13,18 @@ use crate::grant::text;
 use crate::login::Unready;
 
 impl Client {
+    /// The token in a wrapping: `wrap_info` as JSON, as Vault Agent writes it into a sink.
+    ///
+    /// # Errors
+    /// [`VaultError`]; the `default` policy grants it.
+    pub async fn wrap_token(&self, token: &Sensitive<String>, ttl: Duration) -> Result<Sensitive<String>, VaultError> {
+        let body = Value::Map([("token".to_owned(), Value::text(token.expose().as_str()))].into()).to_json();
+        let ask = Ask::put("sys/wrapping/wrap", body.expose().as_bytes().to_vec()).with_token(token).wrapped(ttl);
+        let answer = self.ask(&ask).await?;
+        let info = answer.0.get("wrap_info").filter(|info| info.as_map().is_some());
+        info.map(Value::to_json).ok_or_else(|| ask.error(Class::Shape))
+    }
+
     /// Takes the secret id out of its wrapping, which must have been made by `path`. The token is spent by this.
     ///
     /// # Errors

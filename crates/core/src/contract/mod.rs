@@ -19,7 +19,7 @@ pub use self::auth::{AppRole, Auth, AuthMethod, Aws, Cert, METHODS, Service};
 pub use self::env::{ContractError, ENV, MAX_ENV_BYTES};
 pub use self::lifecycle::{Lifecycle, Log, Refresh, Shape};
 pub use self::notify::{Action, Notify, Process, Signal};
-pub use self::output::{Layout, Output, TokenSink};
+pub use self::output::{Layout, Output, Seal, TokenSink};
 pub use self::server::Server;
 pub use self::source::{Engine, Format, FormatSource, Source, Template};
 
@@ -46,8 +46,8 @@ pub struct AgentConfig {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notify: Vec<Notify>,
     /// Where to keep the token for readers who ask for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub token_sink: Option<TokenSink>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub token_sinks: Vec<TokenSink>,
     /// How often to look again.
     #[serde(default)]
     pub refresh: Refresh,

@@ -41,11 +41,34 @@ pub enum Layout {
 }
 
 /// A second place for the token.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct TokenSink {
     /// Absolute path.
     pub path: String,
     /// Permission bits.
     pub mode: u32,
+    /// Write a wrapping token of this life in place of the token itself, seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wrap_ttl_seconds: Option<u64>,
+    /// Encrypt what is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seal: Option<Seal>,
+}
+
+/// Encryption to a reader's Curve25519 key, as Vault Agent has it (`dh_type = "curve25519"`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Seal {
+    /// JSON file with the reader's public key; read once, and trusted from then on.
+    pub key_file: String,
+    /// Derive the key with HKDF from the secret and both public keys.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub derive_key: bool,
+    /// Authenticated with the token, and known to its reader.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub aad: String,
+    /// Variable of the agent's environment that holds it instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aad_variable: Option<String>,
 }

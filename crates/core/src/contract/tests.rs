@@ -122,7 +122,7 @@ prop_compose! {
             auth: Auth { method: AuthMethod::Jwt, mount, role, token_file, min_backoff_ms, max_backoff_ms },
             outputs,
             notify,
-            token_sink: sink.map(|(path, mode)| TokenSink { path, mode }),
+            token_sinks: sink.map(|(path, mode)| TokenSink { path, mode, ..TokenSink::default() }).into_iter().collect(),
             refresh: Refresh { static_interval_ms: refresh.0, lease_renewal_threshold: refresh.1 },
             lifecycle: Lifecycle {
                 shape: Shape::InitOnly,

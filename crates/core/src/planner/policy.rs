@@ -49,7 +49,7 @@ impl From<&AgentConfig> for Policy {
             ),
             // A reader of the token file may still use the old token: nobody tells when it stops.
             revoke_superseded: config.lifecycle.revoke
-                && config.token_sink.is_none()
+                && config.token_sinks.is_empty()
                 && !config.auth.method.borrows_token(),
             ..Self::default()
         }

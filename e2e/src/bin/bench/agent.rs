@@ -144,7 +144,7 @@ fn sidekey(binary: &str, server: &Server, run: &Path) -> (Vec<String>, Vec<(Stri
         },
         outputs: vec![output("kv", KV), output("lease", server.lease)],
         notify: Vec::new(),
-        token_sink: None,
+        token_sinks: Vec::new(),
         refresh: Refresh::default(),
         lifecycle: Lifecycle {
             shape: Shape::Native,
