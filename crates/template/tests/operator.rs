@@ -116,6 +116,29 @@ fn refuses_what_the_operator_does_not_have() {
 }
 
 #[test]
+fn reads_patterns_that_a_template_spells_out_before_it_runs() {
+    table(
+        go,
+        &[
+            (
+                "{{ if false }}{{ \"a\" | regexMatch \"a(\" }}{{ end }}",
+                "SK2001: template t, line 1, column 35: the pattern is not a regular expression, or too large a one",
+            ),
+            (
+                "{{ sprig_regexFind `\\p{L}+` \"a\" }}",
+                "SK2001: template t, line 1, column 20: classes of Unicode are not served in patterns (write the ranges out, such as [a-zà-ÿ])",
+            ),
+            ("{{ sprig_regexMatch \"(\" \"(\" }}{{ sprig_regexQuoteMeta \"(\" }}", "false\\("),
+        ],
+    );
+    assert_eq!(one("{{ regexMatch \"(\" \"(\" }}"), "false");
+    assert!(
+        one("{{ mustRegexMatch \"(\" \"(\" }}")
+            .starts_with("SK2001: template ns/cr/key, line 1, column 19: the pattern")
+    );
+}
+
+#[test]
 fn freezes_clock_and_chance_with_the_data() {
     let text = "{{ randInt 0 1000000 }} {{ randInt 0 1000000 }} {{ shuffle \"abcdefghijklmnop\" }} {{ ago 1699996400 }} \
                 {{ durationRound (mustToDate \"2006-01-02\" \"2023-11-10\") }}";

@@ -152,6 +152,16 @@ impl Set {
         Some(format!("did you mean `{near}`?"))
     }
 
+    /// Whether the first argument must be a pattern; to sprig's `regexMatch` any text is one.
+    pub(crate) fn takes_pattern(self, name: &str) -> bool {
+        let sprig = if self == Self::Agent { name.strip_prefix(PREFIX) } else { Some(name) };
+        match sprig {
+            Some("regexMatch" | "regexQuoteMeta") => false,
+            Some(name) => name.starts_with("regex") || name.starts_with("mustRegex"),
+            None => matches!(name, "regexMatch" | "regexReplaceAll"),
+        }
+    }
+
     /// The names of all that runs.
     fn names(self) -> Vec<String> {
         let prefix = if self == Self::Agent { PREFIX } else { "" };

@@ -8,6 +8,7 @@ use sidekey_core::{Code, Lookup};
 use super::{Defined, data, scratch};
 use crate::failure::Failure;
 use crate::functions::Set;
+use crate::helpers::pattern;
 use crate::object::METHODS;
 use crate::suggest;
 
@@ -110,7 +111,12 @@ impl Checker<'_> {
                 scratch::check(&[]).map_err(|failure| (Code::TemplateFunction, failure.at(pos.offset)))?;
             }
             Expr::Identifier(_, name) if matches!(&**name, "and" | "or") => return self.short_circuit(&command.args),
-            Expr::Identifier(_, name) => self.asked(literal_lookup(name, rest).filter(|_| !piped)),
+            Expr::Identifier(_, name) => {
+                self.asked(literal_lookup(name, rest).filter(|_| !piped));
+                if let Some(Expr::String(pos, pattern)) = rest.first().filter(|_| self.functions.takes_pattern(name)) {
+                    pattern::check(pattern).map_err(|failure| (Code::TemplateSyntax, failure.at(pos.offset)))?;
+                }
+            }
             Expr::Chain(pos, inner, fields) if matches!(&**inner, Expr::Identifier(_, name) if name == "scratch") => {
                 scratch::check(fields).map_err(|failure| (Code::TemplateFunction, failure.at(pos.offset)))?;
             }

@@ -7,6 +7,11 @@ use crate::failure::Failure;
 use crate::list::{Elem, List};
 use crate::value::Val;
 
+/// Whether a pattern that a template spells out can be used, told before it runs.
+pub(crate) fn check(pattern: &str) -> Result<(), Failure> {
+    regex(&[Val::str(pattern)], 0).map(drop)
+}
+
 /// Compiled when called: most templates never need one.
 fn regex(args: &[Val], index: usize) -> Result<Regex, Failure> {
     let pattern = text(args, index)?;
