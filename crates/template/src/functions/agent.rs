@@ -69,7 +69,7 @@ pub(crate) static AGENT: &[Function] = &[
     pure("parseInt", "parseInt TEXT", "Decimal; an empty text is 0.", 1, 1, math::parse_int),
     pure("parseJSON", "parseJSON TEXT", "Numbers become floats; an empty text is an empty map.", 1, 1, encode::parse_json),
     pure("parseUint", "parseUint TEXT", "Decimal; an empty text is 0.", 1, 1, math::parse_uint),
-    refused("parseYAML", "There is no YAML reader in the agent; store JSON and use `parseJSON`."),
+    pure("parseYAML", "parseYAML TEXT", "The first document, without anchors, tags and keys that are no text; an empty text is an empty map.", 1, 1, encode::parse_yaml),
     refused("partitions", CONSUL),
     refused("peerings", CONSUL),
     run("pkiCert", "pkiCert PATH [\"KEY=VALUE\" …]", "Issues a certificate: .Cert .Key .CA .CAChain, kept until it is replaced.", 0, MANY, go::data::pki_cert),

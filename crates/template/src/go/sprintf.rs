@@ -249,6 +249,9 @@ fn code_point(size: u64, negative: bool, spec: Spec, out: &mut Vec<u8>) -> bool 
 }
 
 fn float(f: f64, spec: Spec, out: &mut Vec<u8>) -> bool {
+    if f.is_infinite() && "vgGeEfFxX".contains(spec.verb) {
+        return padded(if f > 0.0 { b"+Inf" } else { b"-Inf" }, Spec { zero: false, ..spec }, out);
+    }
     let text = match (spec.verb, spec.precision) {
         ('v' | 'g', None) => print::shortest(f.abs()),
         ('v' | 'g', Some(precision)) => print::general(f.abs(), precision),

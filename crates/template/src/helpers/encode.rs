@@ -76,16 +76,22 @@ pub(crate) fn to_toml(args: &[Val]) -> Out {
 }
 
 fn yaml_text(args: &[Val], style: yaml::Style) -> Out {
-    let text = yaml::document(&args[0], style);
-    Ok(match std::str::from_utf8(&text) {
-        Ok(text) => Val::str(text.trim()),
-        Err(_) => Val::str(text.trim_ascii()),
-    })
+    let mut text = yaml::document(&args[0], style);
+    while text.last() == Some(&b'\n') {
+        text.pop();
+    }
+    Ok(Val::str(text))
 }
 
 /// `""` is an empty map; numbers become floats, as Go decodes them.
 pub(crate) fn parse_json(args: &[Val]) -> Out {
     if bytes(args, 0)?.is_empty() { Ok(Val::map(std::collections::BTreeMap::new())) } else { must_from_json(args) }
+}
+
+/// `""` is an empty map.
+pub(crate) fn parse_yaml(args: &[Val]) -> Out {
+    let text = text(args, 0)?;
+    if text.is_empty() { Ok(Val::map(std::collections::BTreeMap::new())) } else { yaml::read(text) }
 }
 
 pub(crate) fn must_from_json(args: &[Val]) -> Out {

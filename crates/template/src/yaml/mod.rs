@@ -1,7 +1,12 @@
 //! YAML that version 1.1 and 1.2 readers understand alike: block style, strings quoted when in doubt.
 
 mod order;
+mod plain;
+mod read;
 mod scalar;
+mod text;
+
+pub(crate) use read::document as read;
 
 use std::cmp::Ordering;
 
