@@ -33,26 +33,12 @@ pub(crate) fn context(format: Format, fields: &Fields) -> Result<Json, Failure> 
     if format == Format::Pem {
         return pem(fields);
     }
-    let (username, password) = (required(fields, USERNAME)?, required(fields, PASSWORD)?);
     if format == Format::Dockerconfigjson {
-        let registry = part(fields, REGISTRY)?.unwrap_or_else(|| Sensitive::from(DOCKER_HUB));
-        if username.expose().contains(':') {
-            return Err(Failure::new("a registry's user has no colon in its name"));
-        }
-        let pair = Sensitive::new(format!("{}:{}", username.expose(), password.expose()));
-        return Ok(json!({
-            "registry": registry.expose(), "username": username.expose(), "password": password.expose(),
-            "pair": pair.expose(),
-        }));
+        return registry(fields);
     }
+    let (username, password) = (required(fields, USERNAME)?, required(fields, PASSWORD)?);
     let (host, port, database) = (part(fields, HOST)?, part(fields, PORT)?, part(fields, DATABASE)?);
-    let quote: fn(&[Val]) -> Out = match format {
-        Format::Pgpass => quoting::pgpass,
-        Format::Netrc => quoting::netrc,
-        Format::Mycnf => quoting::mycnf,
-        _ if format == Format::Jdbc && engine(fields)? == "sqlserver" => quoting::braces,
-        _ => quoting::url,
-    };
+    let quote = quote(format, fields)?;
     let optional = [("host", &host), ("port", &port), ("database", &database)];
     let optional = optional.into_iter().filter_map(|(name, part)| Some((name, part.as_ref()?)));
     for (name, part) in optional.chain([("username", &username), ("password", &password)]) {
@@ -70,6 +56,29 @@ pub(crate) fn context(format: Format, fields: &Fields) -> Result<Json, Failure> 
         }
     }
     Ok(context)
+}
+
+/// What the format's template calls for each part.
+fn quote(format: Format, fields: &Fields) -> Result<fn(&[Val]) -> Out, Failure> {
+    Ok(match format {
+        Format::Pgpass => quoting::pgpass,
+        Format::Netrc => quoting::netrc,
+        Format::Mycnf => quoting::mycnf,
+        _ if format == Format::Jdbc && engine(fields)? == "sqlserver" => quoting::braces,
+        _ => quoting::url,
+    })
+}
+
+fn registry(fields: &Fields) -> Result<Json, Failure> {
+    let (username, password) = (required(fields, USERNAME)?, required(fields, PASSWORD)?);
+    let registry = part(fields, REGISTRY)?.unwrap_or_else(|| Sensitive::from(DOCKER_HUB));
+    if username.expose().contains(':') {
+        return Err(Failure::new("a registry's user has no colon in its name"));
+    }
+    let pair = Sensitive::new(format!("{}:{}", username.expose(), password.expose()));
+    Ok(json!({
+        "registry": registry.expose(), "username": username.expose(), "password": password.expose(), "pair": pair.expose(),
+    }))
 }
 
 fn shown(part: Option<&Sensitive<String>>) -> Json {

@@ -204,14 +204,8 @@ impl Parts {
             "Monday" | "Mon" => names(&DAYS, element == "Mon")?.1,
             "PM" | "pm" => {
                 let half = value.get(..2)?;
-                let (am, pm) = if element == "PM" { ("AM", "PM") } else { ("am", "pm") };
-                self.afternoon = Some(if half == pm {
-                    true
-                } else if half == am {
-                    false
-                } else {
-                    return None;
-                });
+                let known = if element == "PM" { ["AM", "PM"] } else { ["am", "pm"] };
+                self.afternoon = Some(known.iter().position(|known| *known == half)? == 1);
                 &value[2..]
             }
             "MST" => value.strip_prefix("UTC").or_else(|| value.strip_prefix("GMT"))?,

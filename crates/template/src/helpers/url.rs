@@ -35,18 +35,21 @@ pub(crate) fn parse(args: &[Val]) -> Out {
         Some(rest) => rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash)),
         None => ("", rest),
     };
+    parts.insert("path", decoded(path)?);
+    insert_authority(authority, &mut parts)?;
+    Ok(answer(parts))
+}
+
+fn insert_authority(authority: &str, parts: &mut BTreeMap<&str, String>) -> Result<(), Failure> {
     let (user, host) = authority.rsplit_once('@').map_or((None, authority), |(user, host)| (Some(user), host));
     parts.insert("userinfo", user.map_or_else(|| Ok(String::new()), userinfo)?);
-    if host
-        .match_indices('%')
-        .any(|(at, _)| !host[at..].starts_with("%25") && host[at + 1..].starts_with(|c| matches!(c, '0'..='7')))
-    {
+    let letter = |at: usize| !host[at..].starts_with("%25") && host[at + 1..].starts_with(|c| matches!(c, '0'..='7'));
+    if host.match_indices('%').any(|(at, _)| letter(at)) {
         return Err(wrong("an encoded letter in its host"));
     }
     parts.insert("hostname", decoded(hostname(host)?)?);
     parts.insert("host", decoded(host)?);
-    parts.insert("path", decoded(path)?);
-    Ok(answer(parts))
+    Ok(())
 }
 
 fn answer(mut parts: BTreeMap<&str, String>) -> Val {

@@ -205,19 +205,10 @@ impl<'t> Reader<'t> {
                 self.spaces();
                 text
             }
-            _ => {
-                let line = &self.text[self.at..line_end];
-                let end = plain::end(line, false);
-                let Some(end) = end.filter(|end| line[*end..].starts_with(':')) else { return Ok(None) };
-                let text = line[..end].trim_end_matches(BLANK);
-                self.refuse(text)?;
-                let resolved = plain::resolve(text);
-                if text == "<<" || !matches!(resolved, Val::Str(_)) {
-                    return Err(self.wrong("a key is no text; quote it"));
-                }
-                self.at += end;
-                text.to_owned()
-            }
+            _ => match self.bare_key(line_end)? {
+                Some(text) => text,
+                None => return Ok(None),
+            },
         };
         let after = self.rest().strip_prefix(':');
         if !after.is_some_and(|after| after.is_empty() || after.starts_with([' ', '\t', '\n', '\r'])) {
@@ -225,6 +216,19 @@ impl<'t> Reader<'t> {
         }
         self.at += 1;
         Ok(Some(key))
+    }
+
+    fn bare_key(&mut self, line_end: usize) -> Read<Option<String>> {
+        let line = &self.text[self.at..line_end];
+        let end = plain::end(line, false);
+        let Some(end) = end.filter(|end| line[*end..].starts_with(':')) else { return Ok(None) };
+        let text = line[..end].trim_end_matches(BLANK);
+        self.refuse(text)?;
+        if text == "<<" || !matches!(plain::resolve(text), Val::Str(_)) {
+            return Err(self.wrong("a key is no text; quote it"));
+        }
+        self.at += end;
+        Ok(Some(text.to_owned()))
     }
 
     /// What begins a form that is not served.

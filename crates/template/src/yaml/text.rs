@@ -134,7 +134,7 @@ impl Reader<'_> {
         let (mut items, mut entries) = (Vec::new(), BTreeMap::new());
         self.advance(1);
         loop {
-            self.flow_blank()?;
+            self.flow_blank();
             if self.peek() == Some(close) {
                 self.advance(1);
                 return Ok(if list { Val::list(items) } else { Val::map(entries) });
@@ -145,7 +145,7 @@ impl Reader<'_> {
                 let (key, value) = self.flow_pair()?;
                 entries.insert(key, value);
             }
-            self.flow_blank()?;
+            self.flow_blank();
             match self.peek() {
                 Some(',') => self.advance(1),
                 Some(c) if c == close => {}
@@ -154,8 +154,17 @@ impl Reader<'_> {
         }
     }
 
-    fn flow_blank(&mut self) -> Read<()> {
-        self.blank().map(|_| ())
+    /// White space, line breaks and comments, which mean nothing inside brackets.
+    fn flow_blank(&mut self) {
+        loop {
+            let rest = self.rest();
+            self.advance(rest.len() - rest.trim_start_matches(BLANK).len());
+            if !self.rest().starts_with('#') {
+                return;
+            }
+            let comment = self.rest().find('\n').unwrap_or(self.rest().len());
+            self.advance(comment);
+        }
     }
 
     fn flow_value(&mut self) -> Read<Val> {
@@ -192,12 +201,12 @@ impl Reader<'_> {
         if !quoted && (key == "<<" || !matches!(plain::resolve(&key), Val::Str(_))) {
             return Err(self.wrong("a key is no text; quote it"));
         }
-        self.flow_blank()?;
+        self.flow_blank();
         if self.peek() != Some(':') {
             return Ok((key, Val::Nil));
         }
         self.advance(1);
-        self.flow_blank()?;
+        self.flow_blank();
         let value = if matches!(self.peek(), Some(',' | '}')) { Val::Nil } else { self.flow_value()? };
         Ok((key, value))
     }
