@@ -225,7 +225,12 @@ fn a_release_has_one_number() {
 #[test]
 fn the_schema_has_every_setting_and_no_other() {
     let schema = json("chart/sidekey/values.schema.json");
-    let full = Settings::from_yaml("imagePullPolicy: Always\nrunAsUser: 1\nrunAsGroup: 1\n").unwrap();
+    let policy =
+        "policy: {defaults: {sidekey.dev/role: a}, forced: {sidekey.dev/role: a}, forbidden: [sidekey.dev/role]}";
+    let text = format!(
+        "imagePullPolicy: Always\nrunAsUser: 1\nrunAsGroup: 1\n{policy}\nnamespaces: [{{names: [a], {policy}}}]\n"
+    );
+    let full = Settings::from_yaml(&text).unwrap();
     let full = serde_json::to_value(full).unwrap();
     let hint = "a setting of crates/inject/src/settings.rs and values.schema.json must say the same";
     agree(&schema["properties"]["settings"], &full, "settings", hint);
