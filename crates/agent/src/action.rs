@@ -235,6 +235,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn signals_a_process_by_its_name_and_says_when_there_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let name = format!("sk-{}", std::process::id());
+        let program = dir.path().join(&name);
+        fs::copy("/bin/sleep", &program).unwrap();
+        let signal = Action::Signal { signal: Signal::Usr1, process: Process::Name(name.clone()) };
+        let error = perform(&signal, &BTreeMap::new(), PATIENCE).await.unwrap_err();
+        assert_eq!(error, format!("no process is called {name}"));
+        let mut child = Command::new(&program).arg("60").spawn().unwrap();
+        // Until the new program is in place, its process has our name.
+        while perform(&signal, &BTreeMap::new(), PATIENCE).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let ended = child.wait().await.unwrap();
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&ended), Some(10));
+    }
+
+    #[tokio::test]
     async fn signals_the_process_of_a_file_and_refuses_what_is_none() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("pid").to_str().unwrap().to_owned();

@@ -6,7 +6,9 @@ use sidekey_core::{Cause, Code};
 
 use crate::annotations::Entry;
 use crate::command::{self, Command};
+use crate::explain::Origin;
 use crate::identity::Ids;
+use crate::plan::Notes;
 use crate::pod::{List, Names, Pod, is_ours};
 use crate::reader::Reader;
 use crate::registry::Field;
@@ -82,7 +84,7 @@ pub(crate) fn notify(
     spec: &InjectSpec,
     groups: &[&str],
     ids: Option<Ids>,
-    warnings: &mut Vec<String>,
+    notes: &mut Notes<'_>,
 ) -> Result<Vec<Notify>, Cause> {
     let mut all = Vec::new();
     for (secret, group) in spec.secrets.iter().zip(groups) {
@@ -92,10 +94,12 @@ pub(crate) fn notify(
                     let attempted = format!("reading annotation {}", reaction.key);
                     return Err(Cause::new(Code::PodRefused, attempted, answer).with_fix(fix));
                 }
-                Some((answer, _)) => warnings.push(format!("{} will not work: {answer}", reaction.key)),
+                Some((answer, _)) => notes.warnings.push(format!("{} will not work: {answer}", reaction.key)),
                 None => {}
             }
             let notify = Notify { group: (*group).to_owned(), action: reaction.action.clone(), first: reaction.first };
+            let words = notify.action.to_string();
+            notes.trace.choose("after a change", words, Origin::Annotation(reaction.key.clone()));
             if !all.contains(&notify) {
                 all.push(notify);
             }
@@ -156,7 +160,7 @@ pub(crate) fn image(spec: &mut InjectSpec, reader: &mut Reader<'_>) {
         reader.warn(format!("{key} needs curl, which the tools image has not: use its wget, or on-change with http"));
     }
     spec.image.clone_from(&reader.settings.tools_image);
-    let from = crate::explain::Origin::Derived(format!("programs for {}", needs.key).into());
+    let from = Origin::Derived(format!("programs for {}", needs.key).into());
     reader.trace.choices.retain(|choice| choice.what != "image");
     reader.trace.choose("image", spec.image.clone(), from);
 }

@@ -70,7 +70,7 @@ pub(crate) fn plan<'a>(
     let mut config = config(pod, spec, facts, token.as_ref(), &identity)?;
     if spec.secrets.iter().any(|secret| !secret.reactions.is_empty()) {
         let groups: Vec<&str> = config.outputs.iter().map(|output| output.group.as_str()).collect();
-        config.notify = changes::notify(pod, spec, &groups, identity.ids, notes.warnings)?;
+        config.notify = changes::notify(pod, spec, &groups, identity.ids, notes)?;
     }
     readable(pod, &targets, &identity, &config, notes.warnings);
     files(&config, spec, notes.trace);

@@ -111,14 +111,20 @@ pub(crate) fn check(
     if settings.has_no_policy() {
         return Ok(());
     }
-    if let Some(list) = allowed(settings, namespace, |allowed| &allowed.roles) {
+    // What the settings chose, they allow.
+    let theirs = |field| found.get(field).is_some_and(|entry| entry.author != Author::Pod && !entry.value.is_empty());
+    let lists =
+        |pick: fn(&Allowed) -> &Vec<String>, field| allowed(settings, namespace, pick).filter(|_| !theirs(field));
+    if let Some(list) = lists(|allowed| &allowed.roles, Field::Role) {
         one_of(list, &spec.login.role, ("Vault role", ""), namespace)?;
     }
-    if let Some(list) = allowed(settings, namespace, |allowed| &allowed.images) {
-        one_of(list, &spec.image, IMAGE, namespace)?;
+    if let Some(list) = lists(|allowed| &allowed.images, Field::Image) {
+        image(list, &spec.image, settings, namespace)?;
     }
     let Some(list) = allowed(settings, namespace, |allowed| &allowed.addresses) else { return Ok(()) };
-    one_of(list, spec.server.address.trim_end_matches('/'), ADDRESS, namespace)?;
+    if found.get(Field::Address).is_some() && !theirs(Field::Address) {
+        one_of(list, spec.server.address.trim_end_matches('/'), ADDRESS, namespace)?;
+    }
     // Each of these would lead the agent to another server than the one that was checked.
     for field in [Field::Proxy, Field::TlsSkipVerify, Field::TlsServerName, Field::ConfigMap] {
         let own = found.get(field).filter(|entry| entry.author == Author::Pod);
@@ -138,7 +144,15 @@ pub(crate) fn check(
 pub(crate) fn check_image(container: &RawValue, settings: &Settings, namespace: &str) -> Result<(), Cause> {
     let Some(list) = allowed(settings, namespace, |allowed| &allowed.images) else { return Ok(()) };
     let container: Value = serde_json::from_str(container.get()).unwrap_or_default();
-    one_of(list, text(&container, "image"), IMAGE, namespace)
+    image(list, text(&container, "image"), settings, namespace)
+}
+
+/// The settings' own images need no leave.
+fn image(list: &[String], image: &str, settings: &Settings, namespace: &str) -> Result<(), Cause> {
+    if [&settings.agent_image, &settings.tools_image].into_iter().any(|own| own == image) {
+        return Ok(());
+    }
+    one_of(list, image, IMAGE, namespace)
 }
 
 /// `what` comes with the characters that a `*` does not stand for.

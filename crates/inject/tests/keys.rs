@@ -66,6 +66,7 @@ fn sample(row: &Annotation) -> &'static str {
         Field::TemplateFile => "/hooks/db.tpl",
         Field::LeftDelimiter => "[[",
         Field::RightDelimiter => "]]",
+        Field::Format => "json",
         Field::File => "sub/db.env",
         Field::Command => "/hooks/reload --now",
         Field::OnChange => "http POST http://127.0.0.1:8080/-/reload",

@@ -17,8 +17,8 @@ policy:
     sidekey.dev/log-level: warn
   forbidden: [vault.hashicorp.com/proxy-address, sidekey.dev/on-change-*]
   allowed:
-    addresses: ["https://vault.vault.svc:8200", "https://*.vault.example:8200"]
-    images: ["sidekey-agent:*"]
+    addresses: ["https://*.vault.example:8200"]
+    images: ["sidekey-agent:9*"]
 namespaces:
   - names: ["team-*"]
     policy:
@@ -112,8 +112,12 @@ fn a_pod_chooses_from_what_is_allowed() {
     let tag = r#"[{"op":"replace","path":"/image","value":"sidekey-agent:9"}]"#;
     injected("shop", &[on, ("S/address", "https://eu.vault.example:8200")]);
     injected("shop", &[on, ("S/json-patch", tag)]);
+    injected("shop", &[("V/agent-inject", "true"), ("V/agent-image", "hashicorp/vault:1.21")]);
     injected("shop", &[on, ("S/tls-skip-verify", "false"), ("S/role", "any")]);
     injected("team-b", &[on, ("S/role", "team-b")]);
+    // What the settings chose needs no leave, nor does the tools image that a command picks.
+    let (_, injection) = injected("team-a", &[on, ("S/secret-x", "a/b"), ("S/command-x", "sh -c true")]);
+    assert!(injection.trace.to_string().contains("sidekey-agent-tools:"));
     let cases = [
         ("shop", ("S/address", "https://evil:8200"), "https://evil:8200"),
         ("shop", ("S/address", "https://x.vault.example:8200/../"), "address of Vault"),
