@@ -32,6 +32,7 @@ mod dir;
 mod end;
 pub mod exit;
 mod group;
+mod hcl;
 pub mod harden;
 mod launch;
 mod member;
