@@ -14,6 +14,8 @@ pub enum Command {
     Run {
         /// Leave once the first set is written, whatever shape the configuration has.
         once: bool,
+        /// Vault Agent's own files, or directories of them.
+        config: Vec<String>,
     },
     /// Say whether the first set is written.
     Ready {
@@ -21,7 +23,10 @@ pub enum Command {
         wait: Duration,
     },
     /// Try every step once and write nothing.
-    Check,
+    Check {
+        /// As for [`Self::Run`].
+        config: Vec<String>,
+    },
     /// Show what the running agent says of itself.
     Status {
         /// As it stands in the file.
@@ -68,15 +73,17 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Command, UsageEr
     let wants_help = rest.iter().any(|word| matches!(*word, "-h" | "--help"));
     match command {
         "run" if wants_help => Ok(Command::Help(RUN)),
-        "run" => options("run", &rest, Command::Run { once: false }, |word| {
-            Ok((word == "--once").then_some(Command::Run { once: true }))
-        }),
+        "run" => with_files("run", &rest, |once, config| Command::Run { once, config }),
         "ready" if wants_help => Ok(Command::Help(READY)),
         "ready" => options("ready", &rest, Command::Ready { wait: Duration::ZERO }, |word| {
             Ok(wait(word)?.map(|wait| Command::Ready { wait }))
         }),
         "check" if wants_help => Ok(Command::Help(CHECK)),
-        "check" => options("check", &rest, Command::Check, |_| Ok(None)),
+        "check" => match with_files("check", &rest, |once, config| (once, config)) {
+            Ok((false, config)) => Ok(Command::Check { config }),
+            Ok((true, _)) => Err(UsageError::Argument { command: "check", argument: "--once".to_owned() }),
+            Err(error) => Err(error),
+        },
         "status" if wants_help => Ok(Command::Help(STATUS)),
         "status" => options("status", &rest, Command::Status { json: false }, |word| {
             Ok((word == "--json").then_some(Command::Status { json: true }))
@@ -86,7 +93,31 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Command, UsageEr
     }
 }
 
-/// Every command has one option at most, so a later word replaces what an earlier one said.
+/// `--config PATH`, `--config=PATH` and Vault's `-config=PATH`, as often as wanted; `--once` beside them.
+fn with_files<T>(
+    command: &'static str,
+    words: &[&str],
+    make: impl Fn(bool, Vec<String>) -> T,
+) -> Result<T, UsageError> {
+    let (mut once, mut config, mut words) = (false, Vec::new(), words.iter());
+    while let Some(word) = words.next() {
+        let path = match *word {
+            "--once" => {
+                once = true;
+                continue;
+            }
+            "--config" | "-config" => words.next().copied(),
+            other => other.strip_prefix("--config=").or_else(|| other.strip_prefix("-config=")),
+        };
+        match path.filter(|path| !path.is_empty()) {
+            Some(path) => config.push(path.to_owned()),
+            None => return Err(UsageError::Argument { command, argument: (*word).to_owned() }),
+        }
+    }
+    Ok(make(once, config))
+}
+
+/// Every other command has one option at most, so a later word replaces what an earlier one said.
 fn options(
     command: &'static str,
     words: &[&str],
@@ -114,7 +145,8 @@ sidekey-agent delivers Vault and OpenBao secrets to the other containers of its 
 
 Usage: sidekey-agent COMMAND
 
-  run [--once]            log in, write the files, keep them fresh until SIGTERM
+  run [--once] [--config PATH]...
+                          log in, write the files, keep them fresh until SIGTERM
   ready [--wait[=SECS]]   say in one line whether the files are written, or why not
   status [--json]         show what the running agent says of itself
   check                   try every step once and write nothing
@@ -128,12 +160,14 @@ passed, 4 not ready or a check failed.
 ";
 
 const RUN: &str = "\
-Usage: sidekey-agent run [--once]
+Usage: sidekey-agent run [--once] [--config PATH]...
 
 Logs in, fetches, writes the files, then renews and replaces what needs it. It does not stop
 on errors: the last good files stay, and each secret is tried again in its own time.
 
-  --once    leave with 0 when the first set is written (classic init containers)
+  --once           leave with 0 when the first set is written (classic init containers)
+  --config PATH    read Vault Agent's own configuration: a file, or a directory of .hcl and
+                   .json files; may be repeated. What is not served is named with its line.
 
 SIGTERM ends it: the own token is revoked if so configured. A second signal leaves at once.
 ";
@@ -148,7 +182,7 @@ does now. Exit code 4: not yet, and the line has the cause, its code and what to
 ";
 
 const CHECK: &str = "\
-Usage: sidekey-agent check
+Usage: sidekey-agent check [--config PATH]...
 
 Reads the configuration, compiles the templates, logs in, fetches every secret, renders to
 nowhere and revokes its token. Prints a line per step, with cause and fix where one fails, and
@@ -175,13 +209,18 @@ mod tests {
         let cases = [
             ("", Ok(Command::Help(HELP))),
             ("--help", Ok(Command::Help(HELP))),
-            ("run", Ok(Command::Run { once: false })),
-            ("run --once", Ok(Command::Run { once: true })),
+            ("run", Ok(Command::Run { once: false, config: vec![] })),
+            ("run --once", Ok(Command::Run { once: true, config: vec![] })),
+            (
+                "run --config a --once -config=b --config=c",
+                Ok(Command::Run { once: true, config: ["a", "b", "c"].map(str::to_owned).to_vec() }),
+            ),
+            ("check --config=a", Ok(Command::Check { config: vec!["a".to_owned()] })),
+            ("check", Ok(Command::Check { config: vec![] })),
             ("run --once --help", Ok(Command::Help(RUN))),
             ("ready", ready(0)),
             ("ready --wait", ready(8)),
             ("ready --wait=30", ready(30)),
-            ("check", Ok(Command::Check)),
             ("status --json", Ok(Command::Status { json: true })),
             ("--version", Ok(Command::Version)),
             ("version", Ok(Command::Version)),
@@ -196,6 +235,8 @@ mod tests {
         let cases = [
             ("start", "there is no command \"start\"; see sidekey-agent --help"),
             ("run --twice", "run has no argument \"--twice\"; see sidekey-agent run --help"),
+            ("run --config", "run has no argument \"--config\"; see sidekey-agent run --help"),
+            ("check --once", "check has no argument \"--once\"; see sidekey-agent check --help"),
             ("check all", "check has no argument \"all\"; see sidekey-agent check --help"),
             ("ready --wait=1m", "--wait takes whole seconds up to 3600, not \"1m\""),
             ("ready --wait=-1", "--wait takes whole seconds up to 3600, not \"-1\""),

@@ -12,6 +12,7 @@ use crate::clock::unix_seconds;
 use crate::exit::Exit;
 use crate::status::Status;
 use crate::supervisor::{Platform, Supervisor};
+use crate::vaultfile::{self, Loaded};
 use crate::{check, harden, ready, serve, termination};
 
 /// Does what the words ask; what a person should read goes to `out`, and everything else to the log on stderr.
@@ -29,31 +30,58 @@ pub fn run(words: impl IntoIterator<Item = String>, out: &mut dyn Write) -> io::
     match command {
         Command::Help(text) => write!(out, "{text}").map(|()| Exit::Done),
         Command::Version => writeln!(out, "sidekey-agent {}", env!("CARGO_PKG_VERSION")).map(|()| Exit::Done),
-        command => match AgentConfig::from_env(|name| std::env::var(name).ok()) {
-            Ok(mut config) => {
-                by_environment(&mut config.server, |name| std::env::var(name).ok());
-                with_config(&command, config, out)
+        Command::Ready { wait } => with_state(|dir| ready::wait(dir, wait), out),
+        Command::Status { json } => match state_dir() {
+            Ok(dir) => status(&dir, json, out),
+            Err(cause) => writeln!(out, "{cause}").map(|()| Exit::Usage),
+        },
+        Command::Check { config } => match configuration(&config) {
+            Ok(Loaded { config, notes, .. }) => {
+                notes.iter().try_for_each(|note| writeln!(out, "note  {note}"))?;
+                harden::process();
+                provider::install();
+                runtime()?.block_on(check::run(&config, &Platform::of_process(), out))
             }
-            Err(error) => malformed(&command, &error, out),
+            Err(cause) => writeln!(out, "{cause}").map(|()| Exit::Usage),
+        },
+        Command::Run { once, config } => match configuration(&config) {
+            Ok(loaded) => agent(Loaded { once: once || loaded.once, ..loaded }),
+            Err(cause) => {
+                termination::write(termination::PATH.as_ref(), &cause.to_string());
+                writeln!(out, "{cause}").map(|()| Exit::Usage)
+            }
         },
     }
 }
 
-fn with_config(command: &Command, config: AgentConfig, out: &mut dyn Write) -> io::Result<Exit> {
-    match command {
-        Command::Ready { wait } => {
-            let (exit, line) = ready::wait(&config.state_dir, *wait);
-            writeln!(out, "{line}").map(|()| exit)
-        }
-        Command::Status { json } => status(&config.state_dir, *json, out),
-        Command::Check => {
-            harden::process();
-            provider::install();
-            runtime()?.block_on(check::run(&config, &Platform::of_process(), out))
-        }
-        Command::Run { once } => agent(config, *once),
-        Command::Help(_) | Command::Version => Ok(Exit::Done),
+/// The webhook's contract, or Vault Agent's files over it where some are named.
+fn configuration(files: &[String]) -> Result<Loaded, Cause> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let contract = AgentConfig::from_env(variable);
+    let mut loaded = match contract {
+        Ok(config) if files.is_empty() => Loaded { config, once: false, notes: Vec::new() },
+        Ok(config) => vaultfile::load(files, Some(&config), &std::env::vars().collect())?,
+        Err(ContractError::Absent) if !files.is_empty() => vaultfile::load(files, None, &std::env::vars().collect())?,
+        Err(error) => return Err(malformed(&error)),
+    };
+    by_environment(&mut loaded.config.server, variable);
+    Ok(loaded)
+}
+
+/// Of the running agent; one that runs by files alone says it in a variable.
+fn state_dir() -> Result<String, Cause> {
+    match AgentConfig::from_env(|name| std::env::var(name).ok()) {
+        Ok(config) => Ok(config.state_dir),
+        Err(error) => std::env::var(vaultfile::STATE_DIR_VARIABLE).map_err(|_| malformed(&error)),
     }
+}
+
+fn with_state(look: impl Fn(&str) -> (Exit, String), out: &mut dyn Write) -> io::Result<Exit> {
+    let (exit, line) = match state_dir() {
+        Ok(dir) => look(&dir),
+        Err(cause) => (Exit::Usage, cause.to_string()),
+    };
+    writeln!(out, "{line}").map(|()| exit)
 }
 
 fn status(state_dir: &str, json: bool, out: &mut dyn Write) -> io::Result<Exit> {
@@ -64,7 +92,8 @@ fn status(state_dir: &str, json: bool, out: &mut dyn Write) -> io::Result<Exit> 
     }
 }
 
-fn agent(config: AgentConfig, once: bool) -> io::Result<Exit> {
+fn agent(loaded: Loaded) -> io::Result<Exit> {
+    let Loaded { config, once, notes } = loaded;
     let logging = log::init(&config.log.level, config.log.json).or_else(|_| log::init("info", true));
     logging.map_err(io::Error::other)?;
     harden::process();
@@ -73,6 +102,9 @@ fn agent(config: AgentConfig, once: bool) -> io::Result<Exit> {
         let drain = drain::on_signals()?;
         let (state_dir, shape) = (config.state_dir.clone(), config.lifecycle.shape);
         tracing::info!(version = env!("CARGO_PKG_VERSION"), ?shape, address = config.server.address, "starting");
+        for note in notes {
+            tracing::warn!("{note}");
+        }
         let supervisor = Supervisor::new(config, once, Platform::of_process());
         serve::start(&state_dir, supervisor.status());
         Ok(supervisor.run(drain).await)
@@ -84,10 +116,6 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
-fn malformed(command: &Command, error: &ContractError, out: &mut dyn Write) -> io::Result<Exit> {
-    let cause = Cause::new(Code::ConfigMalformed, "reading the agent's configuration", error.to_string());
-    if matches!(command, Command::Run { .. }) {
-        termination::write(termination::PATH.as_ref(), &cause.to_string());
-    }
-    writeln!(out, "{cause}").map(|()| Exit::Usage)
+fn malformed(error: &ContractError) -> Cause {
+    Cause::new(Code::ConfigMalformed, "reading the agent's configuration", error.to_string())
 }

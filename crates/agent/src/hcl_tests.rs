@@ -34,7 +34,12 @@ fn reads_blocks_labels_comments_and_heredocs() {
 fn reads_json_as_the_same_tree() {
     let json = "{\"vault\": {\"address\": \"v\", \"n\": null},\n \"template\": [{\"contents\": \"\\ud83d\\ude00\"}]}";
     let want = vec![
-        entry("vault", 1, &[], Value::Block(vec![entry("address", 1, &[], text("v")), entry("n", 1, &[], Value::Null)])),
+        entry(
+            "vault",
+            1,
+            &[],
+            Value::Block(vec![entry("address", 1, &[], text("v")), entry("n", 1, &[], Value::Null)]),
+        ),
         entry("template", 2, &[], Value::List(vec![Value::Block(vec![entry("contents", 2, &[], text("\u{1f600}"))])])),
     ];
     assert_eq!(parse(json).unwrap(), want);

@@ -10,6 +10,7 @@
 //! | noun | file |
 //! |---|---|
 //! | the command line | `command`, `args`, `exit`, `harden` |
+//! | files of Vault Agent | `vaultfile`, `hcl` |
 //! | the loop, its end | `supervisor`, `end` |
 //! | requests and what comes of them | `credential`, `launch`, `request`, `absorb`, `suspects` |
 //! | what is wrong | `trouble` |
@@ -32,8 +33,8 @@ mod dir;
 mod end;
 pub mod exit;
 mod group;
-mod hcl;
 pub mod harden;
+mod hcl;
 mod launch;
 mod member;
 mod metrics;
@@ -54,4 +55,5 @@ mod suspects;
 mod templates;
 pub mod termination;
 mod trouble;
+mod vaultfile;
 mod write;

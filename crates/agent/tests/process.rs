@@ -164,3 +164,67 @@ async fn closes_itself_to_others_of_its_uid() {
     let core = limits.unwrap().lines().find(|line| line.starts_with("Max core file size")).map(str::to_owned).unwrap();
     assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
 }
+
+#[tokio::test]
+async fn runs_by_vault_agents_own_files_alone_and_names_what_it_cannot_serve() {
+    let bench = Bench::new().await;
+    let path = |name: &str| bench.path(name).to_str().unwrap().to_owned();
+    std::fs::write(bench.path("ca.crt"), bench.fake.ca_pem()).unwrap();
+    let text = format!(
+        r#"
+        vault {{
+          address = "{}"
+          ca_cert = "{}"
+        }}
+        auto_auth {{
+          method "kubernetes" {{
+            mount_path = "auth/kubernetes"
+            config = {{ role = "web", token_path = "{}" }}
+          }}
+          sink "file" {{
+            config = {{ path = "{}", mode = 0600 }}
+          }}
+        }}
+        template {{
+          destination = "{}"
+          contents = "{{{{ with secret \"secret/data/web\" }}}}{{{{ .Data.data.password }}}}{{{{ end }}}}"
+        }}
+        exit_after_auth = true
+        pid_file = "/run/pid"
+        "#,
+        bench.fake.address(),
+        path("ca.crt"),
+        path("jwt"),
+        path("token"),
+        path("secrets/web"),
+    );
+    std::fs::write(bench.path("agent.hcl"), &text).unwrap();
+    let file = path("agent.hcl");
+    let run = |word: &str| {
+        let mut command = command(None, &[word, "--config", &file]);
+        command.env("SIDEKEY_STATE_DIR", path("state"));
+        spawn_blocking(move || command.output().unwrap())
+    };
+    let checked = run("check").await.unwrap();
+    let lines = String::from_utf8(checked.stdout).unwrap();
+    assert_eq!(checked.status.code(), Some(0), "{lines}");
+    assert!(
+        lines.contains("pid_file has no effect") && lines.contains("ok    login at auth/kubernetes as web"),
+        "{lines}"
+    );
+    assert!(bench.read("web").is_none(), "check writes nothing");
+
+    let ran = run("run").await.unwrap();
+    assert_eq!(ran.status.code(), Some(0), "{}", String::from_utf8_lossy(&ran.stderr));
+    assert_eq!(bench.read("web").unwrap(), "one");
+    assert_eq!(bench.path("token").metadata().unwrap().mode() & 0o777, 0o600);
+
+    std::fs::write(bench.path("agent.hcl"), text.replace("exit_after_auth", "exit_after_atuh")).unwrap();
+    let refused = run("run").await.unwrap();
+    let line = String::from_utf8(refused.stdout).unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(
+        line.contains("SK5001") && line.contains("agent.hcl line 19: the configuration has no `exit_after_atuh`"),
+        "{line}"
+    );
+}

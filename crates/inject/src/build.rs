@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, ContainerResizePolicy, EmptyDirVolumeSource, EnvVar, EnvVarSource, ExecAction,
-    ObjectFieldSelector, Probe, ProjectedVolumeSource, ResourceRequirements, SeccompProfile, SecretVolumeSource,
-    SecurityContext as ContainerSecurity, ServiceAccountTokenProjection, Volume, VolumeMount, VolumeProjection,
+    Capabilities, ConfigMapVolumeSource, Container, ContainerResizePolicy, EmptyDirVolumeSource, EnvVar, EnvVarSource,
+    ExecAction, ObjectFieldSelector, Probe, ProjectedVolumeSource, ResourceRequirements, SeccompProfile,
+    SecretVolumeSource, SecurityContext as ContainerSecurity, ServiceAccountTokenProjection, Volume, VolumeMount,
+    VolumeProjection,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as ApiQuantity;
 use serde_json::Value;
@@ -25,6 +26,9 @@ use crate::settings::{SecurityContext, Settings};
 use crate::spec::{InjectSpec, Secret};
 
 const STATE: &str = "sidekey-state";
+/// Volume of Vault Agent's own files, named and placed as today.
+const FILES: &str = "vault-config";
+const FILES_DIR: &str = "/vault/configs";
 /// The probe blocks below its own timeout and tries again at once: readiness is seen within a moment of it.
 const PROBE_TIMEOUT_SECONDS: i32 = 10;
 /// The agent itself knows when to give up.
@@ -44,6 +48,7 @@ pub(crate) fn container(
     let one_shot = matches!(agent.config.lifecycle.shape, Shape::Init | Shape::InitOnly);
     let mut args = vec!["run".to_owned()];
     args.extend(one_shot.then(|| "--once".to_owned()));
+    args.extend(spec.extras.config_map.iter().flat_map(|_| ["--config".to_owned(), config_file(one_shot)]));
     let built = Container {
         name: agent.name.to_owned(),
         image: Some(spec.image.clone()),
@@ -71,14 +76,16 @@ pub(crate) fn volumes(plan: &Plan<'_>, spec: &InjectSpec, settings: &Settings) -
     let (extra, tls) = extra_names(spec.dialect);
     volumes.extend(spec.extras.extra_secret.as_ref().map(|secret| kubernetes_secret(extra.0, secret)));
     volumes.extend(spec.extras.tls_secret.as_ref().map(|secret| kubernetes_secret(tls.0, secret)));
+    volumes.extend(spec.extras.config_map.as_ref().map(|name| config_map(name)));
     volumes
 }
 
 /// The field that says what a volume is.
 pub(crate) const fn kind(volume: &Volume) -> &'static str {
-    match (&volume.empty_dir, &volume.secret) {
-        (Some(_), _) => "emptyDir",
-        (_, Some(_)) => "secret",
+    match (&volume.empty_dir, &volume.secret, &volume.config_map) {
+        (Some(_), ..) => "emptyDir",
+        (_, Some(_), _) => "secret",
+        (.., Some(_)) => "configMap",
         _ => "projected",
     }
 }
@@ -180,6 +187,7 @@ fn mounts(plan: &Plan<'_>, pod: &Pod<'_>, spec: &InjectSpec) -> Vec<VolumeMount>
     let (extra, tls) = extra_names(spec.dialect);
     mounts.extend(spec.extras.extra_secret.is_some().then(|| mount(extra.0, extra.1, true)));
     mounts.extend(spec.extras.tls_secret.is_some().then(|| mount(tls.0, tls.1, true)));
+    mounts.extend(spec.extras.config_map.is_some().then(|| mount(FILES, FILES_DIR, true)));
     mounts
 }
 
@@ -226,6 +234,15 @@ fn token(name: &str, spec: &InjectSpec, settings: &Settings) -> Volume {
     let source = VolumeProjection { service_account_token: Some(projection), ..VolumeProjection::default() };
     let projected = ProjectedVolumeSource { sources: Some(vec![source]), ..ProjectedVolumeSource::default() };
     Volume { name: name.to_owned(), projected: Some(projected), ..Volume::default() }
+}
+
+fn config_file(one_shot: bool) -> String {
+    format!("{FILES_DIR}/{}", if one_shot { "config-init.hcl" } else { "config.hcl" })
+}
+
+fn config_map(name: &str) -> Volume {
+    let source = ConfigMapVolumeSource { name: name.to_owned(), ..ConfigMapVolumeSource::default() };
+    Volume { name: FILES.to_owned(), config_map: Some(source), ..Volume::default() }
 }
 
 fn kubernetes_secret(name: &str, secret: &str) -> Volume {

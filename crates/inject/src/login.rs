@@ -59,6 +59,9 @@ const PARAMS: &[(&str, &str, Use)] = &[
 /// `AuthMethodRefused` for a method that is not served, `AnnotationMissing`, `AnnotationValue`.
 pub(crate) fn login(reader: &mut Reader<'_>, volume: Option<String>, backoffs: (u64, u64)) -> Result<Login, Cause> {
     let name = served(reader)?;
+    if reader.found.get(Field::ConfigMap).is_some_and(|entry| !entry.value.is_empty()) {
+        return Ok(by_files(reader, &name, volume, backoffs));
+    }
     let params = Params::read(reader, &name)?;
     let (method, token_file) = method(reader, &name, &params)?;
     let role = role(reader, &method, &params)?;
@@ -66,6 +69,15 @@ pub(crate) fn login(reader: &mut Reader<'_>, volume: Option<String>, backoffs: (
     let audience = if method.shows_service_account() { audience(reader, volume.is_some()) } else { None };
     let (min_backoff_ms, max_backoff_ms) = backoffs;
     Ok(Login { method, mount, role, volume, token_file, audience, min_backoff_ms, max_backoff_ms })
+}
+
+/// Vault Agent's files say how to log in; what the pod brings for it is all that is wanted of us.
+fn by_files(reader: &mut Reader<'_>, name: &str, volume: Option<String>, backoffs: (u64, u64)) -> Login {
+    let method = if name == "aws" { AuthMethod::Aws(Aws::default()) } else { AuthMethod::Kubernetes };
+    let audience = audience(reader, volume.is_some());
+    let (min_backoff_ms, max_backoff_ms) = backoffs;
+    let (mount, role) = (format!("auth/{name}"), reader.filled(Field::Role).unwrap_or_default());
+    Login { method, mount, role, volume, token_file: None, audience, min_backoff_ms, max_backoff_ms }
 }
 
 fn served(reader: &mut Reader<'_>) -> Result<String, Cause> {

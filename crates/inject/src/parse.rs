@@ -233,5 +233,6 @@ fn extras(reader: &mut Reader<'_>) -> Extras {
         tls_secret: reader.filled(Field::TlsSecret),
         extra_secret: reader.filled(Field::ExtraSecret),
         copy_from: reader.filled(Field::CopyMounts),
+        config_map: reader.filled(Field::ConfigMap),
     }
 }

@@ -72,6 +72,9 @@ pub(crate) fn plan<'a>(
         let groups: Vec<&str> = config.outputs.iter().map(|output| output.group.as_str()).collect();
         config.notify = changes::notify(pod, spec, &groups, identity.ids, notes)?;
     }
+    if spec.extras.config_map.is_some() {
+        by_files(spec, &mut config, notes.warnings);
+    }
     readable(pod, &targets, &identity, &config, notes.warnings);
     files(&config, spec, notes.trace);
     let native = native(pod, spec, facts, settings, notes);
@@ -160,6 +163,15 @@ fn config(
         state_dir: STATE_DIR.to_owned(),
         log: spec.log.clone(),
     })
+}
+
+/// Vault Agent's own files say what is written; of the annotations only volumes are left.
+fn by_files(spec: &InjectSpec, config: &mut AgentConfig, warnings: &mut Vec<String>) {
+    if !spec.secrets.is_empty() || spec.token_sink {
+        warnings
+            .push("files and token of the annotations are not written: the agent-configmap says what is".to_owned());
+    }
+    (config.outputs, config.notify, config.token_sinks) = (Vec::new(), Vec::new(), Vec::new());
 }
 
 fn sink(spec: &InjectSpec, mode: u32) -> TokenSink {

@@ -110,6 +110,8 @@ pub(crate) struct Extras {
     pub(crate) tls_secret: Option<String>,
     pub(crate) extra_secret: Option<String>,
     pub(crate) copy_from: Option<String>,
+    /// Vault Agent's own files, which take the place of outputs and login.
+    pub(crate) config_map: Option<String>,
 }
 
 /// One file.

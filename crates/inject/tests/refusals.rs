@@ -345,7 +345,7 @@ fn warns_of_what_has_no_effect() {
         (V, &["V/agent-inject-command-db=pkill -HUP app"], "shared process namespace"),
         (V, &["V/agent-inject-command-db=sh -c 'curl -d x http://app'"], "needs curl"),
         (V, &["V/agent-telemetry-x=1"], "pushes to nobody"),
-        (V, &["V/agent-configmap=x"], "no effect yet"),
+        (V, &["V/agent-configmap=x"], "the agent-configmap says what is"),
         (V, &[r#"V/agent-json-patch=[{"op":"replace","path":"/name","value":"x"}]"#], "it stays vault-agent"),
         (V, &[r#"V/agent-json-patch=[{"op":"replace","path":"/args/0","value":"x"}]"#], "replaces what the agent's"),
         (

@@ -134,7 +134,8 @@ table! {
         "Fail the pod when its first files are not written by then. Without it the agent tries for ever.";
     ShareProcesses: Bool, none("agent-share-process-namespace"), none("share-process-namespace"), Now,
         "Sets the pod's `shareProcessNamespace`.";
-    ConfigMap: Text, none("agent-configmap"), NO, Later, "A ConfigMap with a Vault Agent configuration of one's own.";
+    ConfigMap: Text, none("agent-configmap"), NO, Now,
+        "A ConfigMap with a Vault Agent configuration of one's own: `config-init.hcl` for the init container, `config.hcl` for the sidecar. It takes the place of the annotations' files and login.";
     ExtraSecret: Text, none("agent-extra-secret"), none("extra-secret"), Now,
         "A Kubernetes Secret, mounted read-only in the agent at `/vault/custom` (native: `/sidekey/custom`).";
     CopyMounts: Text, none("agent-copy-volume-mounts"), none("copy-volume-mounts"), Now,

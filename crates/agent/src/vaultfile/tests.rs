@@ -1,0 +1,197 @@
+use serde_json::json;
+use sidekey_core::contract::{Action, AuthMethod, Source};
+
+use super::*;
+
+fn read(text: &str) -> Result<Loaded, Cause> {
+    translate(&[("agent.hcl".to_owned(), text.to_owned())], None, &Env::new())
+}
+
+const FULL: &str = r#"
+pid_file = "/home/vault/.pid"
+exit_after_auth = true
+log_level = "Warning"
+vault {
+  address = "https://vault.example:8200"
+  ca_cert = "/vault/tls/ca.crt"
+  retry { num_retries = 5 }
+}
+auto_auth {
+  method "kubernetes" {
+    mount_path = "auth/k8s/"
+    namespace  = "team"
+    min_backoff = 2
+    max_backoff = "1m"
+    config = { role = "web" }
+  }
+  sink "file" {
+    config = { path = "/home/vault/.vault-token", mode = 0600 }
+  }
+  sink {
+    type = "file"
+    wrap_ttl = "5m"
+    dh_type = "curve25519"
+    dh_path = "/keys/dh.json"
+    derive_key = true
+    config { path = "/home/vault/sealed" }
+  }
+}
+template_config { static_secret_render_interval = "1m" }
+template {
+  destination = "/vault/secrets/web.env"
+  perms       = "0600"
+  error_on_missing_key = true
+  command     = "kill -HUP 1"
+  contents    = <<-EOT
+    {{ with secret "secret/data/web" }}{{ .Data.data.password }}{{ end }}
+    EOT
+}
+template {
+  destination = "/vault/secrets/db"
+  source      = "/vault/templates/db.ctmpl"
+  exec { command = ["/bin/reload", "now"] }
+}
+"#;
+
+#[test]
+fn translates_what_vault_agent_reads() {
+    let Loaded { config, once, notes } = read(FULL).unwrap();
+    assert!(once);
+    assert_eq!(config.server.namespace.as_deref(), Some("team"));
+    assert_eq!((config.auth.mount.as_str(), config.auth.role.as_str()), ("auth/k8s", "web"));
+    assert_eq!((config.auth.min_backoff_ms, config.auth.max_backoff_ms), (2_000, 60_000));
+    assert_eq!(config.auth.token_file, "/var/run/secrets/kubernetes.io/serviceaccount/token");
+    assert_eq!((config.log.level.as_str(), config.refresh.static_interval_ms), ("warn", 60_000));
+    let [plain, sealed] = config.token_sinks.as_slice() else { panic!("{:?}", config.token_sinks) };
+    assert_eq!((plain.mode, sealed.mode, sealed.wrap_ttl_seconds), (0o600, 0o640, Some(300)));
+    assert!(sealed.seal.as_ref().is_some_and(|seal| seal.derive_key && seal.key_file == "/keys/dh.json"));
+    let [web, db] = config.outputs.as_slice() else { panic!("{:?}", config.outputs) };
+    assert_eq!((web.dir.as_str(), web.file.to_string().as_str(), web.mode), ("/vault/secrets", "web.env", Some(0o600)));
+    let Source::Template(template) = &web.source else { panic!() };
+    assert!(template.error_on_missing_key && template.text.starts_with("{{ with") && template.text.ends_with("}}\n"));
+    assert!(
+        matches!(&db.source, Source::Template(template) if template.file.as_deref() == Some("/vault/templates/db.ctmpl"))
+    );
+    let argv: Vec<_> = config.notify.iter().map(|notify| notify.action.clone()).collect();
+    let command = |words: &[&str]| Action::Command { argv: words.iter().map(|&word| word.to_owned()).collect() };
+    assert_eq!(argv, [command(&["kill", "-HUP", "1"]), command(&["/bin/reload", "now"])]);
+    assert_eq!(notes.len(), 2, "{notes:?}");
+    assert!(notes[0].starts_with("agent.hcl line 2: pid_file has no effect"), "{notes:?}");
+    assert!(AgentConfig::from_json(&serde_json::to_string(&config).unwrap()).is_ok_and(|again| again == config));
+}
+
+#[test]
+fn takes_the_injectors_json_for_the_same() {
+    let json = json!({
+        "auto_auth": {
+            "method": {"type": "kubernetes", "mount_path": "auth/kubernetes", "config": {"role": "web", "token_path": "/t"}},
+            "sink": [{"type": "file", "config": {"path": "/home/vault/.vault-token"}}],
+        },
+        "exit_after_auth": false,
+        "pid_file": "/home/vault/.pid",
+        "vault": {"address": "http://v:8200"},
+        "template": [{"destination": "/vault/secrets/a", "contents": "x", "left_delimiter": "[[", "right_delimiter": "]]"}],
+        "template_config": {"exit_on_retry_failure": true},
+    });
+    let loaded = read(&json.to_string()).unwrap();
+    assert_eq!((loaded.config.auth.token_file.as_str(), loaded.once), ("/t", false));
+    assert_eq!(loaded.config.token_sinks[0].mode, 0o640);
+    assert!(matches!(&loaded.config.outputs[0].source, Source::Template(template) if template.left == "[["));
+}
+
+#[test]
+fn later_files_replace_blocks_and_add_templates() {
+    let file = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+    let one = "vault { address = \"http://one\"\n ca_cert = \"/ca\" }\ntemplate { contents = \"a\"\n destination = \"/d/a\" }\nexit_after_auth = true";
+    let two = "vault { address = \"http://two\" }\nauto_auth { method \"token_file\" { config { token_file_path = \"/t\" } } }\n\
+               template { contents = \"b\"\n destination = \"/d/b\" }\nexit_after_auth = false";
+    let loaded = translate(&[file("1.hcl", one), file("2.hcl", two)], None, &Env::new()).unwrap();
+    assert_eq!((loaded.config.server.address.as_str(), &loaded.config.server.ca_file), ("http://two", &None));
+    assert_eq!((loaded.config.outputs.len(), loaded.once), (2, true));
+    assert_eq!(loaded.config.auth.method, AuthMethod::TokenFile);
+}
+
+#[test]
+fn names_file_and_line_of_what_it_cannot_serve() {
+    let auth = "auto_auth { method \"kubernetes\" { config { role = \"r\" } } }\n";
+    let template = "template { contents = \"x\"\n destination = \"/d/x\" }\n";
+    let with = |more: &str| format!("{auth}{template}{more}");
+    let cases = [
+        (with("vualt { }"), "agent.hcl line 4: the configuration has no `vualt`"),
+        (with("vault { adress = \"x\" }"), "agent.hcl line 4: vault has no `adress`"),
+        (with("env_template \"A\" { contents = \"x\" }"), "agent.hcl line 4: env_template is not served"),
+        (with("exec { command = [\"x\"] }"), "line 4: exec is not served"),
+        (with("template {\n contents = \"x\"\n destination = \"relative\" }"), "line 4: the template's destination"),
+        (with("template { destination = \"/d/y\" }"), "line 4: the template needs either contents or source"),
+        (with("template { contents = \"x\"\n destination = \"/d/x\" }"), "line 4: two templates have this destination"),
+        (
+            with("template { contents = \"x\"\n destination = \"/d/z\"\n perms = \"rw\" }"),
+            "line 6: perms is not permission bits",
+        ),
+        (
+            with("template { contents = \"x\"\n destination = \"/d/z\"\n sandbox_path = \"/s\" }"),
+            "line 6: sandbox_path is not served",
+        ),
+        (with("log_level = \"loud\""), "line 4: log_level is none of"),
+        (with("listener \"tcp\" {"), "line 4: expected a closing brace"),
+        (
+            format!("{template}auto_auth {{ method \"gcp\" {{}} }}"),
+            "line 3: the method gcp is not served: it needs Google's",
+        ),
+        (format!("{template}auto_auth {{ method \"kubernetes\" {{}} }}"), "line 3: the method has no role"),
+        (
+            format!(
+                "{template}auto_auth {{ method \"aws\" {{\n config {{ role = \"r\"\n secret_key = \"hidden-key\" }} }} }}"
+            ),
+            "line 5: keys do not belong into this file",
+        ),
+        (
+            format!(
+                "{template}auto_auth {{ method \"kubernetes\" {{ wrap_ttl = \"1m\"\n config {{ role = \"r\" }} }} }}"
+            ),
+            "line 3: wrap_ttl of a method is not served",
+        ),
+        (template.to_owned(), "agent.hcl: there is no auto_auth with a method"),
+        (auth.to_owned(), "agent.hcl: there is neither a template nor a sink"),
+    ];
+    for (text, words) in cases {
+        let cause = read(&text).unwrap_err();
+        assert_eq!(cause.code, Code::ConfigMalformed);
+        assert!(cause.answer.contains(words), "{words}: {}", cause.answer);
+        assert!(!cause.answer.contains("hidden-key"));
+    }
+}
+
+#[test]
+fn the_contract_wins_over_the_environment_and_that_over_files() {
+    let env = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect::<Env>();
+    let text = "vault { address = \"http://file\"\n tls_skip_verify = true }\nauto_auth { method \"kubernetes\" { config { role = \"r\" } } \n\
+                sink \"file\" { config { path = \"/t\" } } }";
+    let files = [("f".to_owned(), text.to_owned())];
+    let vars = env(&[("VAULT_ADDR", "http://vault"), ("BAO_ADDR", "http://bao"), ("VAULT_SKIP_VERIFY", "false")]);
+    let alone = translate(&files, None, &vars).unwrap().config;
+    assert_eq!((alone.server.address.as_str(), alone.server.skip_verify), ("http://bao", false));
+    assert_eq!(translate(&files, None, &Env::new()).unwrap().config.server.address, "http://file");
+
+    let mut base = alone.clone();
+    base.server = Server { address: "http://contract".to_owned(), ca_pem: Some("pem".to_owned()), ..Server::default() };
+    base.auth.token_file = "/projected/token".to_owned();
+    base.state_dir = "/sidekey/state".to_owned();
+    let under = translate(&files, Some(&base), &Env::new()).unwrap().config;
+    assert_eq!((under.server.address.as_str(), under.server.skip_verify), ("http://contract", false));
+    assert_eq!((under.auth.token_file.as_str(), under.server.ca_pem.as_deref()), ("/projected/token", Some("pem")));
+}
+
+#[test]
+fn reads_directories_and_says_what_is_not_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_str().unwrap().to_owned();
+    let fails = |paths: &[String]| load(paths, None, &Env::new()).unwrap_err().answer;
+    assert!(fails(std::slice::from_ref(&path)).contains("no .hcl or .json file"));
+    std::fs::write(dir.path().join("b.json"), r#"{"template": {"contents": "x", "destination": "/d/x"}}"#).unwrap();
+    let method = "auto_auth { method \"token_file\" { config { token_file_path = \"/t\" } } }";
+    std::fs::write(dir.path().join("a.hcl"), method).unwrap();
+    std::fs::write(dir.path().join(".a.hcl.swp"), "not read {").unwrap();
+    assert_eq!(load(&[path], None, &Env::new()).unwrap().config.outputs.len(), 1);
+    assert!(fails(&["/gone.hcl".to_owned()]).contains("/gone.hcl"));
+}
