@@ -1,10 +1,12 @@
 //! The bounded end: revoke, wipe, leave.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sidekey_core::contract::Shape;
 use sidekey_core::planner::{Step, Time};
+use sidekey_runtime::drain::Drain;
 use sidekey_vault::VaultError;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
@@ -51,6 +53,38 @@ impl Supervisor {
         Exit::Done
     }
 
+    /// Somebody asked for the end: the token is revoked whatever the configuration says, and none is asked for again, in
+    /// this process or, after the mark, in another. A classic sidecar leaves, so that a Job can end; a native one would
+    /// be started again.
+    pub(crate) async fn quit(mut self, drain: Drain) -> Exit {
+        tracing::info!("ending, as asked");
+        self.ending = true;
+        if let Err(cause) = State::mark_done(&self.config.state_dir) {
+            tracing::warn!(code = %cause.code, "{cause}");
+        }
+        let now = self.now();
+        self.report(now);
+        if !self.config.auth.method.borrows_token() {
+            self.state.revoking = true;
+            self.keep();
+            self.revoke().await;
+        }
+        self.forget();
+        if self.config.lifecycle.shape == Shape::Native { self.idle(drain).await } else { Exit::Done }
+    }
+
+    /// Nothing is left to do but to be there.
+    pub(crate) async fn idle(mut self, mut drain: Drain) -> Exit {
+        self.ending = true;
+        // The status of the agent before says that the files were written, and a probe may still ask.
+        if let Ok(status) = Status::load(&self.config.state_dir) {
+            self.status.send_replace(Arc::new(status));
+        }
+        tracing::info!("done: waiting for the pod's end");
+        drain.started().await;
+        Exit::Done
+    }
+
     async fn revoke(&mut self) {
         let begun = Instant::now();
         let mut tokens: Vec<_> = self.state.tokens.values().map(|held| held.token.clone()).collect();
@@ -82,12 +116,17 @@ impl Supervisor {
     }
 
     fn wipe(&self) {
+        self.forget();
+        // A container started again begins anew.
+        let _ = private::remove(&Status::path(&self.config.state_dir));
+    }
+
+    /// Secrets of the state, and token files.
+    fn forget(&self) {
         let sinks = self.config.token_sinks.iter().map(|sink| private::remove(Path::new(&sink.path)));
         if let Err(error) = sinks.fold(State::wipe(&self.config.state_dir), Result::and) {
             tracing::warn!(%error, "the state could not be wiped");
         }
-        // A container started again begins anew.
-        let _ = private::remove(&Status::path(&self.config.state_dir));
     }
 }
 

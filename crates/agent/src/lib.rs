@@ -18,7 +18,7 @@
 //! | what changes together, and one file of it | `group`, `member`, `pair`, `templates` |
 //! | bytes on disk | `write`, `dir`, `private`, `sink`, `seal` |
 //! | what survives a restart | `state` |
-//! | what others see | `report`, `status`, `ready`, `serve`, `metrics`, `termination` |
+//! | what others see | `report`, `status`, `ready`, `serve`, `listen`, `metrics`, `termination` |
 //! | one try of everything | `check` |
 
 mod absorb;
@@ -36,6 +36,7 @@ mod group;
 pub mod harden;
 mod hcl;
 mod launch;
+mod listen;
 mod member;
 mod metrics;
 mod notify;

@@ -24,6 +24,9 @@ const VERSION: u32 = 1;
 /// Name of the file in `state_dir`.
 const FILE: &str = "state";
 
+/// Name of the mark that the work has ended.
+const DONE: &str = "done";
+
 /// Everything fetched, by what asked for it.
 pub(crate) type Answers = BTreeMap<Lookup, Arc<Response>>;
 
@@ -142,6 +145,20 @@ impl State {
     /// The system's.
     pub(crate) fn wipe(state_dir: &str) -> io::Result<()> {
         private::remove(&Self::path(state_dir)).and(credential::wipe(state_dir))
+    }
+
+    /// Marks that the agent's work has ended for good.
+    ///
+    /// # Errors
+    /// `FileWrite`.
+    pub(crate) fn mark_done(state_dir: &str) -> Result<(), Cause> {
+        private::replace(&Path::new(state_dir).join(DONE), b"", 0o600)
+            .map_err(|error| Cause::new(Code::FileWrite, "marking the end of the work", error.to_string()))
+    }
+
+    /// Whether it has.
+    pub(crate) fn is_done(state_dir: &str) -> bool {
+        Path::new(state_dir).join(DONE).exists()
     }
 
     fn encode(&self, boot: &str) -> Result<Sensitive<String>, serde_json::Error> {

@@ -20,6 +20,7 @@ use crate::backoff::random;
 use crate::clock::{Clock, boot_id};
 use crate::exit::Exit;
 use crate::group::Group;
+use crate::listen::Listening;
 use crate::notify::Notifier;
 use crate::request::{self, Done};
 use crate::sink::{Next, Sink};
@@ -122,6 +123,10 @@ impl Supervisor {
         let deadline = self.config.lifecycle.start_deadline_seconds.map(|s| begun + Duration::from_secs(s.into()));
         let mut changes = templates::watch(&self.config.outputs);
         let mut until: Option<Time> = None;
+        if State::is_done(&self.config.state_dir) {
+            return self.idle(drain).await;
+        }
+        let mut listening = self.listen();
         loop {
             let now = self.now();
             self.settle(now);
@@ -138,6 +143,9 @@ impl Supervisor {
                 return self.end().await;
             }
             let due = self.launch(now);
+            if let Some(listening) = &listening {
+                listening.follow(self.current());
+            }
             self.report(now);
             let open = deadline.filter(|_| !self.state.published);
             let wake = [due, self.due(), open, until].into_iter().flatten().min();
@@ -148,7 +156,20 @@ impl Supervisor {
                 },
                 () = sleep(wake, now, self.platform.longest_sleep) => {}
                 () = drain.started(), if until.is_none() => until = Some(self.begin_end()),
+                Some(()) = quit(&mut listening) => return self.quit(drain).await,
                 Some(()) = next(&mut changes) => self.groups.iter_mut().for_each(Group::reload),
+            }
+        }
+    }
+
+    /// Without the port the agent works all the same.
+    fn listen(&mut self) -> Option<Listening> {
+        let listener = self.config.listener.as_ref().filter(|_| !self.once)?;
+        match Listening::start(listener, &self.config.server) {
+            Ok(listening) => Some(listening),
+            Err(cause) => {
+                self.troubles.set(Subject::Listener, cause);
+                None
             }
         }
     }
@@ -282,6 +303,14 @@ impl Supervisor {
 async fn sleep(wake: Option<Time>, now: Time, longest: Duration) {
     let wait = wake.map_or(longest, |wake| wake.since(now).min(longest));
     tokio::time::sleep(wait).await;
+}
+
+/// Nobody may ask: never.
+async fn quit(listening: &mut Option<Listening>) -> Option<()> {
+    match listening {
+        Some(listening) => listening.quit().await,
+        None => None,
+    }
 }
 
 /// Nothing is watched: never.

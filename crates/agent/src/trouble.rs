@@ -22,6 +22,8 @@ pub(crate) enum Subject {
     Sink(usize),
     /// The state for a restart.
     State,
+    /// The port for others.
+    Listener,
 }
 
 /// Current causes, one for each subject, and how often Vault was asked about each.

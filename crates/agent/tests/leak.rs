@@ -148,9 +148,13 @@ async fn other_logins() -> (Vec<String>, String) {
     bench.fake.revoke_token(&dead);
     std::fs::write(bench.path("token"), &dead).unwrap();
     let auth = json!({"auth": {"method": "token_file", "mount": "", "role": "", "tokenFile": path(&bench, "token")}});
-    let bench = bench.set(auth);
+    // A wrapped sink and the listener, the latter with the token, the body and the query of somebody else.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let sinks = json!([{"path": path(&bench, "wrapped"), "mode": 0o600, "wrapTtlSeconds": 60}]);
+    let bench = bench.set(auth).set(json!({"tokenSinks": sinks, "listener": {"port": port, "forward": "agent"}}));
     told += &refused_then_taken(&bench, || std::fs::write(bench.path("token"), &token).unwrap()).await;
     shown.extend([dead, token]);
+    shown.extend(WRAPPING.lock().unwrap().take());
     (shown, told)
 }
 
@@ -161,7 +165,36 @@ async fn refused_then_taken(bench: &Bench, mend: impl Fn()) -> String {
     mend();
     bench.idle(Duration::from_secs(60)).await;
     bench.ready().await;
+    if let Some(port) = bench.config["listener"]["port"].as_u64() {
+        told += &through_the_listener(bench, u16::try_from(port).unwrap()).await;
+    }
     told += &serde_json::to_string(&bench.status().unwrap()).unwrap();
     agent.stop().await;
+    told
+}
+
+/// The wrapping token that the sink held.
+static WRAPPING: Mutex<Option<String>> = Mutex::new(None);
+
+/// What an unanswered request is told; none of what it carried.
+async fn through_the_listener(bench: &Bench, port: u16) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    bench.until("the wrapping", |bench| bench.path("wrapped").exists()).await;
+    let info: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(bench.path("wrapped")).unwrap()).unwrap();
+    *WRAPPING.lock().unwrap() = info["token"].as_str().map(str::to_owned);
+    bench.fake.fault(Matcher::path("secret/"), Fault::Reset, Times::N(2));
+    let mut told = String::new();
+    for _ in 0..2 {
+        let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        let body = format!("{{\"password\": \"{MARKER}-body\"}}");
+        let head = format!(
+            "POST /v1/secret/data/web?key={MARKER}-query HTTP/1.1\r\nHost: x\r\nX-Vault-Token: {MARKER}-caller"
+        );
+        let text = format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        stream.write_all(text.as_bytes()).await.unwrap();
+        stream.read_to_string(&mut told).await.unwrap();
+    }
+    assert!(told.contains("502 Bad Gateway"), "{told}");
     told
 }

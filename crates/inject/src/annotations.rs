@@ -251,7 +251,8 @@ mod tests {
         let map = map(json!({
             "vault.hashicorp.com/agent-injekt": "true",
             "vault.hashicorp.com/agent-cache-enable": "true",
-            "vault.hashicorp.com/agent-cache-exit-on-err": "False",
+            "vault.hashicorp.com/agent-cache-exit-on-err": "true",
+            "vault.hashicorp.com/go-max-procs": "",
             "vault.hashicorp.com/agent-telemetry-statsd-address": "x:1",
             "sidekey.dev/env-PASSWORD": "secret/data/web#password",
         }));

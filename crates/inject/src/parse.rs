@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sidekey_core::contract::{Dialect, Log, Refresh, Server};
+use sidekey_core::contract::{Bearer, Dialect, Listener, Log, Refresh, Server};
 use sidekey_core::goparse::parse_bool;
 use sidekey_core::{Cause, Code};
 
@@ -27,8 +27,10 @@ pub(crate) fn parse(reader: &mut Reader<'_>) -> Result<InjectSpec, Cause> {
     let (mut start, end) = lifecycle(reader)?;
     let skip_verify = reader.flag(Field::TlsSkipVerify)?;
     let (user, share_processes) = user(reader)?;
+    let cache = asked(reader, Field::CacheEnable)?;
     let (default_template, token_sink) = contents(reader)?;
     let refresh = refresh(reader)?;
+    let listener = listener(reader, cache)?;
     start.exit_on_login_failure =
         reader.found.get(Field::AuthExitOnError).is_some() && reader.flag(Field::AuthExitOnError)?;
     let dir = secrets::directory(reader)?;
@@ -43,6 +45,7 @@ pub(crate) fn parse(reader: &mut Reader<'_>) -> Result<InjectSpec, Cause> {
         secrets: secrets::secrets(reader, &dir, default_template)?,
         containers: reader.given(Field::Containers).map(|given| value::list(given.value)),
         refresh,
+        listener,
         start,
         end,
         dir,
@@ -56,9 +59,7 @@ pub(crate) fn parse(reader: &mut Reader<'_>) -> Result<InjectSpec, Cause> {
 }
 
 fn contents(reader: &mut Reader<'_>) -> Result<(DefaultTemplate, bool), Cause> {
-    for field in [Field::CacheEnable, Field::CacheExitOnError] {
-        reader.flag(field)?;
-    }
+    reader.flag(Field::CacheExitOnError)?;
     Ok((secrets::default_template(reader)?, reader.flag(Field::InjectToken)?))
 }
 
@@ -139,10 +140,32 @@ fn refresh(reader: &mut Reader<'_>) -> Result<Refresh, Cause> {
     reader.flag(Field::ExitOnRetryFailure)?;
     reader.int(Field::MaxConnections)?;
     let lease_renewal_threshold = reader.share(Field::RenewalThreshold)?.filter(|share| *share > 0.0);
-    reader.flag(Field::EnableQuit)?;
     let interval = reader.seconds(Field::StaticInterval)?.map(milliseconds).filter(|interval| *interval > 0);
     let static_interval_ms = interval.unwrap_or(Refresh::default().static_interval_ms);
     Ok(Refresh { static_interval_ms, lease_renewal_threshold })
+}
+
+/// A flag that is off, and no choice of anybody's, where the pod says nothing.
+fn asked(reader: &mut Reader<'_>, field: Field) -> Result<bool, Cause> {
+    if reader.found.get(field).is_some() { reader.flag(field) } else { Ok(false) }
+}
+
+/// Vault Agent's own endpoints, where they are asked for.
+fn listener(reader: &mut Reader<'_>, cache: bool) -> Result<Option<Listener>, Cause> {
+    let quit = asked(reader, Field::EnableQuit)?;
+    if !cache && !quit {
+        return Ok(None);
+    }
+    let port = reader.parsed(Field::CachePort, |text| text.parse().ok().filter(|port| *port > 0))?.unwrap_or(8_200);
+    let bearer = reader.parsed(Field::CacheToken, |text| {
+        Some(match text {
+            "true" => Bearer::Agent,
+            "force" => Bearer::Force,
+            "false" | "" => Bearer::Caller,
+            _ => return None,
+        })
+    })?;
+    Ok(Some(Listener { port, quit, forward: bearer.filter(|_| cache) }))
 }
 
 /// In the Vault dialect the image is Vault's, which cannot do the agent's work.

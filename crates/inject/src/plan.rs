@@ -158,6 +158,7 @@ fn config(
         outputs: outputs(spec, identity.mode)?,
         notify: Vec::new(),
         token_sinks: spec.token_sink.then(|| sink(spec, sink_mode)).into_iter().collect(),
+        listener: None,
         refresh: spec.refresh.clone(),
         lifecycle: lifecycle(spec, Shape::Native),
         state_dir: STATE_DIR.to_owned(),
@@ -217,7 +218,10 @@ fn native(pod: &Pod<'_>, spec: &InjectSpec, facts: &Facts, settings: &Settings, 
 fn agents(spec: &InjectSpec, native: bool, config: AgentConfig) -> Vec<Agent> {
     let names = Names::of(spec.dialect);
     let agent = |config, name, list, probe, shape| {
-        let config = AgentConfig { lifecycle: lifecycle(spec, shape), ..config };
+        // One-shot containers are gone before anybody could ask.
+        let lasting = matches!(shape, Shape::Native | Shape::Sidecar);
+        let listener = spec.listener.clone().filter(|_| lasting);
+        let config = AgentConfig { lifecycle: lifecycle(spec, shape), listener, ..config };
         Agent { name, list, probe, config }
     };
     match (spec.start.pre_populate, spec.start.only, native) {

@@ -70,7 +70,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn parsed<T>(&mut self, field: Field, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Cause> {
+    pub(crate) fn parsed<T>(&mut self, field: Field, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Cause> {
         let Some(given) = self.given(field) else { return Ok(None) };
         parse(given.value).map(Some).ok_or_else(|| given.refused(field))
     }

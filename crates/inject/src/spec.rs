@@ -1,6 +1,6 @@
 //! What one pod asks for, typed, whatever dialect said it.
 
-use sidekey_core::contract::{Action, AuthMethod, Dialect, Log, Refresh, Server, Source};
+use sidekey_core::contract::{Action, AuthMethod, Dialect, Listener, Log, Refresh, Server, Source};
 use sidekey_core::path::RelPath;
 
 use crate::reader::Asked;
@@ -14,6 +14,7 @@ pub(crate) struct InjectSpec {
     pub(crate) server: Server,
     pub(crate) login: Login,
     pub(crate) refresh: Refresh,
+    pub(crate) listener: Option<Listener>,
     pub(crate) log: Log,
     pub(crate) start: Start,
     pub(crate) end: End,

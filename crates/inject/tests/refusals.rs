@@ -89,6 +89,13 @@ fn names_annotation_shape_and_fix_of_what_it_refuses() {
             Code::AuthMethodRefused,
             &["`gcp`", "jwt mount", "Use one of kubernetes, jwt, approle"],
         ),
+        (V, &["V/agent-cache-enable=true", "V/agent-cache-listener-port=0"], Code::AnnotationValue, &["listener-port"]),
+        (
+            V,
+            &["V/agent-cache-enable=true", "V/agent-cache-use-auto-auth-token=maybe"],
+            Code::AnnotationValue,
+            &["use-auto-auth-token", "`force`"],
+        ),
         (V, &["V/auth-type=kubernets"], Code::AuthMethodRefused, &["no auth method `kubernets`", "kubernetes"]),
         (
             V,

@@ -12,6 +12,7 @@ pub(crate) struct Reply {
     /// `Retry-After` in seconds.
     pub(crate) retry_after: Option<u64>,
     pub(crate) location: Option<String>,
+    pub(crate) content_type: Option<String>,
     pub(crate) body: Sensitive<Vec<u8>>,
 }
 
@@ -119,7 +120,7 @@ mod tests {
     fn reply(status: u16, body: &str) -> Result<Response, VaultError> {
         let body = Sensitive::new(body.as_bytes().to_vec());
         let ask = Ask::get("secret/data/web");
-        Reply { status, retry_after: None, location: None, body }
+        Reply { status, retry_after: None, location: None, content_type: None, body }
             .read(&ask)
             .and_then(|answer| answer.into_response(&ask))
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Method;
+use http::{HeaderValue, Method};
 use rustify::endpoint::Endpoint;
 use sidekey_core::Sensitive;
 use zeroize::Zeroizing;
@@ -25,7 +25,11 @@ pub(crate) struct Ask {
     /// when an old one breaks with the question possibly on its way.
     pub(crate) repeatable: bool,
     /// `X-Vault-Wrap-TTL`.
-    pub(crate) wrap: Option<Duration>,
+    pub(crate) wrap_ttl: Option<HeaderValue>,
+    /// In place of the client's.
+    pub(crate) namespace: Option<HeaderValue>,
+    /// Path and query from `/v1/` on, in place of `path` and `query`.
+    pub(crate) raw: Option<String>,
     /// A form for somebody who is not Vault: no header of Vault's, no JSON.
     pub(crate) form: bool,
 }
@@ -52,8 +56,19 @@ impl Ask {
         Ok(Self { query, ..Self::new(method, path, wiped(body), repeatable) })
     }
 
-    const fn new(method: Method, path: String, body: Bytes, repeatable: bool) -> Self {
-        Self { method, path, query: String::new(), body, token: None, repeatable, wrap: None, form: false }
+    fn new(method: Method, path: String, body: Bytes, repeatable: bool) -> Self {
+        Self {
+            method,
+            path,
+            query: String::new(),
+            body,
+            token: None,
+            repeatable,
+            wrap_ttl: None,
+            namespace: None,
+            raw: None,
+            form: false,
+        }
     }
 
     pub(crate) fn with_token(mut self, token: &Sensitive<String>) -> Self {
@@ -67,8 +82,8 @@ impl Ask {
         self
     }
 
-    pub(crate) const fn wrapped(mut self, ttl: Duration) -> Self {
-        self.wrap = Some(ttl);
+    pub(crate) fn wrapped(mut self, ttl: Duration) -> Self {
+        self.wrap_ttl = Some(HeaderValue::from(ttl.as_secs()));
         self
     }
 
@@ -79,6 +94,9 @@ impl Ask {
 
     /// `<prefix>/v1/<path>?<query>`.
     pub(crate) fn target(&self, prefix: &str) -> Result<String, VaultError> {
+        if let Some(raw) = &self.raw {
+            return Ok(format!("{prefix}{raw}"));
+        }
         let path = encode_path(self.method.as_str(), &self.path)?;
         let query = if self.query.is_empty() { String::new() } else { format!("?{}", self.query) };
         Ok(format!("{prefix}/v1/{path}{query}"))

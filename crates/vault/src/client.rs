@@ -242,6 +242,10 @@ impl Client {
         Ok(mounts.into_iter().flatten().map(|(mount, about)| (mount.clone(), kind_of(about))).collect())
     }
 
+    pub(crate) async fn send(&self, ask: &Ask) -> Result<Reply, VaultError> {
+        self.transport.send(ask).await
+    }
+
     pub(crate) async fn post_form(&self, ask: Ask) -> Result<Reply, VaultError> {
         self.transport.post_form(&ask).await
     }

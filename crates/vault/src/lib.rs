@@ -8,7 +8,7 @@
 //! | where Vault is | `address`, `files` |
 //! | whom to believe | `tls`, `verifier` |
 //! | how bytes get there | `connect`, `proxy`, `bypass`, `transport` |
-//! | one question, one answer | `ask`, `answer` |
+//! | one question, one answer | `ask`, `answer`, `forward` |
 //! | what a login shows | `login`, `wrapping`, `aws`, `sts` |
 //! | what a login gives | `grant`, `claims` |
 //! | which form a KV path takes | `mounts`, `fetch` |
@@ -27,6 +27,7 @@ pub mod diagnose;
 mod error;
 mod fetch;
 mod files;
+mod forward;
 mod grant;
 mod login;
 mod mounts;
@@ -40,6 +41,7 @@ mod wrapping;
 pub use aws::Signed;
 pub use client::Client;
 pub use error::{Class, TlsFault, VaultError};
+pub use forward::{Forward, Forwarded};
 pub use grant::{Grant, Health, Renewal, TokenInfo};
 pub use login::{Credential, Unready};
 pub use mounts::{MountKind, Mounts};

@@ -167,11 +167,11 @@ impl Transport {
             return Ok(request);
         }
         headers.insert("x-vault-request", HeaderValue::from_static("true"));
-        if let Some(namespace) = &self.namespace {
+        if let Some(namespace) = ask.namespace.as_ref().or(self.namespace.as_ref()) {
             headers.insert("x-vault-namespace", namespace.clone());
         }
-        if let Some(ttl) = ask.wrap {
-            headers.insert("x-vault-wrap-ttl", HeaderValue::from(ttl.as_secs()));
+        if let Some(ttl) = &ask.wrap_ttl {
+            headers.insert("x-vault-wrap-ttl", ttl.clone());
         }
         if let Some(token) = &ask.token {
             let mut value = HeaderValue::from_str(token.expose()).map_err(|_| unusable())?;
@@ -195,9 +195,10 @@ impl Transport {
         let number = |name| header(&head.headers, name).and_then(|text| text.trim().parse().ok());
         let (retry_after, length) = (retry_after(&head.headers), number(CONTENT_LENGTH.as_str()));
         let location = header(&head.headers, LOCATION.as_str()).map(str::to_owned);
+        let content_type = header(&head.headers, CONTENT_TYPE.as_str()).map(str::to_owned);
         let body = read(body, length, ask).await?;
         self.idle.put(origin, sender);
-        Ok(Reply { status: head.status.as_u16(), retry_after, location, body })
+        Ok(Reply { status: head.status.as_u16(), retry_after, location, content_type, body })
     }
 }
 

@@ -1,10 +1,11 @@
 //! Vault Agent's own configuration files → `AgentConfig`.
 //!
-//! files → `hcl` (a tree with lines) → `said` (one value at a time) → `method`, `template` → here, merged
+//! files → `hcl` (a tree with lines) → `said` (one value at a time) → `method`, `template`, `endpoints` → here, merged
 //!
 //! What is unknown or cannot be served keeps the agent from starting, with file and line; what is understood and has no
 //! effect is said in the log. Precedence of the connection: the webhook's contract, the environment, the files.
 
+mod endpoints;
 mod method;
 mod said;
 mod template;
@@ -18,6 +19,7 @@ use sidekey_core::contract::{Dialect, Lifecycle, Log, Notify, Output, PodIdentit
 use sidekey_core::goparse::parse_bool;
 use sidekey_core::{AgentConfig, Cause, Code};
 
+use self::endpoints::Endpoints;
 use self::method::AutoAuth;
 use self::said::Said;
 use crate::hcl::{self, Block, Entry};
@@ -96,6 +98,7 @@ struct Draft {
     notify: Vec<Notify>,
     refresh: Refresh,
     log: Log,
+    endpoints: Endpoints,
     once: bool,
 }
 
@@ -140,6 +143,8 @@ fn top(entry: &Entry, draft: &mut Draft, said: &mut Said) {
                 draft.refresh = refresh(block, said);
             }
         }
+        "listener" | "listeners" => draft.endpoints.listener(entry, said),
+        "cache" | "api_proxy" => draft.endpoints.forwards(entry, said),
         "exit_after_auth" => draft.once |= said.flag(entry),
         "log_level" => match said.text(entry).as_deref().map(str::to_ascii_lowercase).as_deref() {
             Some(level @ ("trace" | "debug" | "info" | "warn" | "error")) => draft.log.level = level.to_owned(),
@@ -164,9 +169,6 @@ fn idle(entry: &Entry, said: &mut Said) {
             said.note(entry, "the log goes to stderr");
         }
         "telemetry" => said.note(entry, "metrics are served on the agent's own socket"),
-        "cache" | "listener" | "api_proxy" => {
-            said.wrong(entry.line, &format!("{} is not served in these files", entry.key));
-        }
         "env_template" | "exec" => {
             let words = format!("{} is not served: the agent starts no other process", entry.key);
             said.wrong(entry.line, &words);
@@ -229,7 +231,8 @@ fn refresh(block: &Block, said: &mut Said) -> Refresh {
 }
 
 fn finish(draft: Draft, base: Option<&AgentConfig>, env: &Env, mut said: Said) -> Result<Loaded, Cause> {
-    let Draft { server, auto_auth, outputs, notify, refresh, log, once } = draft;
+    let Draft { server, auto_auth, outputs, notify, refresh, log, endpoints, once } = draft;
+    let listener = endpoints.finish(&mut said);
     let auto_auth = auto_auth.unwrap_or_default();
     if auto_auth.auth.is_none() && said.wrong.is_empty() {
         said.wrong(0, "there is no auto_auth with a method");
@@ -273,6 +276,7 @@ fn finish(draft: Draft, base: Option<&AgentConfig>, env: &Env, mut said: Said) -
         outputs,
         notify,
         token_sinks: auto_auth.sinks,
+        listener,
         refresh,
         lifecycle,
         state_dir,

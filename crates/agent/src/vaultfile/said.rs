@@ -72,6 +72,11 @@ impl Said {
         self.text(entry).filter(|text| !text.is_empty())
     }
 
+    /// Text, if it is one; nothing is said when not.
+    pub(super) fn word(&self, entry: &Entry) -> Option<String> {
+        if let Value::Text(text) = &entry.value { Some(text.clone()) } else { None }
+    }
+
     /// A boolean, or one in quotes.
     pub(super) fn flag(&mut self, entry: &Entry) -> bool {
         let found = match &entry.value {

@@ -1,5 +1,5 @@
 use serde_json::json;
-use sidekey_core::contract::{Action, AuthMethod, Source};
+use sidekey_core::contract::{Action, AuthMethod, Bearer, Source};
 
 use super::*;
 
@@ -97,6 +97,36 @@ fn takes_the_injectors_json_for_the_same() {
     assert_eq!((loaded.config.auth.token_file.as_str(), loaded.once), ("/t", false));
     assert_eq!(loaded.config.token_sinks[0].mode, 0o640);
     assert!(matches!(&loaded.config.outputs[0].source, Source::Template(template) if template.left == "[["));
+}
+
+#[test]
+fn serves_a_listener_on_loopback() {
+    let auth = "auto_auth { method \"token_file\" { config { token_file_path = \"/t\" } }\n sink \"file\" { config { path = \"/s\" } } }\n";
+    let tcp = |more: &str| {
+        format!("{auth}listener \"tcp\" {{ address = \"127.0.0.1:8100\"\n tls_disable = true\n {more} }}\n")
+    };
+    let cases = [
+        (tcp(""), Some((false, None))),
+        (tcp("agent_api { enable_quit = true }"), Some((true, None))),
+        (tcp("") + "cache { use_auto_auth_token = \"force\" }", Some((false, Some(Bearer::Force)))),
+        (tcp("") + "cache {}\napi_proxy { use_auto_auth_token = true }", Some((false, Some(Bearer::Agent)))),
+        (format!("{auth}cache {{}}"), None),
+    ];
+    for (text, want) in cases {
+        let listener = read(&text).unwrap().config.listener;
+        assert_eq!(listener.map(|l| (l.quit, l.forward)), want, "{text}");
+    }
+    let refused = [
+        (tcp("").replace("127.0.0.1", "0.0.0.0"), "line 3: a listener is served on 127.0.0.1:PORT only"),
+        (tcp("").replace("tls_disable = true", ""), "line 3: a listener on loopback is served without TLS"),
+        (tcp("require_request_header = true"), "line 5: require_request_header is not served"),
+        (format!("{auth}listener \"unix\" {{ address = \"/s\" }}"), "line 3: only listeners of type tcp"),
+        (format!("{auth}cache {{ use_auto_auth_token = true }}"), "line 3: use_auto_auth_token needs a listener"),
+    ];
+    for (text, words) in refused {
+        let cause = read(&text).unwrap_err();
+        assert!(cause.answer.contains(words), "{words}: {}", cause.answer);
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod auth;
 mod env;
 mod lifecycle;
+mod listener;
 mod notify;
 mod output;
 mod server;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use self::auth::{AppRole, Auth, AuthMethod, Aws, Cert, METHODS, Service};
 pub use self::env::{ContractError, ENV, MAX_ENV_BYTES};
 pub use self::lifecycle::{Lifecycle, Log, Refresh, Shape};
+pub use self::listener::{Bearer, Listener};
 pub use self::notify::{Action, Notify, Process, Signal};
 pub use self::output::{Layout, Output, Seal, TokenSink};
 pub use self::server::Server;
@@ -48,6 +50,9 @@ pub struct AgentConfig {
     /// Where to keep the token for readers who ask for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub token_sinks: Vec<TokenSink>,
+    /// What to serve to the pod's other containers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listener: Option<Listener>,
     /// How often to look again.
     #[serde(default)]
     pub refresh: Refresh,

@@ -109,6 +109,7 @@ prop_compose! {
         outputs in prop::collection::vec(output(), 0..4),
         notify in prop::collection::vec(notify(), 0..3),
         sink in option((text(), any::<u32>())),
+        pod_listener in option((any::<u16>(), any::<bool>()).prop_map(|(port, quit)| Listener { port, quit, forward: quit.then_some(Bearer::Force) })),
         refresh in (any::<u64>(), option((0..=1000_u32).prop_map(|share| f64::from(share) / 1000.0))),
         lifecycle in (any::<bool>(), any::<u32>(), option(any::<u32>())),
         state_dir in text(),
@@ -123,6 +124,7 @@ prop_compose! {
             outputs,
             notify,
             token_sinks: sink.map(|(path, mode)| TokenSink { path, mode, ..TokenSink::default() }).into_iter().collect(),
+            listener: pod_listener,
             refresh: Refresh { static_interval_ms: refresh.0, lease_renewal_threshold: refresh.1 },
             lifecycle: Lifecycle {
                 shape: Shape::InitOnly,

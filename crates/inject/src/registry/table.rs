@@ -38,7 +38,7 @@ const FORMATS: super::Kind = OneOf(&[
 const CONTEXTS: super::Kind = OneOf(&["true", "false", "platformUser"]);
 const SINGLE: super::Effect = Never("the agent is one thread and needs no tuning");
 const CACHE: super::Effect =
-    Never("Sidekey's agent has no API proxy; tokens, leases and answers are kept over its restarts without one");
+    Never("Sidekey's agent has no cache; tokens, leases and answers are kept over its restarts without one");
 const TELEMETRY: super::Effect =
     Never("the agent serves Prometheus metrics of its own on the socket in its private volume, and pushes to nobody");
 const RETRIES: super::Effect = Never("the agent retries for ever, with a back-off for each secret");
@@ -114,12 +114,14 @@ table! {
     // Token, cache, listener.
     InjectToken: Bool, is("agent-inject-token", "false"), is("inject-token", "false"), Now,
         "Write the Vault token to `token` in the secrets' directory, too.";
-    CacheEnable: Bool, is("agent-cache-enable", "false"), NO, CACHE, "Vault Agent's cache.";
-    CacheToken: Text, is("agent-cache-use-auto-auth-token", "true"), NO, CACHE, "Whose token proxied requests carry.";
-    CachePort: Text, is("agent-cache-listener-port", "8200"), NO, CACHE, "Port of Vault Agent's listener.";
+    CacheEnable: Bool, is("agent-cache-enable", "false"), NO, Now,
+        "Serve Vault's API on 127.0.0.1 and send requests on. Nothing is cached: each request is Vault's own answer.";
+    CacheToken: OneOf(&["true", "false", "force"]), is("agent-cache-use-auto-auth-token", "true"), NO, Now,
+        "Whose token such a request carries: `true` the agent's where the caller shows none, `force` always the agent's, `false` the caller's.";
+    CachePort: Uint, is("agent-cache-listener-port", "8200"), NO, Now, "Port of the listener on 127.0.0.1.";
     CacheExitOnError: Bool, is("agent-cache-exit-on-err", "false"), NO, CACHE, "Whether Vault Agent ends when its cache cannot be restored.";
-    EnableQuit: Bool, is("agent-enable-quit", "false"), NO, Later,
-        "A local endpoint that ends the agent. Native sidecars end with the pod and need none.";
+    EnableQuit: Bool, is("agent-enable-quit", "false"), NO, Now,
+        "`POST /agent/v1/quit` on the listener's port revokes the token and ends the agent's work. Native sidecars end with the pod and need none.";
 
     // Shape in the pod.
     PrePopulate: Bool, is("agent-pre-populate", "true"), is("pre-populate", "true"), Now,

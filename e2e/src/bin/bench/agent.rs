@@ -145,6 +145,7 @@ fn sidekey(binary: &str, server: &Server, run: &Path) -> (Vec<String>, Vec<(Stri
         outputs: vec![output("kv", KV), output("lease", server.lease)],
         notify: Vec::new(),
         token_sinks: Vec::new(),
+        listener: None,
         refresh: Refresh::default(),
         lifecycle: Lifecycle {
             shape: Shape::Native,
