@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::operator::OperatorArgs;
+
 /// Delivers Vault and OpenBao secrets to Kubernetes workloads.
 #[derive(Debug, Parser)]
 #[command(name = "sidekey", version)]
@@ -18,12 +20,16 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Serve the admission webhook.
     Webhook(WebhookArgs),
+    /// Keep Kubernetes Secrets as the custom resources of secrets.hashicorp.com say.
+    Operator(OperatorArgs),
     /// Do to manifests what the webhook would do, and print them.
     Inject(InjectArgs),
     /// Say which annotation led to what, and where each default came from.
     Explain(ExplainArgs),
     /// Say of each pod in manifests whether the webhook would take it; for a pipeline.
     Check(CheckArgs),
+    /// Print the CustomResourceDefinitions that the operator serves.
+    Crds,
     /// Print the manifests that install Sidekey.
     Manifests(ManifestsArgs),
     /// Print what completes this command line in a shell.

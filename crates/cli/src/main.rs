@@ -9,11 +9,13 @@
 
 mod args;
 mod check;
+mod crds;
 mod documents;
 mod error;
 mod explain;
 mod inject;
 mod manifests;
+mod operator;
 mod ordered;
 mod webhook;
 mod workload;
@@ -30,9 +32,11 @@ fn main() -> ExitCode {
     sidekey_runtime::provider::install();
     let done = match Cli::parse().command {
         Command::Webhook(args) => webhook::run(&args),
+        Command::Operator(args) => operator::run(&args),
         Command::Inject(args) => inject::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Crds => crds::run(),
         Command::Manifests(args) => manifests::run(&args),
         Command::Completions { shell } => completions(shell),
         Command::Version => write(concat!("sidekey ", env!("CARGO_PKG_VERSION"), "\n")),

@@ -8,6 +8,7 @@
 //! | SK4xxx | secrets and leases |
 //! | SK5xxx | the agent in the pod: configuration, files, state |
 //! | SK6xxx | the webhook's process: certificates, Kubernetes API, serving |
+//! | SK7xxx | the operator: custom resources, references, destinations |
 
 use std::fmt;
 
@@ -120,6 +121,19 @@ codes! {
     ListenFailed = 6003, "the port cannot be opened", "Check that the port is free and allowed.";
     CaBundle = 6004, "the webhook configuration's caBundle cannot be kept right", "Check the rights on mutatingwebhookconfigurations.";
     WebhookInternal = 6005, "the webhook failed inside", "Report it with the line of the webhook's log; the pod can be created again.";
+
+    ResourceInvalid = 7001, "the custom resource cannot be used as it is", "Correct the field that the message names.";
+    ReferenceMissing = 7002, "a referenced object is not there", "Create it, or correct the reference; it is taken up the moment it appears.";
+    ReferenceRefused = 7003, "a referenced object does not admit this namespace", "Add the namespace to its allowedNamespaces, or use an object of this namespace.";
+    ReferenceUnready = 7004, "a referenced object cannot be used itself", "Read the conditions of that object.";
+    KindNotServed = 7005, "this kind is not served", "Use VaultStaticSecret, VaultDynamicSecret or VaultPKISecret.";
+    DestinationMissing = 7006, "the destination Secret is not there", "Create the Secret, or set destination.create to true.";
+    DestinationTaken = 7007, "the destination Secret belongs to somebody else", "Choose another destination.name; destination.overwrite takes over a Secret that no such resource owns.";
+    DestinationRefused = 7008, "the destination Secret cannot be written", "Read the API server's words; an immutable Secret must be deleted first.";
+    ServiceAccountToken = 7009, "no token can be had for the service account", "Create the ServiceAccount in the namespace of the resource, and let the operator create serviceaccounts/token.";
+    CredentialSecret = 7010, "the Secret with the login's credential cannot be used", "Check its name, its namespace (the resource's own) and its keys.";
+    RestartFailed = 7011, "a workload could not be restarted", "Check the target's kind and name, and the operator's rights.";
+    AddressRefused = 7012, "the connection's address is not allowed", "Use an address that is no link-local or metadata address, or allow it with --allow-address.";
 }
 
 impl Code {

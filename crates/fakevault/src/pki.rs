@@ -1,4 +1,4 @@
-//! Certificates: `<mount>/issue/<role>`, signed by the server's own CA, without a lease.
+//! Certificates: `<mount>/issue/<role>`, signed by the server's own CA, without a lease; `<mount>/revoke` takes any serial number.
 
 use std::time::Duration;
 
@@ -16,11 +16,18 @@ impl State {
     pub(crate) fn pki_route(&mut self, rest: &str, ask: &Ask) -> Answer {
         match (rest.split_once('/').unwrap_or((rest, "")), ask.operation) {
             (("issue", role), Operation::Write) if !role.is_empty() => self.issue_certificate(ask),
+            (("revoke", ""), Operation::Write) => match ask.text("serial_number") {
+                Some(_) => {
+                    let data = json!({ "revocation_time": self.clock.unix(self.clock.now()), "state": "revoked" });
+                    self.data(data, "pki")
+                }
+                None => Answer::error(400, "The serial number or certificate to revoke must be provided"),
+            },
             (("ca", "pem") | ("cert", "ca"), Operation::Read) => {
                 let data = json!({ "certificate": self.authority.ca_pem() });
                 self.data(data, "pki")
             }
-            (("issue", _), _) => Answer::unsupported_operation(),
+            (("issue" | "revoke", _), _) => Answer::unsupported_operation(),
             _ => Answer::unsupported_path(),
         }
     }

@@ -30,6 +30,7 @@ use sidekey_core::contract::{self, Source};
 use sidekey_core::{Code, Lookup};
 
 pub use error::TemplateError;
+pub use helpers::pattern::Pattern;
 pub use inputs::{Answers, Frozen, Inputs, Rendered};
 pub use set::TemplateSet;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use rustls_pki_types::ServerName;
 use sidekey_core::contract::{Auth, Server};
 use sidekey_core::{Lookup, Response, Sensitive, Value};
@@ -35,6 +35,14 @@ impl Client {
     /// # Errors
     /// [`Class::Address`] and [`Class::Files`]; nothing is asked yet.
     pub fn new(server: &Server) -> Result<Self, VaultError> {
+        Self::with_headers(server, &BTreeMap::new())
+    }
+
+    /// As [`Self::new`], with headers of the caller's on every request. Ours win.
+    ///
+    /// # Errors
+    /// Also [`Class::Address`] for what cannot be a header.
+    pub fn with_headers(server: &Server, headers: &BTreeMap<String, String>) -> Result<Self, VaultError> {
         let failed = |class| move |words: String| VaultError::new("GET", "sys/health", class).with_detail(words);
         let address = Address::parse(&server.address).map_err(failed(Class::Address))?;
         let proxy = server
@@ -51,9 +59,12 @@ impl Client {
         let namespace =
             namespace.transpose().map_err(|_| failed(Class::Address)("the namespace is no header value".to_owned()))?;
         let tls = tls::config(server).map_err(failed(Class::Files))?;
+        let headers = headers.iter().map(|(name, value)| Some((name.parse().ok()?, value.parse().ok()?)));
+        let headers = headers.collect::<Option<HeaderMap>>();
         let transport = Transport {
             address,
             namespace,
+            headers: headers.ok_or_else(|| failed(Class::Address)("a header cannot be sent".to_owned()))?,
             connector: Connector { tls, server_name, proxy },
             timeout: Duration::from_secs(u64::from(server.timeout_seconds.max(1))),
             idle: crate::transport::Pool::default(),

@@ -28,7 +28,8 @@ pub const MAX_QUESTIONS: usize = 4;
 /// Longest wait for one of them.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Explains a failed login. With `jwt` its claims are read here, to name what the role does not take; it is not sent.
+/// Explains a failed login, in the words of the dialect if there is one. With `jwt` its claims are read here, to name what
+/// the role does not take; it is not sent.
 ///
 /// What one `403 permission denied` hides is told apart by the order of Vault's own checks: mount, role, bound addresses,
 /// config, audience and dates, service account, namespace, and last the review by Kubernetes.
@@ -36,10 +37,11 @@ pub async fn login(
     client: &Client,
     auth: &Auth,
     pod: &PodIdentity,
-    dialect: Dialect,
+    dialect: impl Into<Option<Dialect>>,
     jwt: Option<&Sensitive<String>>,
     error: &VaultError,
 ) -> Cause {
+    let dialect = dialect.into();
     if !auth.method.shows_service_account() {
         return methods::cause(client, auth, dialect, error).await;
     }
@@ -53,10 +55,10 @@ pub async fn fetch(
     client: &Client,
     token: &Sensitive<String>,
     lookup: &Lookup,
-    dialect: Dialect,
+    dialect: impl Into<Option<Dialect>>,
     error: &VaultError,
 ) -> Cause {
-    fetch::cause(client, token, lookup, dialect, error).await
+    fetch::cause(client, token, lookup, dialect.into(), error).await
 }
 
 /// Explains a failure to get an answer of Vault at all; any other failure in general words.

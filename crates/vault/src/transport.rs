@@ -55,6 +55,8 @@ struct Idle {
 pub(crate) struct Transport {
     pub(crate) address: Address,
     pub(crate) namespace: Option<HeaderValue>,
+    /// Whatever the configuration wants on every request.
+    pub(crate) headers: HeaderMap,
     pub(crate) connector: Connector,
     pub(crate) timeout: Duration,
     /// Never held over an await.
@@ -160,6 +162,7 @@ impl Transport {
         *request.method_mut() = ask.method.clone();
         *request.uri_mut() = target.parse().map_err(|_| unusable())?;
         let headers = request.headers_mut();
+        headers.extend(self.headers.clone());
         headers.insert(HOST, HeaderValue::try_from(origin.authority()).map_err(|_| unusable())?);
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("sidekey/", env!("CARGO_PKG_VERSION"))));
         if ask.form {

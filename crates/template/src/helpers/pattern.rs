@@ -14,13 +14,35 @@ pub(crate) fn check(pattern: &str) -> Result<(), Failure> {
 
 /// Compiled when called: most templates never need one.
 fn regex(args: &[Val], index: usize) -> Result<Regex, Failure> {
-    let pattern = text(args, index)?;
+    compiled(text(args, index)?)
+}
+
+fn compiled(pattern: &str) -> Result<Regex, Failure> {
     if pattern.contains("\\p") || pattern.contains("\\P") {
         return Err(Failure::new("classes of Unicode are not served in patterns")
             .hint("write the ranges out, such as [a-zà-ÿ]"));
     }
     let built = RegexBuilder::new(&translated(pattern)).size_limit(1 << 20).dfa_size_limit(1 << 20).build();
     built.map_err(|_| Failure::new("the pattern is not a regular expression, or too large a one"))
+}
+
+/// A regular expression as Go reads it, for whoever filters names with one.
+#[derive(Clone, Debug)]
+pub struct Pattern(Regex);
+
+impl Pattern {
+    /// Compiles it.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words.
+    pub fn parse(pattern: &str) -> Result<Self, String> {
+        compiled(pattern).map(Self).map_err(|failure| failure.message)
+    }
+
+    /// Whether it matches anywhere in the text.
+    pub fn is_match(&self, text: &str) -> bool {
+        self.0.is_match(text)
+    }
 }
 
 /// Go's pattern in the words of the regex crate.

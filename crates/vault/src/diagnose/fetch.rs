@@ -27,7 +27,7 @@ pub(super) async fn cause(
     client: &Client,
     token: &Sensitive<String>,
     lookup: &Lookup,
-    dialect: Dialect,
+    dialect: Option<Dialect>,
     error: &VaultError,
 ) -> Cause {
     let scene = Scene { client, token, lookup, error };
@@ -37,7 +37,7 @@ pub(super) async fn cause(
         Class::Deleted => (Code::SecretDeleted, String::new(), Some(deleted(error))),
         Class::BadRequest => (Code::SecretRefused, String::new(), Some(refused(&scene))),
         Class::Internal => (Code::VaultInternal, String::new(), Some(internal(&scene))),
-        _ => return server::cause(error, client.server(), Some(dialect), attempted(&scene)),
+        _ => return server::cause(error, client.server(), dialect, attempted(&scene)),
     };
     let cause = Cause::new(code, attempted(&scene), format!("{}{extra}", error.answer()));
     match fix {

@@ -24,7 +24,7 @@ pub(super) struct Scene<'a> {
     pub(super) client: &'a Client,
     pub(super) auth: &'a Auth,
     pub(super) pod: &'a PodIdentity,
-    pub(super) dialect: Dialect,
+    pub(super) dialect: Option<Dialect>,
     /// `None` without a token, `Some(None)` with one that is no JWT.
     pub(super) claims: Option<Option<Claims>>,
 }
@@ -76,7 +76,7 @@ impl<'a> Scene<'a> {
         client: &'a Client,
         auth: &'a Auth,
         pod: &'a PodIdentity,
-        dialect: Dialect,
+        dialect: Option<Dialect>,
         jwt: Option<&Sensitive<String>>,
     ) -> Self {
         Self { client, auth, pod, dialect, claims: jwt.map(|jwt| Claims::read(jwt.expose())) }

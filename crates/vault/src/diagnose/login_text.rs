@@ -11,7 +11,7 @@ use crate::error::{Class, VaultError};
 
 pub(super) fn cause(scene: &Scene<'_>, error: &VaultError, finding: &Finding) -> Cause {
     let server = scene.client.server();
-    let dialect = Some(scene.dialect);
+    let dialect = scene.dialect;
     match finding {
         Finding::Server => server::cause(error, server, dialect, attempted(scene)),
         Finding::ServerNow(now) => server::cause(now, server, dialect, attempted(scene)),
@@ -89,7 +89,7 @@ fn role_path(scene: &Scene<'_>) -> String {
 }
 
 fn mount_absent(scene: &Scene<'_>) -> String {
-    let (keys, mount) = (Keys(Some(scene.dialect)), scene.mount());
+    let (keys, mount) = (Keys(scene.dialect), scene.mount());
     let name = mount.strip_prefix("auth/").unwrap_or(&mount);
     if name.starts_with("auth/") || name.ends_with("/login") {
         return format!(
@@ -109,7 +109,7 @@ fn mount_absent(scene: &Scene<'_>) -> String {
 }
 
 fn mount_other(scene: &Scene<'_>) -> String {
-    let keys = Keys(Some(scene.dialect));
+    let keys = Keys(scene.dialect);
     format!(
         "Point {} (now {}) at a mount of type {}: `vault auth list` shows them.",
         keys.auth_path(),
@@ -139,7 +139,7 @@ fn role_missing(scene: &Scene<'_>) -> String {
     format!(
         "Create it: `vault write {} {NAMES}={account} {NAMESPACES}={namespace}{audience} token_policies=POLICY`; or correct {} (now {}).",
         role_path(scene),
-        Keys(Some(scene.dialect)).role(),
+        Keys(scene.dialect).role(),
         scene.auth.role,
     )
 }
@@ -161,7 +161,7 @@ fn literal_star(scene: &Scene<'_>, field: &str) -> String {
 
 fn audience(scene: &Scene<'_>) -> String {
     let wanted = format!("`vault read {}` shows what the role wants", role_path(scene));
-    let keys = Keys(Some(scene.dialect));
+    let keys = Keys(scene.dialect);
     match scene.claims().map(Claims::audiences).as_deref() {
         Some([one]) => format!(
             "The token's audience is {one}; {wanted}. Change the role: `vault write {} audience={one}`; or the token's, by {}.",

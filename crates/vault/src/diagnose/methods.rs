@@ -28,14 +28,14 @@ enum Finding {
     Other,
 }
 
-pub(super) async fn cause(client: &Client, auth: &Auth, dialect: Dialect, error: &VaultError) -> Cause {
+pub(super) async fn cause(client: &Client, auth: &Auth, dialect: Option<Dialect>, error: &VaultError) -> Cause {
     let finding = match read(error, &auth.method) {
         Finding::Other if error.class == Class::Denied => probe(client, auth).await,
         settled => settled,
     };
     let attempted = attempted(client, auth);
     if finding == Finding::Server {
-        return server::cause(error, client.server(), Some(dialect), attempted);
+        return server::cause(error, client.server(), dialect, attempted);
     }
     let (code, fix) = fix(client, auth, dialect, finding);
     Cause::new(code, attempted, error.answer()).with_fix(fix.unwrap_or_else(|| code.advice().to_owned()))
@@ -88,8 +88,8 @@ fn attempted(client: &Client, auth: &Auth) -> String {
     }
 }
 
-fn fix(client: &Client, auth: &Auth, dialect: Dialect, finding: Finding) -> (Code, Option<String>) {
-    let (keys, mount) = (Keys(Some(dialect)), auth.mount.trim_matches('/'));
+fn fix(client: &Client, auth: &Auth, dialect: Option<Dialect>, finding: Finding) -> (Code, Option<String>) {
+    let (keys, mount) = (Keys(dialect), auth.mount.trim_matches('/'));
     let name = auth.method.name();
     match finding {
         Finding::MountAbsent => {

@@ -1,0 +1,161 @@
+//! `sidekey operator`: flags to [`sidekey_operator::run::Options`], a runtime around it. Flags and variables that the Vault
+//! Secrets Operator has, have its names and defaults.
+
+use std::hash::{BuildHasher, RandomState};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::{ArgAction, Args};
+use sidekey_core::goparse;
+use sidekey_operator::addresses::Addresses;
+use sidekey_operator::jitter::Backoff;
+use sidekey_operator::run::{self, Options};
+use sidekey_runtime::{drain, log};
+use tokio::runtime::Builder;
+
+use crate::args::LogFormat;
+use crate::error::Error;
+
+#[derive(Debug, Args)]
+pub(crate) struct OperatorArgs {
+    /// Namespace of the leader's Lease, the key of digests, and the `default` VaultAuth and VaultConnection.
+    #[arg(long, env = "OPERATOR_NAMESPACE", default_value = "vault-secrets-operator")]
+    pub(crate) compat_namespace: String,
+    /// Own name among the replicas; random without it.
+    #[arg(long, env = "OPERATOR_POD_NAME")]
+    pub(crate) identity: Option<String>,
+    /// Address of /metrics (plain HTTP).
+    #[arg(long, env = "SIDEKEY_METRICS_BIND_ADDRESS", default_value = ":8080", value_parser = address)]
+    pub(crate) metrics_bind_address: SocketAddr,
+    /// Address of /healthz and /readyz (plain HTTP); the same as that of the metrics puts both on one port.
+    #[arg(long, env = "SIDEKEY_HEALTH_PROBE_BIND_ADDRESS", default_value = ":8081", value_parser = address)]
+    pub(crate) health_probe_bind_address: SocketAddr,
+    /// Work only while holding the Lease b0d477c0.hashicorp.com, which a Vault Secrets Operator would hold too.
+    #[arg(long, default_value_t = true, action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) leader_elect: bool,
+    /// Most resources looked at at once.
+    #[arg(long, env = "VSO_MAX_CONCURRENT_RECONCILES", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) max_concurrent_reconciles: u32,
+    /// First wait after a failure.
+    #[arg(long, env = "VSO_BACKOFF_INITIAL_INTERVAL", default_value = "5s", value_parser = duration)]
+    pub(crate) backoff_initial_interval: Duration,
+    /// Longest wait after a failure.
+    #[arg(long, env = "VSO_BACKOFF_MAX_INTERVAL", default_value = "60s", value_parser = duration)]
+    pub(crate) backoff_max_interval: Duration,
+    /// Accepted; failing resources are tried for ever.
+    #[arg(long, env = "VSO_BACKOFF_MAX_ELAPSED_TIME", default_value = "0s", value_parser = duration)]
+    pub(crate) backoff_max_elapsed_time: Duration,
+    /// Share by which a wait may be shorter or longer.
+    #[arg(long, env = "VSO_BACKOFF_RANDOMIZATION_FACTOR", default_value_t = 0.5)]
+    pub(crate) backoff_randomization_factor: f64,
+    /// What each wait is of the one before.
+    #[arg(long, env = "VSO_BACKOFF_MULTIPLIER", default_value_t = 1.5)]
+    pub(crate) backoff_multiplier: f64,
+    /// `exclude-raw` leaves `_raw` out of every Secret.
+    #[arg(long, env = "VSO_GLOBAL_TRANSFORMATION_OPTIONS", value_delimiter = ',', value_parser = ["exclude-raw"])]
+    pub(crate) global_transformation_options: Vec<String>,
+    /// `allow-default-globals` lets VaultAuths use the VaultAuthGlobal `default` when they ask for it; empty forbids it.
+    #[arg(long, env = "VSO_GLOBAL_VAULT_AUTH_OPTIONS", default_value = "allow-default-globals", value_delimiter = ',',
+        value_parser = ["allow-default-globals", ""])]
+    pub(crate) global_vault_auth_options: Vec<String>,
+    /// Host that tokens may be sent to although it is link-local or a metadata service; may be given again.
+    #[arg(long, env = "SIDEKEY_ALLOW_ADDRESS", value_delimiter = ',', value_name = "HOST")]
+    pub(crate) allow_address: Vec<String>,
+    /// Send tokens to no other hosts than those of --allow-address.
+    #[arg(long, env = "SIDEKEY_ONLY_ALLOWED_ADDRESSES", requires = "allow_address")]
+    pub(crate) only_allowed_addresses: bool,
+    /// How long the restart of a workload waits for other secrets of the same workload.
+    #[arg(long, env = "SIDEKEY_RESTART_DEBOUNCE", default_value = "2s", value_parser = duration)]
+    pub(crate) restart_debounce: Duration,
+    /// How much to say.
+    #[arg(long, env = "SIDEKEY_LOG_LEVEL", default_value = "info",
+        value_parser = ["off", "error", "warn", "info", "debug", "trace"])]
+    pub(crate) log_level: String,
+    /// Shape of log lines.
+    #[arg(long, env = "SIDEKEY_LOG_FORMAT", value_enum, default_value_t = LogFormat::Json)]
+    pub(crate) log_format: LogFormat,
+}
+
+/// `:8080` is every address, as Go has it.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let full = if text.starts_with(':') { format!("[::]{text}") } else { text.to_owned() };
+    full.parse().map_err(|_| "neither :PORT nor ADDRESS:PORT".to_owned())
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    goparse::parse_duration(text).ok_or_else(|| "not a duration such as 5s or 1m30s".to_owned())
+}
+
+pub(crate) fn run(args: &OperatorArgs) -> Result<(), Error> {
+    let failed = |error: &dyn std::error::Error| Error::Failed(error.to_string());
+    log::init(&args.log_level, args.log_format == LogFormat::Json).map_err(|error| failed(&error))?;
+    let runtime = Builder::new_multi_thread().enable_all().build().map_err(|error| failed(&error))?;
+    runtime.block_on(async {
+        let drain = drain::on_signals().map_err(|error| failed(&error))?;
+        run::run(options(args), drain).await.map_err(|error| failed(&error))
+    })
+}
+
+fn options(args: &OperatorArgs) -> Options {
+    let random = || format!("sidekey-operator-{:016x}", RandomState::new().hash_one(0_u8));
+    Options {
+        compat_namespace: args.compat_namespace.clone(),
+        identity: args.identity.clone().unwrap_or_else(random),
+        metrics: args.metrics_bind_address,
+        health: args.health_probe_bind_address,
+        leader_elect: args.leader_elect,
+        looks: usize::try_from(args.max_concurrent_reconciles).unwrap_or(usize::MAX),
+        backoff: Backoff {
+            initial: args.backoff_initial_interval,
+            longest: args.backoff_max_interval,
+            multiplier: args.backoff_multiplier,
+            randomization: args.backoff_randomization_factor,
+        },
+        addresses: Addresses { allowed: args.allow_address.clone(), only: args.only_allowed_addresses },
+        exclude_raw: args.global_transformation_options.iter().any(|option| option == "exclude-raw"),
+        default_globals: args.global_vault_auth_options.iter().any(|option| option == "allow-default-globals"),
+        restart_debounce: args.restart_debounce,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Cli, Command};
+
+    fn read(flags: &[&str]) -> Options {
+        let line = ["sidekey", "operator"].iter().chain(flags);
+        let Command::Operator(args) = Cli::try_parse_from(line).unwrap().command else { panic!() };
+        options(&args)
+    }
+
+    #[test]
+    fn flags_of_a_vault_secrets_operator_are_understood() {
+        let plain = read(&[]);
+        assert_eq!((plain.metrics.to_string().as_str(), plain.health.port()), ("[::]:8080", 8081));
+        assert_eq!(
+            (plain.looks, plain.leader_elect, plain.exclude_raw, plain.default_globals),
+            (100, true, false, true)
+        );
+        assert_eq!(plain.backoff, Backoff::default());
+        let told = read(&[
+            "--metrics-bind-address=127.0.0.1:8080",
+            "--health-probe-bind-address=:9000",
+            "--leader-elect",
+            "--max-concurrent-reconciles=5",
+            "--backoff-initial-interval=1s",
+            "--backoff-max-interval=1m30s",
+            "--backoff-max-elapsed-time=0s",
+            "--backoff-multiplier=2",
+            "--backoff-randomization-factor=0.1",
+            "--global-transformation-options=exclude-raw",
+            "--global-vault-auth-options=",
+        ]);
+        assert_eq!((told.metrics.to_string().as_str(), told.health.port(), told.looks), ("127.0.0.1:8080", 9000, 5));
+        assert_eq!((told.backoff.longest.as_secs(), told.backoff.multiplier), (90, 2.0));
+        assert_eq!((told.exclude_raw, told.default_globals), (true, false));
+        assert!(!read(&["--leader-elect=false"]).leader_elect);
+    }
+}

@@ -1,0 +1,26 @@
+//! VaultAuth: whether its references resolve, and what came of the logins made with it.
+
+use super::{Done, Job, Next, Refers, Tools, now, tell, write_status};
+use crate::plan::outcome;
+use crate::types::auth::VaultAuthStatus;
+use crate::types::condition::merge;
+
+pub(super) async fn look(tools: &Tools, mut job: Job) -> Done {
+    let trouble = match &job.refers {
+        Refers::Login(Err(trouble)) => Some(trouble.clone()),
+        _ => None,
+    };
+    tell(tools, &mut job, trouble.as_ref()).await;
+    let before: VaultAuthStatus = job.object.status();
+    let generation = job.object.metadata.generation;
+    let verdicts = outcome::health(trouble.as_ref(), "Its references resolve, and no login with it fails.");
+    let after = VaultAuthStatus {
+        valid: Some(trouble.is_none()),
+        error: trouble.as_ref().map(|trouble| trouble.cause.to_string()),
+        conditions: merge(&before.conditions, &verdicts, generation, &now()),
+        ..before.clone()
+    };
+    let written = write_status(tools, &job, &before, &after).await;
+    let next = if written.is_ok() { Next::Never } else { Next::Retry };
+    Done::new(job, next, trouble.is_none(), written.unwrap_or_default())
+}

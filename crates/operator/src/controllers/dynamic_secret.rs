@@ -1,0 +1,261 @@
+//! VaultDynamicSecret: credentials with a lease, renewed and replaced before their end; and those that Vault rotates.
+
+use std::time::Duration;
+
+use sidekey_vault::Class;
+use tokio::time::Instant;
+
+use super::fetch::{self, Question};
+use super::{
+    Done, Job, Next, Refers, Tools, Verified, hold, now, secret, shape, tell, tell_event, unix, unreadable,
+    write_status,
+};
+use crate::plan::data::Data;
+use crate::plan::destination::{self, Change, Owner, Wish};
+use crate::plan::dynamic_secret::{self as plan, Destination, Scene, Step, Wait};
+use crate::plan::outcome::{self, Event, ROLLOUT, Trouble};
+use crate::plan::transformation::Source;
+use crate::sessions::Session;
+use crate::types::condition::{Verdict, merge};
+use crate::types::dynamic_secret::{VaultDynamicSecretSpec, VaultDynamicSecretStatus};
+use crate::types::static_secret::ClientMeta;
+
+/// What the object was before this look, and what it became.
+struct Look {
+    status: VaultDynamicSecretStatus,
+    verdicts: Vec<Verdict>,
+    wait: Wait,
+}
+
+pub(super) async fn look(tools: &Tools, mut job: Job) -> Done {
+    let before: VaultDynamicSecretStatus = job.object.status();
+    let spec = job.object.spec::<VaultDynamicSecretSpec>().map_err(|words| unreadable(&job.key, &words));
+    let outcome = match &spec {
+        Ok(spec) => sync(tools, &mut job, spec, &before).await,
+        Err(trouble) => Err(trouble.clone()),
+    };
+    tell(tools, &mut job, outcome.as_ref().err()).await;
+    let generation = job.object.metadata.generation;
+    let (mut after, verdicts, next) = match outcome {
+        Ok(Look { status, verdicts, wait }) => (status, verdicts, next(wait)),
+        Err(ref trouble) => (before.clone(), outcome::sync(Some(trouble)), Next::Retry),
+    };
+    after.conditions = merge(&before.conditions, &verdicts, generation, &now());
+    let written = write_status(tools, &job, &before, &after).await;
+    let well = next != Next::Retry && written.is_ok();
+    Done::new(job, if well { next } else { Next::Retry }, well, written.unwrap_or_default())
+}
+
+fn next(wait: Wait) -> Next {
+    match wait {
+        Wait::For(base, more) => {
+            let base = base.max(Duration::from_millis(100));
+            Next::After(base, (1.0, 1.0 + more.as_secs_f64() / base.as_secs_f64()))
+        }
+        Wait::Forever => Next::Never,
+    }
+}
+
+async fn sync(
+    tools: &Tools,
+    job: &mut Job,
+    spec: &VaultDynamicSecretSpec,
+    before: &VaultDynamicSecretStatus,
+) -> Result<Look, Trouble> {
+    let Refers::Login(login) = &job.refers else { return Err(unreadable(&job.key, "it refers to no login")) };
+    let login = login.clone()?;
+    let session = tools.sessions.acquire(&login, spec.namespace.as_deref()).await?;
+    let destination = observe(tools, job, spec).await?;
+    let generation = job.object.metadata.generation;
+    let old = age(job, before);
+    let mut scene = Scene { spec, status: before, generation, client: &session.id, destination, age: old };
+    let mut status = before.clone();
+    let begun = Instant::now();
+    let reason = match scene.step() {
+        Step::Fetch(reason) => reason,
+        Step::Renew(asked) => match renew(tools, job, &session, before, asked).await? {
+            None => "SecretLeaseRenewal",
+            Some(renewed) => {
+                status.last_renewal_time = unix();
+                status.secret_lease.renewable = renewed;
+                begin(job, &status, begun);
+                (scene.status, scene.age) = (&status, begun.elapsed());
+                let wait = waiting(&scene);
+                return Ok(Look { verdicts: verdicts(None), wait, status });
+            }
+        },
+        Step::Wait(wait) => return Ok(Look { verdicts: outcome::sync(None), wait, status }),
+    };
+    let question = Question {
+        login: &login,
+        namespace: spec.namespace.as_deref(),
+        lookup: &plan::lookup(&job.key, spec).map_err(|cause| Trouble::new("InvalidConfiguration", cause))?,
+        reason: "SecretSyncError",
+    };
+    if spec.revoke != Some(false) {
+        hold(tools, job).await?;
+    }
+    let (session, verdicts) = replace(tools, job, &question, spec, &mut status, reason).await?;
+    status.vault_client_meta = Some(ClientMeta { cache_key: Some(login.cache_key()), id: Some(session.id.clone()) });
+    let scene =
+        Scene { status: &status, client: &session.id, destination: Destination::Kept, age: age(job, &status), ..scene };
+    let wait = waiting(&scene);
+    Ok(Look { verdicts, wait, status })
+}
+
+/// Notes when the lease of a status began.
+fn begin(job: &mut Job, status: &VaultDynamicSecretStatus, at: Instant) {
+    job.memory.begun = Some((status.secret_lease.id.clone(), at));
+}
+
+fn age(job: &Job, status: &VaultDynamicSecretStatus) -> Duration {
+    match &job.memory.begun {
+        Some((lease, begun)) if *lease == status.secret_lease.id => begun.elapsed(),
+        _ => plan::age(status, unix()),
+    }
+}
+
+/// After a success nothing is due at once, whatever the lease says: at the least a second passes.
+fn waiting(scene: &Scene<'_>) -> Wait {
+    match scene.step() {
+        Step::Wait(wait) => wait,
+        Step::Fetch(_) | Step::Renew(_) => Wait::For(Duration::from_secs(1), Duration::from_millis(500)),
+    }
+}
+
+fn verdicts(renewal: Option<&str>) -> Vec<Verdict> {
+    let mut verdicts = outcome::sync(None);
+    let (holds, reason, words) = match renewal {
+        None => (true, "SecretLeaseRenewal", "The lease was renewed."),
+        Some(words) => (false, "SecretLeaseRenewalError", words),
+    };
+    verdicts.push(Verdict::new("LeaseRenewal", holds, reason, words));
+    verdicts
+}
+
+/// The destination, read only when its version is not the one that was left behind.
+async fn observe(tools: &Tools, job: &mut Job, spec: &VaultDynamicSecretSpec) -> Result<Destination, Trouble> {
+    let known = job.known.as_ref().map(|owned| owned.resource_version.clone());
+    if known.is_some() && known == job.memory.verified.as_ref().map(|verified| verified.resource_version.clone()) {
+        return Ok(Destination::Kept);
+    }
+    let Some(found) = secret::read(tools, &job.key.namespace, &spec.destination.name).await? else {
+        return Ok(Destination::Absent);
+    };
+    let mac = found.data.mac(&tools.mac_key);
+    let changed = job.memory.verified.as_ref().is_some_and(|verified| verified.mac != mac);
+    if changed {
+        return Ok(Destination::Changed);
+    }
+    job.memory.verified = Some(Verified { resource_version: found.resource_version().to_owned(), mac });
+    Ok(Destination::Kept)
+}
+
+/// Renews; none when new credentials are due in its place. Vault being away is no reason for those: the lease lives.
+async fn renew(
+    tools: &Tools,
+    job: &Job,
+    session: &Session,
+    status: &VaultDynamicSecretStatus,
+    asked: Duration,
+) -> Result<Option<bool>, Trouble> {
+    let begun = std::time::Instant::now();
+    let done = session.client.renew_lease(&session.token, &status.secret_lease.id, Some(asked)).await;
+    if let Refers::Login(Ok(login)) = &job.refers {
+        tools.metrics.client("renew", &login.connection.key, begun.elapsed(), done.is_ok());
+    }
+    match done {
+        Ok(renewal) if !plan::is_truncated(asked, renewal.ttl) => Ok(Some(renewal.renewable)),
+        Ok(_) => Ok(None),
+        Err(error) if error.class == Class::InvalidToken => {
+            tools.sessions.dead(session).await;
+            Ok(None)
+        }
+        Err(error) if matches!(error.class, Class::Missing | Class::Denied | Class::BadRequest) => Ok(None),
+        Err(error) => {
+            let cause = sidekey_vault::diagnose::transport(&error, session.client.server());
+            Err(Trouble::new("SecretLeaseRenewalError", cause))
+        }
+    }
+}
+
+/// New credentials into the destination; workloads restart when they had others before.
+async fn replace(
+    tools: &Tools,
+    job: &mut Job,
+    question: &Question<'_>,
+    spec: &VaultDynamicSecretSpec,
+    status: &mut VaultDynamicSecretStatus,
+    reason: &'static str,
+) -> Result<(Session, Vec<Verdict>), Trouble> {
+    let namespace = job.key.namespace.clone();
+    let name = &spec.destination.name;
+    let observed = secret::read(tools, &namespace, name).await?;
+    // Before credentials are made: a destination that cannot be written would leave one lease behind at each try.
+    let respec = status.last_generation != job.object.metadata.generation;
+    let (key, object) = (job.key.clone(), std::sync::Arc::clone(&job.object));
+    let owner = Owner { key: &key, metadata: &object.metadata };
+    let empty = Data::default();
+    let wish = |data| Wish { owner, destination: &spec.destination, data, respec };
+    let blocked = |cause| Trouble::new("SecretSyncError", cause);
+    destination::decide(wish(&empty), observed.as_ref()).map_err(blocked)?;
+    let begun = Instant::now();
+    let (session, response) = fetch::ask(tools, question).await?;
+    let source = Source { raw: &response.data, fields: &response.data, metadata: None };
+    let data = shape(tools, job, &spec.destination, source)?;
+    let creds = plan::static_creds(spec, &response);
+    let mac = if creds.is_some() { plan::lasting(&data).mac(&tools.mac_key) } else { data.mac(&tools.mac_key) };
+    let had = status.last_generation != 0;
+    let same = creds.is_some() && status.secret_mac.as_deref() == Some(mac.as_str());
+    let settled = same && observed.is_some() && reason == "SecretLeaseRenewal";
+    let change = match settled {
+        true => Change::Nothing,
+        false => destination::decide(wish(&data), observed.as_ref()).map_err(blocked)?,
+    };
+    let written = secret::apply(tools, &namespace, name, &change, &data).await?;
+    if let Some(resource_version) = written {
+        job.memory.verified = Some(Verified { resource_version, mac: data.mac(&tools.mac_key) });
+        let why = if had && !same { "SecretRotated" } else { "SecretSynced" };
+        tracing::info!(object = %job.key, secret = name, reason, "the Secret is written");
+        tell_event(tools, job, &Event::normal(why, format!("Secret {name} is written ({reason})"))).await;
+    }
+    secret::prune(tools, job).await;
+    status.last_renewal_time = unix();
+    status.last_generation = job.object.metadata.generation;
+    status.secret_lease = plan::lease(&response);
+    status.static_creds_meta_data = creds;
+    begin(job, status, begun);
+    status.secret_mac = Some(mac);
+    let mut verdicts = outcome::sync(None);
+    if had && !same && !spec.rollout_restart_targets.is_empty() {
+        verdicts.push(restart(tools, job, spec).await);
+    }
+    Ok((session, verdicts))
+}
+
+async fn restart(tools: &Tools, job: &Job, spec: &VaultDynamicSecretSpec) -> Verdict {
+    let failures = secret::restart(tools, &job.key.namespace, &spec.rollout_restart_targets).await;
+    match failures.last() {
+        None => Verdict::new(ROLLOUT, true, "RolloutRestartTriggered", "The workloads were restarted."),
+        Some(failure) => {
+            tell_event(tools, job, &Event::warning("RolloutRestartFailed", failure.to_string())).await;
+            Verdict::new(ROLLOUT, false, "RolloutRestartTriggeredFailed", failure.to_string())
+        }
+    }
+}
+
+/// The object goes: so does its lease, if that can be done now.
+pub(super) async fn leave(tools: &Tools, job: &Job) {
+    let status: VaultDynamicSecretStatus = job.object.status();
+    let revoke = job.object.spec::<VaultDynamicSecretSpec>().is_ok_and(|spec| spec.revoke != Some(false));
+    let Refers::Login(Ok(login)) = &job.refers else { return };
+    if !revoke || status.secret_lease.id.is_empty() {
+        return;
+    }
+    let Ok(session) = tools.sessions.acquire(login, None).await else { return };
+    let revoked = session.client.revoke_lease(&session.token, &status.secret_lease.id).await;
+    match revoked {
+        Ok(()) => tell_event(tools, job, &Event::normal("SecretLeaseRevoke", "The lease is revoked")).await,
+        Err(error) => tracing::info!(object = %job.key, class = ?error.class, "the lease is left to its end"),
+    }
+}

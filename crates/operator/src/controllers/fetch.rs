@@ -1,0 +1,79 @@
+//! One question to Vault under a shared login; a refusal is asked about once more under a new login before it is believed.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use sidekey_core::{Lookup, Response};
+use sidekey_vault::{Class, MountKind, Mounts, VaultError, diagnose};
+
+use super::Tools;
+use crate::plan::auth::Login;
+use crate::plan::outcome::Trouble;
+use crate::sessions::Session;
+
+/// What to ask, and under which name its failure is told.
+pub(super) struct Question<'a> {
+    pub(super) login: &'a Arc<Login>,
+    /// Vault namespace; the login's when none.
+    pub(super) namespace: Option<&'a str>,
+    pub(super) lookup: &'a Lookup,
+    /// Reason of the event.
+    pub(super) reason: &'static str,
+}
+
+/// Asks.
+pub(super) async fn ask(tools: &Tools, question: &Question<'_>) -> Result<(Session, Response), Trouble> {
+    let session = tools.sessions.acquire(question.login, question.namespace).await?;
+    let error = match once(tools, question, &session).await {
+        Ok(response) => return Ok((session, response)),
+        Err(error) => error,
+    };
+    match error.class {
+        Class::InvalidToken => {
+            tools.sessions.dead(&session).await;
+            let session = tools.sessions.acquire(question.login, question.namespace).await?;
+            match once(tools, question, &session).await {
+                Ok(response) => Ok((session, response)),
+                Err(error) => Err(explain(question, &session, &error).await),
+            }
+        }
+        Class::Denied => match doubt(tools, question, &session).await {
+            Some(better) => Ok(better),
+            None => Err(explain(question, &session, &error).await),
+        },
+        _ => Err(explain(question, &session, &error).await),
+    }
+}
+
+/// The answer under a new login, when that is allowed more than the one in use.
+async fn doubt(tools: &Tools, question: &Question<'_>, session: &Session) -> Option<(Session, Response)> {
+    let second = tools.sessions.doubt(question.login, session, question.namespace).await.ok()?;
+    match once(tools, question, &second).await {
+        Ok(response) => {
+            tools.sessions.adopt(&second).await;
+            Some((second, response))
+        }
+        Err(_) => {
+            tools.sessions.discard(&second).await;
+            None
+        }
+    }
+}
+
+async fn once(tools: &Tools, question: &Question<'_>, session: &Session) -> Result<Response, VaultError> {
+    let begun = Instant::now();
+    // The path is written as its engine wants it: nothing is to be looked up or tried in another form.
+    let mounts = Mounts::default();
+    mounts.remember(question.lookup.path.split('/').next().unwrap_or_default(), MountKind::Plain);
+    let answer = session.client.fetch(&session.token, question.lookup, &mounts).await;
+    tools.metrics.client("read", &question.login.connection.key, begun.elapsed(), answer.is_ok());
+    answer
+}
+
+async fn explain(question: &Question<'_>, session: &Session, error: &VaultError) -> Trouble {
+    let mut cause = diagnose::fetch(&session.client, &session.token, question.lookup, None, error).await;
+    let Login { auth, consumer, method, mount, .. } = &**question.login;
+    cause.attempted =
+        format!("{} as role {} of auth/{mount} ({auth}, for namespace {consumer})", cause.attempted, method.role());
+    Trouble::new(question.reason, cause)
+}

@@ -1,0 +1,293 @@
+//! One look at one object: gather → plan → apply. A look is a task of its own; it gets copies and hands back what it learnt.
+
+mod auth;
+mod connection;
+mod dynamic_secret;
+mod fetch;
+mod pki_secret;
+mod secret;
+mod static_secret;
+mod transformation;
+mod unserved;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Method;
+use serde::Serialize;
+use serde::de::IgnoredAny;
+use serde_json::{Value, json};
+use sidekey_core::{Cause, Code};
+use tokio::time::Instant;
+
+use crate::addresses::Addresses;
+use crate::api::{Api, JSON, MANAGER, MERGE};
+use crate::cache::Owned;
+use crate::metrics::Metrics;
+use crate::plan::auth::{Connection, Login};
+use crate::plan::data::{self, Data, MacKey, Recipe};
+use crate::plan::outcome::{Event, Trouble};
+use crate::plan::transformation::{Shared, Source, Transformer};
+use crate::restart::Restarts;
+use crate::sessions::Sessions;
+use crate::types::Kind;
+use crate::types::destination::Destination;
+use crate::types::object::{Key, Object};
+
+/// A JSON patch.
+const JSON_PATCH: &str = "application/json-patch+json";
+
+/// What every look can use. Cheap to clone.
+#[derive(Clone)]
+pub struct Tools {
+    /// The Kubernetes API.
+    pub api: Api,
+    /// Logins.
+    pub sessions: Sessions,
+    /// Restarts.
+    pub restarts: Restarts,
+    /// Key of the digests.
+    pub mac_key: MacKey,
+    /// Numbers.
+    pub metrics: Metrics,
+    /// Where tokens may be sent.
+    pub addresses: Addresses,
+    /// Whether `_raw` is left out of every Secret.
+    pub exclude_raw: bool,
+}
+
+/// What a look is given.
+#[derive(Clone)]
+pub struct Job {
+    /// The object's key.
+    pub key: Key,
+    /// The object.
+    pub object: Arc<Object>,
+    /// What its references come to.
+    pub refers: Refers,
+    /// The SecretTransformations that it refers to.
+    pub shared: Result<Vec<Shared>, Trouble>,
+    /// What is known of its destination, if the Secret is owned.
+    pub known: Option<Owned>,
+    /// Secrets of its own under other names.
+    pub strays: Vec<String>,
+    /// What the last look learnt.
+    pub memory: Memory,
+}
+
+/// What an object's references come to.
+#[derive(Clone)]
+pub enum Refers {
+    /// It has none.
+    Nothing,
+    /// Of an object with a destination, and of a VaultAuth.
+    Login(Result<Arc<Login>, Trouble>),
+    /// Of a VaultConnection: itself.
+    Connection(Result<Connection, Trouble>),
+}
+
+/// What one look hands to the next. Lost when the operator ends, and not missed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// The destination as it was left or found right.
+    pub verified: Option<Verified>,
+    /// The trouble last told in an event.
+    pub told: Option<String>,
+    /// A lease, or the request that brought what has none, and when it began: statuses only keep whole seconds.
+    pub begun: Option<(String, Instant)>,
+}
+
+/// A destination that was right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// Version of the Secret.
+    pub resource_version: String,
+    /// Digest of its data.
+    pub mac: String,
+}
+
+/// What a look hands back.
+pub struct Done {
+    /// The object's key.
+    pub key: Key,
+    /// For the next look.
+    pub memory: Memory,
+    /// When that is.
+    pub next: Next,
+    /// Whether all was well.
+    pub well: bool,
+    /// The object after its status was written.
+    pub object: Option<Object>,
+}
+
+impl Done {
+    fn new(job: Job, next: Next, well: bool, object: Option<Object>) -> Self {
+        Self { key: job.key, memory: job.memory, next, well, object }
+    }
+}
+
+/// When to look again.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Next {
+    /// After this time, times a random factor between the two.
+    After(Duration, (f64, f64)),
+    /// Soon, and ever later.
+    Retry,
+    /// When something changes.
+    Never,
+}
+
+/// Looks at one object.
+pub async fn look(tools: Tools, job: Job) -> Done {
+    if job.object.is_leaving() {
+        return leave(&tools, job).await;
+    }
+    match job.key.kind {
+        Kind::VaultStaticSecret => static_secret::look(&tools, job).await,
+        Kind::VaultDynamicSecret => dynamic_secret::look(&tools, job).await,
+        Kind::VaultPkiSecret => pki_secret::look(&tools, job).await,
+        Kind::VaultConnection => connection::look(&tools, job).await,
+        Kind::VaultAuth => auth::look(&tools, job).await,
+        Kind::SecretTransformation => transformation::look(&tools, job).await,
+        Kind::VaultAuthGlobal => Done::new(job, Next::Never, true, None),
+        _ => unserved::look(&tools, job).await,
+    }
+}
+
+/// Takes away the finalizer that the Vault Secrets Operator has put there, and lets the object go.
+async fn leave(tools: &Tools, job: Job) -> Done {
+    let ours = |name: &&String| job.key.kind.finalizer() != Some(name.as_str());
+    let metadata = &job.object.metadata;
+    let kept: Vec<_> = metadata.finalizers.iter().filter(ours).collect();
+    let mut next = Next::Never;
+    if kept.len() < metadata.finalizers.len() {
+        match job.key.kind {
+            Kind::VaultDynamicSecret => dynamic_secret::leave(tools, &job).await,
+            Kind::VaultPkiSecret => pki_secret::leave(tools, &job).await,
+            _ => {}
+        }
+        let patch = json!({ "metadata": { "finalizers": kept, "resourceVersion": metadata.resource_version } });
+        let path = format!("{}?{MANAGER}", job.key.path());
+        let sent = tools.api.send::<IgnoredAny>(Method::PATCH, &path, MERGE, &patch).await;
+        tools.metrics.wrote("finalizer", sent.is_ok());
+        if sent.is_err_and(|error| !error.is_absent()) {
+            next = Next::Retry;
+        }
+    }
+    Done::new(job, next, true, None)
+}
+
+/// Makes sure that the deletion of the object waits for what has to be revoked with it.
+async fn hold(tools: &Tools, job: &Job) -> Result<(), Trouble> {
+    let metadata = &job.object.metadata;
+    let Some(finalizer) = job.key.kind.finalizer() else { return Ok(()) };
+    if metadata.finalizers.iter().any(|own| own == finalizer) {
+        return Ok(());
+    }
+    let mut finalizers = metadata.finalizers.clone();
+    finalizers.push(finalizer.to_owned());
+    let patch = json!({ "metadata": { "finalizers": finalizers, "uid": metadata.uid } });
+    let sent =
+        tools.api.send::<IgnoredAny>(Method::PATCH, &format!("{}?{MANAGER}", job.key.path()), MERGE, &patch).await;
+    tools.metrics.wrote("finalizer", sent.is_ok());
+    sent.map(drop).map_err(|error| Trouble::new("K8sClientError", error.cause(Code::KubernetesApi)))
+}
+
+/// Writes a status, if it says anything new; the object after it.
+async fn write_status<T: Serialize + PartialEq>(
+    tools: &Tools,
+    job: &Job,
+    before: &T,
+    after: &T,
+) -> Result<Option<Object>, Trouble> {
+    if before == after {
+        return Ok(None);
+    }
+    let patch = json!([{ "op": "add", "path": "/status", "value": after }]);
+    let path = format!("{}/status?{MANAGER}", job.key.path());
+    let sent = tools.api.send(Method::PATCH, &path, JSON_PATCH, &patch).await;
+    tools.metrics.wrote("status", sent.is_ok());
+    match sent {
+        Ok(object) => Ok(Some(object)),
+        Err(error) if !error.is_absent() => {
+            let cause = error.cause(Code::KubernetesApi);
+            tracing::warn!(object = %job.key, %cause, "the status is not written");
+            Err(Trouble::new("StatusUpdateError", cause))
+        }
+        Err(_) => Ok(None),
+    }
+}
+
+/// Tells of a trouble once, in log and event, for as long as it stays the same; and of its end.
+async fn tell(tools: &Tools, job: &mut Job, trouble: Option<&Trouble>) {
+    let words = trouble.map(|trouble| trouble.cause.to_string());
+    if job.memory.told == words {
+        return;
+    }
+    match trouble {
+        Some(trouble) => {
+            tracing::warn!(object = %job.key, cause = %trouble.cause, "not synced");
+            tell_event(tools, job, &Event::warning(trouble.reason, trouble.cause.to_string())).await;
+        }
+        None => tracing::info!(object = %job.key, "well again"),
+    }
+    job.memory.told = words;
+}
+
+/// Writes an event. One that is lost is only a line less to read.
+async fn tell_event(tools: &Tools, job: &Job, event: &Event) {
+    let Key { namespace, name, kind } = &job.key;
+    let now = now();
+    let metadata = &job.object.metadata;
+    let body: Value = json!({
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": { "generateName": format!("{name}."), "namespace": namespace },
+        "involvedObject": {
+            "apiVersion": "secrets.hashicorp.com/v1beta1",
+            "kind": kind.name(),
+            "namespace": namespace,
+            "name": name,
+            "uid": metadata.uid,
+            "resourceVersion": metadata.resource_version,
+        },
+        "type": if event.warning { "Warning" } else { "Normal" },
+        "reason": event.reason,
+        "message": event.message.chars().take(1000).collect::<String>(),
+        "source": { "component": "sidekey-operator" },
+        "firstTimestamp": now,
+        "lastTimestamp": now,
+        "count": 1,
+    });
+    let sent = tools
+        .api
+        .send::<IgnoredAny>(Method::POST, &format!("/api/v1/namespaces/{namespace}/events"), JSON, &body)
+        .await;
+    tools.metrics.wrote("event", sent.is_ok());
+}
+
+/// What the destination is to hold, of what Vault has answered.
+fn shape(tools: &Tools, job: &Job, destination: &Destination, source: Source<'_>) -> Result<Data, Trouble> {
+    let failed = |cause| Trouble::new("TransformationError", cause);
+    let shared = job.shared.as_ref().map_err(Trouble::clone)?;
+    let recipe = Transformer::new(&job.key, &destination.transformation, shared).map_err(failed)?;
+    let rendered = recipe.render(&job.object.metadata, source).map_err(failed)?;
+    let exclude_raw = destination.transformation.exclude_raw.unwrap_or(false) || tools.exclude_raw;
+    let recipe = Recipe { filter: recipe.filter(), exclude_raw, rendered };
+    data::build(source.raw, source.fields, recipe).map_err(|cause| Trouble::new("SecretDataBuilderError", cause))
+}
+
+/// Unix seconds.
+fn unix() -> i64 {
+    jiff::Timestamp::now().as_second()
+}
+
+/// As statuses write times.
+fn now() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// A spec that cannot be read.
+fn unreadable(key: &Key, words: &str) -> Trouble {
+    Trouble::new("InvalidConfiguration", Cause::new(Code::ResourceInvalid, format!("reading {key}"), words))
+}

@@ -1,0 +1,107 @@
+//! The destination Secret: reads it, and does to it what was planned.
+
+use http::Method;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::json;
+use sidekey_core::{Cause, Code};
+
+use super::{Job, Tools};
+use crate::api::{ApiError, JSON, MANAGER};
+use crate::plan::data::Data;
+use crate::plan::destination::{Change, Secret};
+use crate::plan::outcome::Trouble;
+use crate::types::destination::RestartTarget;
+
+#[derive(Deserialize)]
+struct Sent {
+    metadata: SentMetadata,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SentMetadata {
+    #[serde(default)]
+    resource_version: String,
+}
+
+/// The Secret, if it is there.
+pub(super) async fn read(tools: &Tools, namespace: &str, name: &str) -> Result<Option<Secret>, Trouble> {
+    match tools.api.get(&format!("/api/v1/namespaces/{namespace}/secrets/{name}"), JSON).await {
+        Ok(secret) => Ok(Some(secret)),
+        Err(error) if error.is_absent() => Ok(None),
+        Err(error) => Err(Trouble::new("K8sClientError", error.cause(Code::KubernetesApi))),
+    }
+}
+
+/// Does it; the Secret's new version when it was written.
+pub(super) async fn apply(
+    tools: &Tools,
+    namespace: &str,
+    name: &str,
+    change: &Change,
+    data: &Data,
+) -> Result<Option<String>, Trouble> {
+    let all = format!("/api/v1/namespaces/{namespace}/secrets");
+    let one = format!("{all}/{name}");
+    let sent = match change {
+        Change::Nothing => return Ok(None),
+        Change::Create(body) => send(tools, Method::POST, &all, &body.with(data)).await,
+        Change::Replace(body) => send(tools, Method::PUT, &one, &body.with(data)).await,
+        Change::Recreate { uid, body } => {
+            let only = json!({ "apiVersion": "v1", "kind": "DeleteOptions", "preconditions": { "uid": uid } });
+            let gone = tools.api.send::<IgnoredAny>(Method::DELETE, &one, JSON, &only).await;
+            match gone {
+                Err(error) if !error.is_absent() => Err(error),
+                _ => send(tools, Method::POST, &all, &body.with(data)).await,
+            }
+        }
+    };
+    tools.metrics.wrote("secret", sent.is_ok());
+    sent.map(Some).map_err(|error| {
+        let attempted = format!("writing Secret {namespace}/{name}");
+        let cause = Cause::new(Code::DestinationRefused, attempted, error.failure.to_string());
+        Trouble::new("SecretSyncError", cause)
+    })
+}
+
+async fn send(tools: &Tools, method: Method, path: &str, body: &serde_json::Value) -> Result<String, ApiError> {
+    let sent: Sent = tools.api.send(method, &format!("{path}?{MANAGER}"), JSON, body).await?;
+    Ok(sent.metadata.resource_version)
+}
+
+/// Removes the object's Secrets of other names: the destination was renamed.
+pub(super) async fn prune(tools: &Tools, job: &Job) {
+    for name in &job.strays {
+        let path = format!("/api/v1/namespaces/{}/secrets/{name}", job.key.namespace);
+        let options = json!({ "apiVersion": "v1", "kind": "DeleteOptions" });
+        let gone = tools.api.send::<IgnoredAny>(Method::DELETE, &path, JSON, &options).await;
+        tracing::info!(object = %job.key, secret = name, done = gone.is_ok(), "a Secret of an earlier destination is removed");
+    }
+}
+
+/// Restarts all targets at once; the failures.
+pub(super) async fn restart(tools: &Tools, namespace: &str, targets: &[RestartTarget]) -> Vec<Cause> {
+    let mut failures = Vec::new();
+    for done in futures_join(targets.iter().map(|target| tools.restarts.request(namespace, target))).await {
+        failures.extend(done.err());
+    }
+    failures
+}
+
+/// All of them, at the same time.
+async fn futures_join<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut pending: Vec<_> = futures.map(|future| (Box::pin(future), None)).collect();
+    std::future::poll_fn(|context| {
+        let mut all = true;
+        for (future, output) in pending.iter_mut().filter(|(_, output)| output.is_none()) {
+            match future.as_mut().poll(context) {
+                std::task::Poll::Ready(done) => *output = Some(done),
+                std::task::Poll::Pending => all = false,
+            }
+        }
+        if all { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+    pending.into_iter().filter_map(|(_, output)| output).collect()
+}

@@ -1,0 +1,146 @@
+//! VaultStaticSecret: read, compare, write, restart, say so.
+
+use super::fetch::{self, Question};
+use super::{
+    Done, Job, Memory, Next, Refers, Tools, Verified, now, secret, shape, tell, tell_event, unreadable, write_status,
+};
+use crate::plan::data::Data;
+use crate::plan::destination::Change;
+use crate::plan::outcome::{self, Event, ROLLOUT, Trouble};
+use crate::plan::static_secret::{self as plan, Scene};
+use crate::plan::transformation::Source;
+use crate::types::condition::Verdict;
+use crate::types::static_secret::{ClientMeta, VaultStaticSecretSpec, VaultStaticSecretStatus};
+
+/// VSO looks again after 80 to 90 % of the period; so do we.
+const EARLY: (f64, f64) = (0.8, 0.9);
+
+/// What a sync came to.
+struct Synced {
+    verdicts: Vec<Verdict>,
+    mac: Option<String>,
+    client: ClientMeta,
+}
+
+pub(super) async fn look(tools: &Tools, mut job: Job) -> Done {
+    let status: VaultStaticSecretStatus = job.object.status();
+    let spec = job.object.spec::<VaultStaticSecretSpec>().map_err(|words| unreadable(&job.key, &words));
+    let outcome = match &spec {
+        Ok(spec) => sync(tools, &mut job, spec, &status).await,
+        Err(trouble) => Err(trouble.clone()),
+    };
+    tell(tools, &mut job, outcome.as_ref().err()).await;
+    let generation = job.object.metadata.generation;
+    let after = match (&outcome, &spec) {
+        (Ok(Synced { verdicts, mac, client }), Ok(spec)) => {
+            let empty = Data::default();
+            let scene = scene(tools, &job, spec, &status, &empty);
+            scene.succeeded(mac.clone(), verdicts, client.clone(), &now())
+        }
+        (Err(trouble), _) | (_, Err(trouble)) => {
+            plan::failed(&status, &outcome::sync(Some(trouble)), generation, &now())
+        }
+    };
+    let written = write_status(tools, &job, &status, &after).await;
+    let well = outcome.is_ok() && written.is_ok();
+    let next = match (well, spec.ok().and_then(|spec| plan::period(&spec))) {
+        (false, _) => Next::Retry,
+        (true, Some(period)) => Next::After(period, EARLY),
+        (true, None) => Next::Never,
+    };
+    Done::new(job, next, well, written.unwrap_or_default())
+}
+
+fn scene<'a>(
+    tools: &'a Tools,
+    job: &'a Job,
+    spec: &'a VaultStaticSecretSpec,
+    status: &'a VaultStaticSecretStatus,
+    data: &'a Data,
+) -> Scene<'a> {
+    Scene { key: &job.key, metadata: &job.object.metadata, spec, status, data, mac_key: &tools.mac_key }
+}
+
+async fn sync(
+    tools: &Tools,
+    job: &mut Job,
+    spec: &VaultStaticSecretSpec,
+    status: &VaultStaticSecretStatus,
+) -> Result<Synced, Trouble> {
+    let invalid = |cause| Trouble::new("InvalidConfiguration", cause);
+    let lookup = plan::lookup(&job.key, spec).map_err(invalid)?;
+    let Refers::Login(login) = &job.refers else { return Err(unreadable(&job.key, "it refers to no login")) };
+    let login = login.clone()?;
+    let question = Question {
+        login: &login,
+        namespace: spec.namespace.as_deref(),
+        lookup: &lookup,
+        reason: "VaultStaticSecretError",
+    };
+    let (session, response) = fetch::ask(tools, &question).await?;
+    let metadata = response.data.get("metadata").filter(|_| response.is_kv2());
+    let source = Source { raw: &response.data, fields: response.user_data(), metadata };
+    let data = shape(tools, job, &spec.destination, source)?;
+    let client = ClientMeta { cache_key: Some(login.cache_key()), id: Some(session.id) };
+    let scene = scene(tools, job, spec, status, &data);
+    let (verdicts, mac, memory) = settle(tools, job, &scene).await?;
+    job.memory.verified = memory.verified;
+    Ok(Synced { verdicts, mac, client })
+}
+
+/// Brings the destination to the data, and restarts who must be.
+async fn settle(
+    tools: &Tools,
+    job: &Job,
+    scene: &Scene<'_>,
+) -> Result<(Vec<Verdict>, Option<String>, Memory), Trouble> {
+    let digest = scene.data.mac(scene.mac_key);
+    let mut verdicts = outcome::sync(None);
+    let mac = plan::watches_drift(scene.spec).then(|| digest.clone());
+    if is_untouched(job, scene, &digest) {
+        return Ok((verdicts, mac, job.memory.clone()));
+    }
+    let name = &scene.spec.destination.name;
+    let observed = secret::read(tools, &job.key.namespace, name).await?;
+    let plan = scene.plan(observed.as_ref()).map_err(|cause| Trouble::new("SecretSyncError", cause))?;
+    let written = secret::apply(tools, &job.key.namespace, name, &plan.change, scene.data).await?;
+    if !matches!(plan.change, Change::Nothing) {
+        tracing::info!(object = %job.key, secret = name, reason = plan.reason, "the Secret is written");
+        tell_event(tools, job, &Event::normal(plan.reason, format!("Secret {name} is written"))).await;
+    }
+    secret::prune(tools, job).await;
+    if plan.restart {
+        verdicts.push(restart(tools, job, scene).await);
+    }
+    let resource_version = written.or_else(|| observed.map(|secret| secret.resource_version().to_owned()));
+    let verified = resource_version.map(|resource_version| Verified { resource_version, mac: digest });
+    Ok((verdicts, plan.mac, Memory { verified, ..Memory::default() }))
+}
+
+/// Whether the Secret is, by its version, the one that was right at the last look, and is to hold the same.
+fn is_untouched(job: &Job, scene: &Scene<'_>, digest: &str) -> bool {
+    let known = job.known.as_ref().map(|owned| owned.resource_version.as_str());
+    let Some(verified) = &job.memory.verified else { return false };
+    let synced = !plan::watches_drift(scene.spec) || scene.status.secret_mac.as_deref() == Some(digest);
+    synced
+        && !scene.respec()
+        && job.strays.is_empty()
+        && known == Some(verified.resource_version.as_str())
+        && verified.mac == digest
+}
+
+async fn restart(tools: &Tools, job: &Job, scene: &Scene<'_>) -> Verdict {
+    let targets = &scene.spec.rollout_restart_targets;
+    let failures = secret::restart(tools, &job.key.namespace, targets).await;
+    for failure in &failures {
+        tell_event(tools, job, &Event::warning("RolloutRestartFailed", failure.to_string())).await;
+    }
+    match failures.last() {
+        None => {
+            let message = format!("{} workloads restarted", targets.len());
+            tell_event(tools, job, &Event::normal("RolloutRestartTriggered", message)).await;
+            Verdict::new(ROLLOUT, true, "RolloutRestartTriggered", "The workloads were restarted.")
+        }
+        Some(failure) => Verdict::new(ROLLOUT, false, "RolloutRestartTriggeredFailed", failure.to_string()),
+    }
+}

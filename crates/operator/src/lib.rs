@@ -1,0 +1,36 @@
+//! watch → cache → due → gather (login, Vault, destination) → plan → apply (Secret, restart, status, event)
+//!
+//! The drop-in for the Vault Secrets Operator: controllers for `secrets.hashicorp.com/v1beta1`.
+//!
+//! | noun | file |
+//! |---|---|
+//! | the custom resources, and their CRDs | `types` |
+//! | what exists | `watch` → `cache` |
+//! | who is looked at when | `supervisor` |
+//! | one look at one object | `controllers` |
+//! | what it comes to, decided without I/O | `plan` |
+//! | who we are to Vault | `sessions`, `login`, `addresses` |
+//! | the Kubernetes API | `api`, `keys`, `leader`, `restart` |
+//! | the process | `run`, `admin`, `metrics` |
+//!
+//! One task (`supervisor`) owns what exists and what is due, another (`sessions`) owns the logins. A look is a task of its
+//! own: it gets copies, and hands back what it learnt.
+
+pub mod addresses;
+pub mod admin;
+pub mod api;
+pub mod cache;
+pub mod controllers;
+mod digest;
+pub mod jitter;
+pub mod keys;
+pub mod leader;
+pub mod login;
+pub mod metrics;
+pub mod plan;
+pub mod restart;
+pub mod run;
+pub mod sessions;
+pub mod supervisor;
+pub mod types;
+pub mod watch;

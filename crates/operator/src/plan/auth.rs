@@ -1,0 +1,308 @@
+//! reference → VaultAuth → VaultAuthGlobal → VaultConnection → one login, or a cause that names what is missing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sidekey_core::{Cause, Code};
+
+use super::{duration, global};
+use crate::cache::Cache;
+use crate::digest;
+use crate::types::Kind;
+use crate::types::auth::VaultAuthSpec;
+use crate::types::connection::VaultConnectionSpec;
+use crate::types::methods::{AppRole, Jwt, Kubernetes};
+use crate::types::object::{Key, Object};
+
+/// What holds for the whole operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct House {
+    /// Where `default` objects are looked up.
+    pub namespace: String,
+    /// Whether a VaultAuthGlobal `default` may be used by those that ask for it.
+    pub default_globals: bool,
+}
+
+/// Everything that a login needs, resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// The VaultAuth.
+    pub auth: Key,
+    /// Namespace whose service accounts and Secrets are used.
+    pub consumer: String,
+    /// Where Vault is.
+    pub connection: Connection,
+    /// How to prove who we are.
+    pub method: Method,
+    /// Auth mount, without `auth/`.
+    pub mount: String,
+    /// Vault namespace of the mount.
+    pub namespace: Option<String>,
+    /// Headers of the login request, beside the connection's.
+    pub headers: BTreeMap<String, String>,
+    /// Changes with each object that led here: a login of another fingerprint is another login.
+    pub fingerprint: String,
+}
+
+/// A VaultConnection, resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// The object.
+    pub key: Key,
+    /// Its spec.
+    pub spec: VaultConnectionSpec,
+    /// Longest time of one request.
+    pub timeout: Duration,
+}
+
+/// A method with its needed fields filled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// A service account's token, at a `kubernetes` mount.
+    Kubernetes(Account),
+    /// The same at a `jwt` mount.
+    JwtAccount(Account),
+    /// A token from a Secret's key `jwt`.
+    JwtSecret {
+        /// Vault role.
+        role: String,
+        /// The Secret.
+        secret: String,
+    },
+    /// Ids; the secret one from a Secret's key `id`.
+    AppRoleSecret {
+        /// The role id.
+        role_id: String,
+        /// The Secret.
+        secret: String,
+    },
+    /// Ids; the secret one from a file.
+    AppRoleFile {
+        /// The role id.
+        role_id: String,
+        /// The file.
+        path: String,
+    },
+}
+
+/// Whose token to ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Vault role.
+    pub role: String,
+    /// Service account.
+    pub service_account: String,
+    /// Audiences; the API server's own when empty.
+    pub audiences: Vec<String>,
+    /// Seconds.
+    pub expiration: i64,
+}
+
+impl Login {
+    /// Names the login in statuses, as the Vault Secrets Operator does: method, and a digest of what led here.
+    pub fn cache_key(&self) -> String {
+        let digest = digest::hex(format!("{}.{}", self.fingerprint, self.consumer).as_bytes());
+        let method = match self.method {
+            Method::Kubernetes(_) => "kubernetes",
+            Method::JwtAccount(_) | Method::JwtSecret { .. } => "jwt",
+            Method::AppRoleSecret { .. } | Method::AppRoleFile { .. } => "approle",
+        };
+        format!("{method}-{}{}", &digest[..14], &digest[digest.len() - 8..])
+    }
+}
+
+impl Method {
+    /// The role, for messages.
+    pub fn role(&self) -> &str {
+        match self {
+            Self::Kubernetes(account) | Self::JwtAccount(account) => &account.role,
+            Self::JwtSecret { role, .. } => role,
+            Self::AppRoleSecret { role_id, .. } | Self::AppRoleFile { role_id, .. } => role_id,
+        }
+    }
+}
+
+/// Who asks: what errors are told of.
+#[derive(Clone, Copy, Debug)]
+pub struct Asking<'a> {
+    /// The object with the reference.
+    pub key: &'a Key,
+    /// What it says, `name` or `namespace/name`.
+    pub reference: Option<&'a str>,
+}
+
+/// `name`, `namespace/name` or nothing, as namespace and name.
+fn place<'a>(asking: Asking<'a>, house: &'a House) -> Result<(&'a str, &'a str), Cause> {
+    match asking.reference.map(str::trim).filter(|text| !text.is_empty()) {
+        None => Ok((&house.namespace, "default")),
+        Some(text) => match text.split('/').collect::<Vec<_>>().as_slice() {
+            [name] => Ok((&asking.key.namespace, name)),
+            [namespace, name] if !namespace.is_empty() && !name.is_empty() => Ok((namespace, name)),
+            _ => Err(invalid(asking.key, &format!("the reference {text:?} is neither NAME nor NAMESPACE/NAME"))),
+        },
+    }
+}
+
+/// Resolves a consumer's reference to a login.
+///
+/// # Errors
+/// A cause that names the object that is missing, or that does not admit the consumer.
+pub fn resolve(cache: &Cache, house: &House, asking: Asking<'_>) -> Result<Arc<Login>, Cause> {
+    let (namespace, name) = place(asking, house)?;
+    let auth = find(cache, Kind::VaultAuth, namespace, name, asking.key)?;
+    let key = Key::new(Kind::VaultAuth, namespace, name);
+    let spec: VaultAuthSpec = auth.spec().map_err(|words| invalid(&key, &words))?;
+    let everybodys = namespace == house.namespace && name == "default";
+    if !everybodys && !admits(&spec.allowed_namespaces, namespace, &asking.key.namespace) {
+        return Err(refused(&key, asking.key));
+    }
+    login(cache, house, &key, auth, spec, &asking.key.namespace).map(Arc::new)
+}
+
+/// Resolves a VaultAuth for a consumer's namespace, whoever that is.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn login(
+    cache: &Cache,
+    house: &House,
+    key: &Key,
+    auth: &Object,
+    spec: VaultAuthSpec,
+    consumer: &str,
+) -> Result<Login, Cause> {
+    let (spec, from) = global::merge(cache, house, key, spec)?;
+    let connection = connection(cache, house, key, spec.vault_connection_ref.as_deref())?;
+    let mount = spec.mount.as_deref().map(|mount| mount.trim_matches('/')).filter(|mount| !mount.is_empty());
+    let mount = mount.ok_or_else(|| invalid(key, "mount is empty, and so is that of a VaultAuthGlobal"))?;
+    let origin = cache.get(&connection.key);
+    let stamp = |object: Option<&Object>| {
+        object.map_or_else(String::new, |object| format!("{}.{}", object.metadata.uid, object.metadata.generation))
+    };
+    let parts = [stamp(Some(auth)), stamp(from.as_deref()), stamp(origin.map(|object| &**object))];
+    Ok(Login {
+        auth: key.clone(),
+        consumer: consumer.to_owned(),
+        method: method(key, &spec)?,
+        mount: mount.strip_prefix("auth/").unwrap_or(mount).to_owned(),
+        namespace: spec.namespace.filter(|namespace| !namespace.is_empty()),
+        headers: spec.headers,
+        fingerprint: parts.join("-"),
+        connection,
+    })
+}
+
+/// Resolves a VaultAuth's connection.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn connection(cache: &Cache, house: &House, auth: &Key, reference: Option<&str>) -> Result<Connection, Cause> {
+    let (namespace, name) = place(Asking { key: auth, reference }, house)?;
+    let object = find(cache, Kind::VaultConnection, namespace, name, auth)?;
+    let key = Key::new(Kind::VaultConnection, namespace, name);
+    let spec: VaultConnectionSpec = object.spec().map_err(|words| invalid(&key, &words))?;
+    known(&key, spec)
+}
+
+/// A connection whose object is at hand.
+///
+/// # Errors
+/// What of its spec cannot be served.
+pub fn known(key: &Key, spec: VaultConnectionSpec) -> Result<Connection, Cause> {
+    if spec.headers.keys().any(|name| name.eq_ignore_ascii_case("x-vault-namespace")) {
+        return Err(invalid(
+            key,
+            "headers must not set X-Vault-Namespace; set namespace of the VaultAuth or the secret",
+        ));
+    }
+    if filled(spec.ca_cert_secret_ref.as_ref()) && filled(spec.ca_cert_path.as_ref()) {
+        return Err(invalid(key, "caCertSecretRef and caCertPath exclude each other"));
+    }
+    let timeout = duration::read(spec.timeout.as_deref()).unwrap_or(Duration::from_secs(60));
+    Ok(Connection { key: key.clone(), spec, timeout })
+}
+
+fn filled(text: Option<&String>) -> bool {
+    text.is_some_and(|text| !text.is_empty())
+}
+
+/// Whether a list of namespaces lets this consumer in: its own namespace always, `*` all.
+pub fn admits(allowed: &[String], own: &str, consumer: &str) -> bool {
+    own == consumer || matches!(allowed, [only] if only == "*") || allowed.iter().any(|name| name == consumer)
+}
+
+/// Finds an object, or says that it is missing and where its namesake is.
+pub(super) fn find<'c>(
+    cache: &'c Cache,
+    kind: Kind,
+    namespace: &str,
+    name: &str,
+    asking: &Key,
+) -> Result<&'c Arc<Object>, Cause> {
+    if let Some(object) = cache.find(kind, namespace, name) {
+        return Ok(object);
+    }
+    let attempted = format!("resolving a reference of {asking}");
+    let cause =
+        Cause::new(Code::ReferenceMissing, attempted, format!("there is no {} {namespace}/{name}", kind.name()));
+    Err(match cache.namesake(kind, namespace, name) {
+        Some(other) => cause.with_fix(format!(
+            "Create it; or refer to {other}/{name}, which is there, if its allowedNamespaces has {}.",
+            asking.namespace
+        )),
+        None => cause,
+    })
+}
+
+pub(super) fn refused(target: &Key, asking: &Key) -> Cause {
+    let answer = format!("its allowedNamespaces do not have {}", asking.namespace);
+    Cause::new(Code::ReferenceRefused, format!("using {target} for {asking}"), answer)
+}
+
+pub(crate) fn invalid(key: &Key, words: &str) -> Cause {
+    Cause::new(Code::ResourceInvalid, format!("reading {key}"), words)
+}
+
+fn method(key: &Key, spec: &VaultAuthSpec) -> Result<Method, Cause> {
+    let named = spec.method.as_deref().unwrap_or_default();
+    let need = |value: &Option<String>, field: &str| {
+        let value = value.as_ref().filter(|value| !value.is_empty());
+        value.cloned().ok_or_else(|| invalid(key, &format!("the method {named} needs {named}.{field}")))
+    };
+    match named {
+        "kubernetes" => {
+            let Kubernetes { role, service_account, audiences, token_expiration_seconds } =
+                spec.kubernetes.clone().unwrap_or_default();
+            let (role, service_account) = (need(&role, "role")?, need(&service_account, "serviceAccount")?);
+            let expiration = token_expiration_seconds.max(600);
+            Ok(Method::Kubernetes(Account { role, service_account, audiences, expiration }))
+        }
+        "jwt" => {
+            let Jwt { role, secret_ref, service_account, audiences, token_expiration_seconds } =
+                spec.jwt.clone().unwrap_or_default();
+            let role = need(&role, "role")?;
+            match secret_ref.filter(|secret| !secret.is_empty()) {
+                Some(secret) => Ok(Method::JwtSecret { role, secret }),
+                None => {
+                    let service_account = need(&service_account, "serviceAccount")?;
+                    let expiration = token_expiration_seconds.max(600);
+                    Ok(Method::JwtAccount(Account { role, service_account, audiences, expiration }))
+                }
+            }
+        }
+        "appRole" => {
+            let AppRole { role_id, secret_ref, secret_id_path } = spec.app_role.clone().unwrap_or_default();
+            let role_id = need(&role_id, "roleId")?;
+            match secret_id_path.filter(|path| !path.is_empty()) {
+                Some(path) => Ok(Method::AppRoleFile { role_id, path }),
+                None => Ok(Method::AppRoleSecret { role_id, secret: need(&secret_ref, "secretRef")? }),
+            }
+        }
+        "" => Err(invalid(key, "method is empty, and so is that of a VaultAuthGlobal")),
+        other => {
+            let cause = Cause::new(Code::AuthMethodRefused, format!("reading {key}"), format!("method {other}"));
+            Err(cause.with_fix("Use kubernetes, jwt or appRole."))
+        }
+    }
+}

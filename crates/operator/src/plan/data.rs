@@ -1,0 +1,270 @@
+//! Vault's answer → the Secret's data, and the digest of it that the status keeps.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ring::hmac;
+use sidekey_core::{Cause, Code, Sensitive, Value};
+use sidekey_template::Pattern;
+
+/// The whole answer.
+pub const RAW: &str = "_raw";
+
+/// A Secret's data. No `Debug`: it is the secret.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Data(pub BTreeMap<String, Sensitive<Vec<u8>>>);
+
+/// The key of all digests, shared with the Vault Secrets Operator.
+#[derive(Clone)]
+pub struct MacKey(hmac::Key);
+
+impl MacKey {
+    /// From the bytes of the key Secret.
+    pub fn new(bytes: &[u8]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, bytes))
+    }
+}
+
+impl Data {
+    /// From base64 as a Secret holds it; what cannot be decoded is left out.
+    pub fn from_encoded(encoded: &BTreeMap<String, Sensitive<String>>) -> Self {
+        let decoded = encoded
+            .iter()
+            .filter_map(|(key, value)| Some((key.clone(), Sensitive::new(STANDARD.decode(value.expose()).ok()?))));
+        Self(decoded.collect())
+    }
+
+    /// Values as base64, as a Secret holds them.
+    pub fn encoded(&self) -> BTreeMap<&str, String> {
+        self.0.iter().map(|(key, value)| (key.as_str(), STANDARD.encode(value.expose()))).collect()
+    }
+
+    /// HMAC-SHA256 of the JSON object of base64 values with sorted keys, as base64: byte for byte what the status of a
+    /// VaultStaticSecret holds today, else each workload would be restarted when the operator is replaced.
+    pub fn mac(&self, key: &MacKey) -> String {
+        let mut json = Sensitive::new(String::from("{"));
+        for (index, (name, value)) in self.0.iter().enumerate() {
+            let comma = if index > 0 { "," } else { "" };
+            let text = json.expose_mut();
+            text.push_str(comma);
+            write_string(name, text);
+            let _ = write!(text, ":\"{}\"", STANDARD.encode(value.expose()));
+        }
+        json.expose_mut().push('}');
+        STANDARD.encode(hmac::sign(&key.0, json.expose().as_bytes()))
+    }
+
+    /// Whether each key can be one of a Secret, and all fit into one.
+    ///
+    /// # Errors
+    /// The key at fault, in words.
+    pub fn check(&self) -> Result<(), String> {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+        let bad = self.0.keys().find(|key| key.is_empty() || key.len() > 253 || !key.chars().all(allowed));
+        if let Some(key) = bad {
+            return Err(format!("{key:?} cannot be a key of a Secret: letters, digits, '-', '_' and '.' only"));
+        }
+        let size: usize = self.0.values().map(|value| value.expose().len()).sum();
+        if size > 1_048_576 { Err(format!("{size} bytes do not fit into a Secret, 1 MiB at most")) } else { Ok(()) }
+    }
+}
+
+/// Which source fields are kept.
+#[derive(Debug, Default)]
+pub struct Filter {
+    includes: Vec<Pattern>,
+    excludes: Vec<Pattern>,
+}
+
+impl Filter {
+    /// Compiles the expressions.
+    ///
+    /// # Errors
+    /// The expression at fault.
+    pub fn new(includes: &[String], excludes: &[String]) -> Result<Self, String> {
+        let compile = |list: &[String]| {
+            let one = |text: &String| Pattern::parse(text).map_err(|words| format!("{text:?}: {words}"));
+            list.iter().map(one).collect::<Result<Vec<_>, _>>()
+        };
+        Ok(Self { includes: compile(includes)?, excludes: compile(excludes)? })
+    }
+
+    fn keeps(&self, key: &str) -> bool {
+        !self.excludes.iter().any(|pattern| pattern.is_match(key))
+            && (self.includes.is_empty() || self.includes.iter().any(|pattern| pattern.is_match(key)))
+    }
+}
+
+/// What is made of an answer, beside its fields.
+pub struct Recipe<'a> {
+    /// Filters of source fields.
+    pub filter: &'a Filter,
+    /// Whether to leave `_raw` out.
+    pub exclude_raw: bool,
+    /// Rendered templates, by their key.
+    pub rendered: Data,
+}
+
+/// Builds the data: `_raw`, templates, then source fields that no template took and that pass the filters.
+///
+/// # Errors
+/// A source field or template named `_raw`, or a key no Secret can have.
+pub fn build(raw: &Value, fields: &Value, recipe: Recipe<'_>) -> Result<Data, Cause> {
+    let wrong = |words: String| Cause::new(Code::FormatData, "filling the destination Secret", words);
+    let mut data = recipe.rendered;
+    let fields = fields.as_map();
+    let taken = data.0.contains_key(RAW) || fields.is_some_and(|fields| fields.contains_key(RAW));
+    if taken && !recipe.exclude_raw {
+        let words = "a field or template is named _raw, which is the name of the whole answer".to_owned();
+        return Err(wrong(words).with_fix("Rename it, or set destination.transformation.excludeRaw to true."));
+    }
+    for (key, value) in fields.into_iter().flatten() {
+        if !data.0.contains_key(key) && recipe.filter.keeps(key) {
+            data.0.insert(key.clone(), bytes(value));
+        }
+    }
+    if !recipe.exclude_raw {
+        data.0.insert(RAW.to_owned(), Sensitive::new(json(raw).expose().clone().into_bytes()));
+    }
+    data.check().map_err(wrong)?;
+    Ok(data)
+}
+
+/// A string as it is, anything else as JSON.
+fn bytes(value: &Value) -> Sensitive<Vec<u8>> {
+    match value.as_text() {
+        Some(text) => Sensitive::new(text.as_bytes().to_vec()),
+        None => Sensitive::new(json(value).expose().clone().into_bytes()),
+    }
+}
+
+/// JSON as Go's encoder writes it: sorted keys, numbers as received, `<`, `>`, `&` and the line separators escaped.
+pub fn json(value: &Value) -> Sensitive<String> {
+    let mut text = Sensitive::new(String::new());
+    write_value(value, text.expose_mut());
+    text
+}
+
+fn write_value(value: &Value, out: &mut String) {
+    match value {
+        Value::Null => out.push_str("null"),
+        Value::Bool(flag) => out.push_str(if *flag { "true" } else { "false" }),
+        Value::Number(text) => out.push_str(text.expose()),
+        Value::Text(text) => write_string(text.expose(), out),
+        Value::List(items) => {
+            out.push('[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                write_value(item, out);
+            }
+            out.push(']');
+        }
+        Value::Map(map) => {
+            out.push('{');
+            for (index, (key, item)) in map.iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                write_string(key, out);
+                out.push(':');
+                write_value(item, out);
+            }
+            out.push('}');
+        }
+    }
+}
+
+fn write_string(text: &str, out: &mut String) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => drop(write!(out, "\\u{:04x}", u32::from(c))),
+            c if u32::from(c) < 0x20 => drop(write!(out, "\\u{:04x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(json: &str) -> Value {
+        Value::parse(json).unwrap()
+    }
+
+    fn built(
+        fields: &str,
+        includes: &[&str],
+        excludes: &[&str],
+        exclude_raw: bool,
+        rendered: &[(&str, &str)],
+    ) -> String {
+        let owned = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let filter = Filter::new(&owned(includes), &owned(excludes)).unwrap();
+        let rendered = rendered.iter().map(|(key, text)| ((*key).to_owned(), Sensitive::new(text.as_bytes().to_vec())));
+        let recipe = Recipe { filter: &filter, exclude_raw, rendered: Data(rendered.collect()) };
+        match build(&value(fields), &value(fields), recipe) {
+            Ok(data) => {
+                let pairs =
+                    data.0.iter().map(|(key, value)| format!("{key}={}", String::from_utf8_lossy(value.expose())));
+                pairs.collect::<Vec<_>>().join(" ")
+            }
+            Err(cause) => cause.answer,
+        }
+    }
+
+    #[test]
+    fn fills_a_secret_as_its_readers_expect() {
+        let fields = r#"{"user":"a<b","n":1.50,"on":true,"list":[1,"&"],"none":null}"#;
+        let cases = [
+            (built(fields, &[], &[], true, &[]), r#"list=[1,"\u0026"] n=1.50 none=null on=true user=a<b"#),
+            (built(r#"{"a":"x<"}"#, &[], &[], false, &[]), r#"_raw={"a":"x\u003c"} a=x<"#),
+            (built(fields, &["^u", "^n$"], &[], true, &[]), "n=1.50 user=a<b"),
+            (built(fields, &["^u", "^n"], &["none"], true, &[]), "n=1.50 user=a<b"),
+            (built(fields, &[], &[".*"], true, &[("url", "x")]), "url=x"),
+            (built(r#"{"a":"1"}"#, &[], &[], true, &[("a", "2")]), "a=2"),
+            (built(r#"{"_raw":"1"}"#, &[], &[], true, &[]), "_raw=1"),
+            (
+                built(r#"{"_raw":"1"}"#, &[], &[], false, &[]),
+                "a field or template is named _raw, which is the name of the whole answer",
+            ),
+            (
+                built(r#"{"a b":"1"}"#, &[], &[], true, &[]),
+                r#""a b" cannot be a key of a Secret: letters, digits, '-', '_' and '.' only"#,
+            ),
+            (built("{}", &[], &[], true, &[]), ""),
+        ];
+        for (got, want) in cases {
+            assert_eq!(got, want);
+        }
+        assert!(Filter::new(&["(".to_owned()], &[]).is_err());
+    }
+
+    /// The figures are those of Go's `hmac.New(sha256.New, key)` over `{"a":"MQ==","b":""}` and `{}`, made with openssl.
+    #[test]
+    fn the_digest_is_the_one_that_statuses_hold_today() {
+        let key = MacKey::new(b"0123456789abcdef");
+        let pair = [("a".to_owned(), Sensitive::new(b"1".to_vec())), ("b".to_owned(), Sensitive::default())];
+        assert_eq!(Data(pair.into()).mac(&key), "9HPib295Rg4oSEqoWFnQ1anMfq4WgTV5Mpt6/iSfKnY=");
+        assert_eq!(Data::default().mac(&key), "+R4+nwXMLfZKwcJvitzN/9qNHkp6jFChoI7q2sbd/sU=");
+    }
+
+    #[test]
+    fn json_escapes_what_go_escapes() {
+        let json = json(&value("{\"k\":\"<\\u0008\\u000c\\u0001\\u2028\\\"é\"}"));
+        assert_eq!(json.expose(), "{\"k\":\"\\u003c\\b\\f\\u0001\\u2028\\\"é\"}");
+    }
+}

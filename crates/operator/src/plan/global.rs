@@ -1,0 +1,169 @@
+//! What a VaultAuth takes from a VaultAuthGlobal: its own fields win, then the method's block, then the top level.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sidekey_core::Cause;
+
+use super::auth::{House, admits, find, invalid, refused};
+use crate::cache::Cache;
+use crate::types::Kind;
+use crate::types::auth::{GlobalRef, VaultAuthSpec};
+use crate::types::global::{Block, VaultAuthGlobalSpec};
+use crate::types::methods::{AppRole, Aws, Gcp, Jwt, Kubernetes};
+use crate::types::object::{Key, Object};
+
+type Map = BTreeMap<String, String>;
+
+/// The merged spec, and the global it was merged with.
+///
+/// # Errors
+/// The global is missing, refuses the VaultAuth's namespace, or cannot be read.
+pub fn merge(
+    cache: &Cache,
+    house: &House,
+    auth: &Key,
+    spec: VaultAuthSpec,
+) -> Result<(VaultAuthSpec, Option<Arc<Object>>), Cause> {
+    let Some(reference) = spec.vault_auth_global_ref.clone() else { return Ok((spec, None)) };
+    let Some((key, object)) = referred(cache, house, auth, &reference)? else { return Ok((spec, None)) };
+    let global: VaultAuthGlobalSpec = object.spec().map_err(|words| invalid(&key, &words))?;
+    if !admits(&global.allowed_namespaces, &key.namespace, &auth.namespace) {
+        return Err(refused(&key, auth));
+    }
+    Ok((merged(spec, &reference, global), Some(object)))
+}
+
+fn referred(
+    cache: &Cache,
+    house: &House,
+    auth: &Key,
+    reference: &GlobalRef,
+) -> Result<Option<(Key, Arc<Object>)>, Cause> {
+    let kind = Kind::VaultAuthGlobal;
+    if let Some(name) = reference.name.as_deref().filter(|name| !name.is_empty()) {
+        let namespace = reference.namespace.as_deref().filter(|name| !name.is_empty()).unwrap_or(&auth.namespace);
+        let object = find(cache, kind, namespace, name, auth)?;
+        return Ok(Some((Key::new(kind, namespace, name), Arc::clone(object))));
+    }
+    if reference.allow_default != Some(true) {
+        return Err(invalid(auth, "vaultAuthGlobalRef has neither a name nor allowDefault"));
+    }
+    if !house.default_globals {
+        return Err(invalid(auth, "vaultAuthGlobalRef.allowDefault is switched off for this operator"));
+    }
+    for namespace in [&auth.namespace, &house.namespace] {
+        if let Some(object) = cache.find(kind, namespace, "default") {
+            return Ok(Some((Key::new(kind, namespace.clone(), "default"), Arc::clone(object))));
+        }
+    }
+    find(cache, kind, &house.namespace, "default", auth).map(|_| None)
+}
+
+/// What a method's block says beside its own fields.
+#[derive(Default)]
+struct Around {
+    namespace: Option<String>,
+    mount: Option<String>,
+    params: Map,
+    headers: Map,
+}
+
+fn merged(mut spec: VaultAuthSpec, reference: &GlobalRef, global: VaultAuthGlobalSpec) -> VaultAuthSpec {
+    fill(&mut spec.method, global.default_auth_method);
+    let around = match spec.method.as_deref().unwrap_or_default() {
+        "kubernetes" => block(&mut spec.kubernetes, global.kubernetes, kubernetes),
+        "jwt" => block(&mut spec.jwt, global.jwt, jwt),
+        "appRole" => block(&mut spec.app_role, global.app_role, app_role),
+        "aws" => block(&mut spec.aws, global.aws, aws),
+        "gcp" => block(&mut spec.gcp, global.gcp, gcp),
+        _ => Around::default(),
+    };
+    fill(&mut spec.mount, around.mount);
+    fill(&mut spec.mount, global.default_mount);
+    fill(&mut spec.namespace, around.namespace);
+    fill(&mut spec.namespace, global.default_vault_namespace);
+    fill(&mut spec.vault_connection_ref, global.vault_connection_ref);
+    let strategy = reference.merge_strategy.clone().unwrap_or_default();
+    spec.headers = maps(strategy.headers.as_deref(), [spec.headers, around.headers, global.headers]);
+    spec.params = maps(strategy.params.as_deref(), [spec.params, around.params, global.params]);
+    spec
+}
+
+fn fill(own: &mut Option<String>, other: Option<String>) {
+    if own.as_ref().is_none_or(String::is_empty) {
+        *own = other;
+    }
+}
+
+fn maps(strategy: Option<&str>, [own, block, top]: [Map; 3]) -> Map {
+    match strategy {
+        Some("union") => {
+            let mut all = top;
+            all.extend(block);
+            all.extend(own);
+            all
+        }
+        Some("replace") => [own, block, top].into_iter().find(|map| !map.is_empty()).unwrap_or_default(),
+        _ => own,
+    }
+}
+
+fn block<T: Default>(own: &mut Option<T>, global: Option<Block<T>>, merge: fn(&mut T, T)) -> Around {
+    let Some(Block { namespace, mount, params, headers, method }) = global else { return Around::default() };
+    merge(own.get_or_insert_default(), method);
+    Around { namespace, mount, params, headers }
+}
+
+/// A token's lifetime is at its floor when nobody set it: then the global's counts.
+fn lifetime(own: &mut i64, other: i64) {
+    if *own <= 600 {
+        *own = other;
+    }
+}
+
+fn audiences(own: &mut Vec<String>, other: Vec<String>) {
+    if own.is_empty() {
+        *own = other;
+    }
+}
+
+fn kubernetes(own: &mut Kubernetes, other: Kubernetes) {
+    fill(&mut own.role, other.role);
+    fill(&mut own.service_account, other.service_account);
+    audiences(&mut own.audiences, other.audiences);
+    lifetime(&mut own.token_expiration_seconds, other.token_expiration_seconds);
+}
+
+fn jwt(own: &mut Jwt, other: Jwt) {
+    fill(&mut own.role, other.role);
+    fill(&mut own.secret_ref, other.secret_ref);
+    fill(&mut own.service_account, other.service_account);
+    audiences(&mut own.audiences, other.audiences);
+    lifetime(&mut own.token_expiration_seconds, other.token_expiration_seconds);
+}
+
+fn app_role(own: &mut AppRole, other: AppRole) {
+    fill(&mut own.role_id, other.role_id);
+    fill(&mut own.secret_ref, other.secret_ref);
+    fill(&mut own.secret_id_path, other.secret_id_path);
+}
+
+fn aws(own: &mut Aws, other: Aws) {
+    fill(&mut own.role, other.role);
+    fill(&mut own.region, other.region);
+    fill(&mut own.header_value, other.header_value);
+    fill(&mut own.session_name, other.session_name);
+    fill(&mut own.sts_endpoint, other.sts_endpoint);
+    fill(&mut own.iam_endpoint, other.iam_endpoint);
+    fill(&mut own.secret_ref, other.secret_ref);
+    fill(&mut own.irsa_service_account, other.irsa_service_account);
+}
+
+fn gcp(own: &mut Gcp, other: Gcp) {
+    fill(&mut own.role, other.role);
+    fill(&mut own.workload_identity_service_account, other.workload_identity_service_account);
+    fill(&mut own.region, other.region);
+    fill(&mut own.cluster_name, other.cluster_name);
+    fill(&mut own.project_id, other.project_id);
+}

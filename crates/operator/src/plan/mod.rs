@@ -1,0 +1,12 @@
+//! Decisions, without I/O and without a clock of their own.
+
+pub mod auth;
+pub mod data;
+pub mod destination;
+pub mod duration;
+pub mod dynamic_secret;
+pub mod global;
+pub mod outcome;
+pub mod pki_secret;
+pub mod static_secret;
+pub mod transformation;

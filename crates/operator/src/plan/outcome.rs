@@ -1,0 +1,77 @@
+//! What a look at an object comes to, in the words that conditions and events have for it.
+
+use sidekey_core::Cause;
+
+use crate::types::condition::Verdict;
+
+/// Aspects.
+pub const SYNCED: &str = "SecretSynced";
+/// Whether workloads could be restarted.
+pub const ROLLOUT: &str = "RolloutRestart";
+/// All is well.
+pub const HEALTHY: &str = "Healthy";
+/// The same, for those who wait for it.
+pub const READY: &str = "Ready";
+
+/// A look that failed: the cause, and the one word that events and conditions have for its stage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// What a person reads.
+    pub cause: Cause,
+    /// What a program reads.
+    pub reason: &'static str,
+}
+
+impl Trouble {
+    /// A cause with its reason.
+    pub const fn new(reason: &'static str, cause: Cause) -> Self {
+        Self { cause, reason }
+    }
+}
+
+/// An event to tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Whether somebody should look.
+    pub warning: bool,
+    /// One word.
+    pub reason: &'static str,
+    /// In words.
+    pub message: String,
+}
+
+impl Event {
+    /// All went well.
+    pub fn normal(reason: &'static str, message: impl Into<String>) -> Self {
+        Self { warning: false, reason, message: message.into() }
+    }
+
+    /// Something did not.
+    pub fn warning(reason: &'static str, message: impl Into<String>) -> Self {
+        Self { warning: true, reason, message: message.into() }
+    }
+}
+
+/// Verdicts of an object that has no destination.
+pub fn health(trouble: Option<&Trouble>, well: &str) -> Vec<Verdict> {
+    match trouble {
+        None => vec![Verdict::new(HEALTHY, true, "Healthy", well), Verdict::new(READY, true, "Ready", well)],
+        Some(Trouble { cause, .. }) => vec![
+            Verdict::new(HEALTHY, false, "Unhealthy", cause.to_string()),
+            Verdict::new(READY, false, "Ready", cause.to_string()),
+        ],
+    }
+}
+
+/// Verdicts of an object with a destination.
+pub fn sync(trouble: Option<&Trouble>) -> Vec<Verdict> {
+    let synced = match trouble {
+        None => Verdict::new(SYNCED, true, "Synced", "Secret synced"),
+        Some(trouble) => {
+            Verdict::new(SYNCED, false, trouble.reason, format!("Failed to sync the secret: {}", trouble.cause))
+        }
+    };
+    let mut verdicts = health(trouble, "The Secret holds what Vault holds.");
+    verdicts.push(synced);
+    verdicts
+}

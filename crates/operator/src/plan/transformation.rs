@@ -1,0 +1,275 @@
+//! Templates and filters of an object and of the SecretTransformations it refers to, put together and rendered.
+
+use std::collections::BTreeMap;
+
+use sidekey_core::{Cause, Value};
+use sidekey_template::{Frozen, TemplateSet};
+
+use super::auth::{find, invalid};
+use super::data::{Data, Filter};
+use crate::cache::Cache;
+use crate::digest;
+use crate::types::Kind;
+use crate::types::destination::{Destination, Template, Transformation, TransformationRef};
+use crate::types::object::{Key, Metadata};
+use crate::types::transformation::SecretTransformationSpec;
+
+/// A SecretTransformation that is referred to, and how.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    key: Key,
+    spec: SecretTransformationSpec,
+    reference: TransformationRef,
+}
+
+/// What Vault has answered.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    /// The whole.
+    pub raw: &'a Value,
+    /// The fields.
+    pub fields: &'a Value,
+    /// KV v2's metadata.
+    pub metadata: Option<&'a Value>,
+}
+
+/// Finds what a destination refers to.
+///
+/// # Errors
+/// A SecretTransformation is missing or cannot be read.
+pub fn referred(cache: &Cache, key: &Key, destination: Option<&Destination>) -> Result<Vec<Shared>, Cause> {
+    let references = destination.into_iter().flat_map(|destination| &destination.transformation.transformation_refs);
+    let one = |reference: &TransformationRef| {
+        let namespace = reference.namespace.as_deref().filter(|name| !name.is_empty()).unwrap_or(&key.namespace);
+        let object = find(cache, Kind::SecretTransformation, namespace, &reference.name, key)?;
+        let at = Key::new(Kind::SecretTransformation, namespace, reference.name.clone());
+        let spec = object.spec().map_err(|words| invalid(&at, &words))?;
+        Ok(Shared { key: at, spec, reference: reference.clone() })
+    };
+    references.map(one).collect()
+}
+
+/// Whether a SecretTransformation can be used by anybody.
+///
+/// # Errors
+/// The first template or expression at fault.
+pub fn check(key: &Key, spec: &SecretTransformationSpec) -> Result<(), Cause> {
+    let reference = TransformationRef { name: key.name.clone(), ..TransformationRef::default() };
+    let shared = Shared { key: key.clone(), spec: spec.clone(), reference };
+    Transformer::new(key, &Transformation::default(), &[shared]).map(drop)
+}
+
+/// Everything parsed and compiled. Not kept over an await: templates share their parts without locks.
+pub struct Transformer {
+    set: Option<TemplateSet>,
+    /// Names of templates, by the key that they fill.
+    outputs: BTreeMap<String, String>,
+    filter: Filter,
+}
+
+/// What is gathered before it is compiled.
+#[derive(Default)]
+struct Gathered {
+    texts: Vec<(String, String)>,
+    outputs: BTreeMap<String, String>,
+}
+
+impl Gathered {
+    fn add(&mut self, at: &Key, source: &str, output: &str, template: &Template) -> Result<(), String> {
+        let own = template.name.as_deref().filter(|name| !name.is_empty());
+        let name = own.map_or_else(|| format!("{}/{}/{source}", at.namespace, at.name), str::to_owned);
+        if self.outputs.insert(output.to_owned(), name.clone()).is_some() {
+            return Err(format!("two templates fill the key {output}"));
+        }
+        // One template under two keys is one template.
+        if !self.texts.iter().any(|(other, text)| *other == name && *text == template.text) {
+            self.texts.push((name, template.text.clone()));
+        }
+        Ok(())
+    }
+
+    fn add_shared(&mut self, shared: &Shared) -> Result<(), String> {
+        let Shared { key, spec, reference } = shared;
+        for (index, template) in spec.source_templates.iter().enumerate() {
+            let own = template.name.as_deref().filter(|name| !name.is_empty());
+            let name = own.map_or_else(|| format!("{}/{}/{index}", key.namespace, key.name), str::to_owned);
+            self.texts.push((name, template.text.clone()));
+        }
+        if reference.template_refs.is_empty() {
+            return spec.templates.iter().try_for_each(|(output, template)| self.add(key, output, output, template));
+        }
+        reference.template_refs.iter().try_for_each(|wanted| {
+            let template = spec.templates.get(&wanted.name);
+            let template = template.ok_or_else(|| format!("{key} has no template {}", wanted.name))?;
+            let output = wanted.key_override.as_deref().filter(|key| !key.is_empty()).unwrap_or(&wanted.name);
+            self.add(key, &wanted.name, output, template)
+        })
+    }
+}
+
+impl Transformer {
+    /// Puts own and shared parts together and compiles them.
+    ///
+    /// # Errors
+    /// The template, reference or expression at fault.
+    pub fn new(key: &Key, own: &Transformation, shared: &[Shared]) -> Result<Self, Cause> {
+        let wrong = |words: String| invalid(key, &words);
+        let mut gathered = Gathered::default();
+        for (output, template) in &own.templates {
+            gathered.add(key, output, output, template).map_err(wrong)?;
+        }
+        let (mut includes, mut excludes) = (own.includes.clone(), own.excludes.clone());
+        for shared in shared {
+            gathered.add_shared(shared).map_err(wrong)?;
+            if shared.reference.ignore_includes != Some(true) {
+                includes.extend(shared.spec.includes.iter().cloned());
+            }
+            if shared.reference.ignore_excludes != Some(true) {
+                excludes.extend(shared.spec.excludes.iter().cloned());
+            }
+        }
+        let Gathered { texts, outputs } = gathered;
+        let set = match texts.is_empty() {
+            true => None,
+            false => Some(TemplateSet::compile(texts.iter().map(|(name, text)| (name.as_str(), text.as_str())))?),
+        };
+        Ok(Self { set, outputs, filter: Filter::new(&includes, &excludes).map_err(wrong)? })
+    }
+
+    /// Filters of source fields.
+    pub const fn filter(&self) -> &Filter {
+        &self.filter
+    }
+
+    /// Renders every template. The same answer renders to the same bytes, whatever functions of chance are called: else each
+    /// look would find a change.
+    ///
+    /// # Errors
+    /// The template and place at fault; no value of the data.
+    pub fn render(&self, metadata: &Metadata, source: Source<'_>) -> Result<Data, Cause> {
+        let Some(set) = &self.set else { return Ok(Data::default()) };
+        let strings = |map: &BTreeMap<String, String>| {
+            Value::Map(map.iter().map(|(key, value)| (key.clone(), Value::text(value.clone()))).collect())
+        };
+        let data = Value::Map(BTreeMap::from([
+            ("Secrets".to_owned(), source.fields.clone()),
+            ("Metadata".to_owned(), source.metadata.cloned().unwrap_or_else(|| Value::Map(BTreeMap::new()))),
+            ("Annotations".to_owned(), strings(&metadata.annotations)),
+            ("Labels".to_owned(), strings(&metadata.labels)),
+        ]));
+        let frozen = frozen(source);
+        let mut rendered = Data::default();
+        for (output, name) in &self.outputs {
+            rendered.0.insert(output.clone(), set.render(name, &data, frozen)?);
+        }
+        Ok(rendered)
+    }
+}
+
+/// Time and seed that are those of the data: KV v2 says when it was written.
+fn frozen(source: Source<'_>) -> Frozen {
+    let created = source.metadata.and_then(|metadata| metadata.get("created_time")).and_then(Value::as_text);
+    let created = created.and_then(|text| text.parse::<jiff::Timestamp>().ok());
+    let digest = digest::hex(source.fields.to_json().expose().as_bytes());
+    Frozen {
+        unix_seconds: created.map_or(0, jiff::Timestamp::as_second),
+        seed: u64::from_str_radix(&digest[..16], 16).unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::needless_pass_by_value, reason = "a table of json! reads better without ampersands")]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn key() -> Key {
+        Key::new(Kind::VaultStaticSecret, "app", "web")
+    }
+
+    fn shared(spec: serde_json::Value, reference: serde_json::Value) -> Shared {
+        let key = Key::new(Kind::SecretTransformation, "lib", "st");
+        let spec = serde_json::from_value(spec).unwrap();
+        let mut named = json!({ "name": "st" });
+        named.as_object_mut().unwrap().extend(reference.as_object().unwrap().clone());
+        Shared { key, spec, reference: serde_json::from_value(named).unwrap() }
+    }
+
+    fn rendered(own: serde_json::Value, shared: &[Shared]) -> String {
+        let own: Transformation = serde_json::from_value(own).unwrap();
+        let raw = Value::parse(r#"{"user":"app","pass":"p<&","n":1.50,"tags":["a","b"]}"#).unwrap();
+        let kv2 =
+            Value::parse(r#"{"version":3,"created_time":"2026-01-02T03:04:05Z","custom_metadata":{"owner":"x"}}"#)
+                .unwrap();
+        let metadata = Metadata { labels: [("team".to_owned(), "red".to_owned())].into(), ..Metadata::default() };
+        let source = Source { raw: &raw, fields: &raw, metadata: Some(&kv2) };
+        match Transformer::new(&key(), &own, shared).and_then(|transformer| transformer.render(&metadata, source)) {
+            Ok(data) => {
+                let pairs =
+                    data.0.iter().map(|(key, text)| format!("{key}={}", String::from_utf8_lossy(text.expose())));
+                pairs.collect::<Vec<_>>().join(" ")
+            }
+            Err(cause) => format!("{} {}", cause.code, cause.answer),
+        }
+    }
+
+    fn one(text: &str) -> String {
+        rendered(json!({ "templates": { "k": { "text": text } } }), &[])
+    }
+
+    #[test]
+    fn templates_have_the_secret_its_metadata_and_the_object() {
+        let cases = [
+            (one("{{ .Secrets.user }}:{{ .Secrets.pass }}"), "k=app:p<&"),
+            (one(r#"{{ get .Secrets "user" | upper }} {{ .Secrets.n }}"#), "k=APP 1.50"),
+            (one("{{ .Metadata.version }} {{ .Metadata.custom_metadata.owner }}"), "k=3 x"),
+            (one("{{ .Labels.team }}{{ .Annotations.none }}"), "k=red<no value>"),
+            (one("{{ range .Secrets.tags }}{{ $.Secrets.user }}-{{ . }},{{ end }}"), "k=app-a,app-b,"),
+            (one("{{ .Secrets.pass | b64enc }} {{ .Secrets.tags | toJson }}"), r#"k=cDwm ["a","b"]"#),
+            (one("{{ .Secrets.missing }}"), "k=<no value>"),
+        ];
+        for (got, want) in cases {
+            assert_eq!(got, want);
+        }
+        assert!(
+            one("{{ .Secrets.user | nofunction }}").starts_with("SK2002"),
+            "{}",
+            one("{{ .Secrets.user | nofunction }}")
+        );
+        assert!(one("{{ if }}").starts_with("SK2001"));
+    }
+
+    #[test]
+    fn chance_is_that_of_the_data() {
+        let text = "{{ randInt 0 1000000 }} {{ shuffle .Secrets.user }}";
+        assert_eq!(one(text), one(text));
+    }
+
+    #[test]
+    fn shared_templates_are_taken_whole_in_part_and_under_other_keys() {
+        let library = json!({
+            "templates": { "url": { "text": "{{ template \"host\" . }}/{{ .Secrets.user }}" }, "other": { "name": "o", "text": "o" } },
+            "sourceTemplates": [{ "name": "host", "text": "h" }],
+            "includes": ["^u"],
+        });
+        let all = || shared(library.clone(), json!({}));
+        assert_eq!(rendered(json!({}), &[all()]), "other=o url=h/app");
+        let part = json!({ "templateRefs": [{ "name": "url", "keyOverride": "address" }] });
+        assert_eq!(rendered(json!({}), &[shared(library.clone(), part)]), "address=h/app");
+        let none = json!({ "templateRefs": [{ "name": "nothing" }] });
+        assert!(rendered(json!({}), &[shared(library.clone(), none)]).contains("has no template nothing"));
+        let calls = json!({ "templates": { "mine": { "text": "{{ template \"o\" . }}!" } } });
+        assert_eq!(rendered(calls, &[all()]), "mine=o! other=o url=h/app");
+        let clash = json!({ "templates": { "url": { "text": "x" } } });
+        assert!(rendered(clash, &[all()]).contains("two templates fill the key url"));
+        let name = json!({ "templates": { "mine": { "name": "o", "text": "x" } } });
+        assert!(rendered(name, &[all()]).contains("another template has this name"));
+        let bad = json!({ "excludes": ["("] });
+        assert!(rendered(bad, &[]).starts_with("SK7001"));
+        assert!(check(&key(), &serde_json::from_value(library).unwrap()).is_ok());
+        assert!(
+            check(&key(), &serde_json::from_value(json!({ "templates": { "a": { "text": "{{" } } })).unwrap()).is_err()
+        );
+    }
+}

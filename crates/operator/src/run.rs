@@ -1,0 +1,175 @@
+//! The whole process.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::registry::Registry;
+use sidekey_core::{Cause, Code};
+use sidekey_runtime::drain::Drain;
+use sidekey_runtime::readiness::Readiness;
+use thiserror::Error;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::addresses::Addresses;
+use crate::admin;
+use crate::api::Api;
+use crate::controllers::Tools;
+use crate::jitter::Backoff;
+use crate::keys;
+use crate::leader::Leader;
+use crate::metrics::Metrics;
+use crate::plan::auth::House;
+use crate::restart::Restarts;
+use crate::sessions::Sessions;
+use crate::supervisor::{Pace, Supervisor};
+use crate::types::Kind;
+use crate::watch::{self, Source};
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Namespace of the leader's Lease, the key of digests, and the `default` objects.
+    pub compat_namespace: String,
+    /// This replica's own name.
+    pub identity: String,
+    /// Port of the numbers.
+    pub metrics: SocketAddr,
+    /// Port of the probes; the same as `metrics` puts both on one.
+    pub health: SocketAddr,
+    /// Whether to work only while holding the Lease.
+    pub leader_elect: bool,
+    /// Most looks at once.
+    pub looks: usize,
+    /// Waits after failures.
+    pub backoff: Backoff,
+    /// Where tokens may be sent.
+    pub addresses: Addresses,
+    /// Whether `_raw` is left out of every Secret.
+    pub exclude_raw: bool,
+    /// Whether a VaultAuthGlobal `default` may be used by those that ask for it.
+    pub default_globals: bool,
+    /// How long a restart waits for others of the same workload.
+    pub restart_debounce: Duration,
+}
+
+/// Why the process ends early.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// Something that a person can mend.
+    #[error("{0}")]
+    Start(Cause),
+    /// A task that never ends has ended.
+    #[error("the {0} task ended")]
+    Task(&'static str),
+    /// Another replica works now.
+    #[error("the leader's Lease is lost")]
+    LeaseLost,
+}
+
+/// Finds the cluster and works until the drain is over.
+///
+/// # Errors
+/// [`RunError`].
+pub async fn run(options: Options, drain: Drain) -> Result<(), RunError> {
+    let api = Api::connect().await.map_err(|error| RunError::Start(error.cause(Code::KubernetesApi)))?;
+    run_with(options, api, drain).await
+}
+
+/// [`run`] with a cluster of the caller's.
+///
+/// # Errors
+/// [`RunError`].
+pub async fn run_with(options: Options, api: Api, mut drain: Drain) -> Result<(), RunError> {
+    let readiness = Readiness::new();
+    let mut registry = Registry::default();
+    let metrics = Metrics::register(&mut registry);
+    let mut tasks = JoinSet::new();
+    serve(&mut tasks, &options, &readiness, registry).await.map_err(RunError::Start)?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), namespace = options.compat_namespace, "operator started");
+
+    let mut leader = Leader::new(api.clone(), options.compat_namespace.clone(), options.identity.clone());
+    if options.leader_elect {
+        tokio::select! {
+            () = leader.won() => {}
+            () = drain.started() => return Ok(()),
+        }
+    }
+    metrics.leads(true);
+    let ended = tokio::select! {
+        ended = work(&options, api, &metrics, &readiness, drain.clone()) => ended,
+        () = leader.lost(), if options.leader_elect => Err(RunError::LeaseLost),
+        Some(ended) = tasks.join_next() => Err(RunError::Task(ended.unwrap_or("admin"))),
+    };
+    metrics.leads(false);
+    readiness.close("ending");
+    if options.leader_elect && !matches!(ended, Err(RunError::LeaseLost)) {
+        leader.release().await;
+    }
+    ended
+}
+
+async fn serve(
+    tasks: &mut JoinSet<&'static str>,
+    options: &Options,
+    readiness: &Readiness,
+    registry: Registry,
+) -> Result<(), Cause> {
+    let numbers = admin::numbers(Arc::new(registry));
+    let health = admin::health(readiness.clone());
+    if options.metrics == options.health {
+        let listener = admin::bind(options.metrics).await?;
+        tasks.spawn(named("admin", admin::serve(listener, numbers.merge(health))));
+        return Ok(());
+    }
+    let (first, second) = (admin::bind(options.metrics).await?, admin::bind(options.health).await?);
+    tasks.spawn(named("metrics", admin::serve(first, numbers)));
+    tasks.spawn(named("health", admin::serve(second, health)));
+    Ok(())
+}
+
+/// What the leader does, until the drain.
+async fn work(
+    options: &Options,
+    api: Api,
+    metrics: &Metrics,
+    readiness: &Readiness,
+    drain: Drain,
+) -> Result<(), RunError> {
+    let ready = readiness.token("first lists");
+    let mac_key = keys::mac_key(&api, &options.compat_namespace).await.map_err(RunError::Start)?;
+    let (notes, told) = mpsc::channel(256);
+    let (sessions, keeper) = Sessions::start(api.clone(), options.addresses.clone(), metrics.clone(), notes);
+    let (restarts, restarter) = Restarts::start(api.clone(), metrics.clone(), options.restart_debounce);
+    let tools = Tools {
+        api: api.clone(),
+        sessions,
+        restarts,
+        mac_key,
+        metrics: metrics.clone(),
+        addresses: options.addresses.clone(),
+        exclude_raw: options.exclude_raw,
+    };
+    let sources: Vec<_> = Kind::ALL.into_iter().map(Source::Kind).chain([Source::Secrets]).collect();
+    let (sink, seen) = mpsc::channel(1024);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(named("sessions", keeper));
+    tasks.spawn(named("restarts", restarter));
+    for source in &sources {
+        tasks.spawn(named("watch", watch::follow(api.clone(), *source, sink.clone())));
+    }
+    drop(sink);
+    let house = House { namespace: options.compat_namespace.clone(), default_globals: options.default_globals };
+    let pace = Pace { looks: options.looks.max(1), backoff: options.backoff };
+    let supervisor = Supervisor::new(tools, house, pace, sources, ready);
+    tokio::select! {
+        () = supervisor.run(seen, told, drain) => Ok(()),
+        Some(ended) = tasks.join_next() => Err(RunError::Task(ended.unwrap_or("panicked"))),
+    }
+}
+
+async fn named(name: &'static str, task: impl Future<Output = ()>) -> &'static str {
+    task.await;
+    name
+}

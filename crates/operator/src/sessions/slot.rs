@@ -1,0 +1,155 @@
+//! What is known of one login.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sidekey_core::Sensitive;
+use sidekey_core::contract::Server;
+use sidekey_vault::{Class, Client, Renewal, VaultError};
+use tokio::time::Instant;
+
+use super::{FORGOTTEN, Identity, Reply, Session};
+use crate::digest;
+use crate::jitter;
+use crate::login::Granted;
+use crate::plan::auth::Login;
+use crate::plan::outcome::Trouble;
+
+/// A login that works.
+pub(super) struct Live {
+    pub(super) serial: u64,
+    pub(super) token: Arc<Sensitive<String>>,
+    pub(super) id: String,
+    pub(super) server: Server,
+    pub(super) headers: BTreeMap<String, String>,
+    /// By Vault namespace.
+    pub(super) clients: BTreeMap<Option<String>, Client>,
+    /// When the token ends; never, for a root-like token.
+    pub(super) ends: Option<Instant>,
+    pub(super) renew: Option<Instant>,
+    pub(super) ttl: Duration,
+}
+
+/// What is known of one identity.
+pub(super) struct Slot {
+    pub(super) login: Arc<Login>,
+    pub(super) live: Option<Live>,
+    pub(super) candidate: Option<Live>,
+    pub(super) doubted: Option<Instant>,
+    pub(super) busy: bool,
+    pub(super) waiting: Vec<(Option<String>, Reply)>,
+    pub(super) doubting: Vec<(Option<String>, Reply)>,
+    pub(super) failed: Option<(Trouble, Instant, u32)>,
+    pub(super) asked: Instant,
+}
+
+impl Slot {
+    pub(super) fn new(login: &Arc<Login>) -> Self {
+        Self {
+            login: Arc::clone(login),
+            live: None,
+            candidate: None,
+            doubted: None,
+            busy: false,
+            waiting: Vec::new(),
+            doubting: Vec::new(),
+            failed: None,
+            asked: Instant::now(),
+        }
+    }
+
+    /// When there is something to do without being asked: a renewal, or a failed login to try again.
+    pub(super) fn due(&self) -> Option<Instant> {
+        match (&self.live, &self.failed) {
+            (Some(live), _) => live.renew,
+            (None, Some((_, until, _))) if !self.busy && self.asked.elapsed() < FORGOTTEN => Some(*until),
+            _ => None,
+        }
+    }
+
+    /// Waiters get the session in use; doubters the newest.
+    pub(super) fn answer(&mut self, identity: &Identity, login: &Login) {
+        if let Some(live) = &mut self.live {
+            for (namespace, reply) in self.waiting.drain(..) {
+                let _ = reply.send(live.session(identity, namespace, login));
+            }
+        }
+        if let Some(newest) = self.candidate.as_mut().or(self.live.as_mut()) {
+            for (namespace, reply) in self.doubting.drain(..) {
+                let _ = reply.send(newest.session(identity, namespace, login));
+            }
+        }
+    }
+}
+
+impl Live {
+    pub(super) fn new(serial: u64, granted: Granted, now: Instant) -> Self {
+        let Granted { grant, server, headers, client } = granted;
+        let lasting = !grant.ttl.is_zero();
+        let id = if grant.accessor.is_empty() { String::new() } else { digest::hex(grant.accessor.as_bytes()) };
+        Self {
+            serial,
+            id,
+            clients: [(server.namespace.clone(), client)].into(),
+            token: Arc::new(grant.token),
+            server,
+            headers,
+            ends: lasting.then(|| now + grant.ttl),
+            renew: lasting.then(|| now + next(grant.ttl, grant.renewable)),
+            ttl: grant.ttl,
+        }
+    }
+
+    /// Too near its end to begin anything with.
+    pub(super) fn is_worn(&self, now: Instant) -> bool {
+        self.ends.is_some_and(|ends| now + self.ttl.mul_f64(0.1) >= ends)
+    }
+
+    /// Takes a renewal in; false when the token is of no more use.
+    pub(super) fn renewed(&mut self, result: &Result<Renewal, VaultError>) -> bool {
+        let now = Instant::now();
+        match result {
+            Ok(renewal) if !renewal.ttl.is_zero() => {
+                self.ends = Some(now + renewal.ttl);
+                self.renew = Some(now + next(renewal.ttl, renewal.renewable));
+                !self.is_worn(now)
+            }
+            Ok(_) => true,
+            Err(error) if error.class == Class::InvalidToken => false,
+            // Left to its end: the policy may not allow a renewal, or Vault is away.
+            Err(_) => {
+                let left = self.ends.map_or(Duration::ZERO, |ends| ends.saturating_duration_since(now));
+                self.renew = Some(now + jitter::within(left, (0.2, 0.4)).max(Duration::from_secs(1)));
+                !self.is_worn(now)
+            }
+        }
+    }
+
+    pub(super) fn session(
+        &mut self,
+        identity: &Identity,
+        namespace: Option<String>,
+        login: &Login,
+    ) -> Result<Session, Trouble> {
+        let namespace = namespace.filter(|namespace| !namespace.is_empty()).or_else(|| login.namespace.clone());
+        let client = match self.clients.get(&namespace) {
+            Some(client) => client.clone(),
+            None => {
+                let server = Server { namespace: namespace.clone(), ..self.server.clone() };
+                let made = Client::with_headers(&server, &self.headers).map_err(|error| {
+                    Trouble::new("VaultClientConfigError", sidekey_vault::diagnose::transport(&error, &server))
+                })?;
+                self.clients.insert(namespace, made.clone());
+                made
+            }
+        };
+        let (identity, token, id) = (identity.clone(), Arc::clone(&self.token), self.id.clone());
+        Ok(Session { identity, serial: self.serial, client, token, id })
+    }
+}
+
+/// Until a token needs care: a renewal, or, where it cannot be renewed, its replacement.
+fn next(ttl: Duration, renewable: bool) -> Duration {
+    jitter::within(ttl, if renewable { (0.6, 0.7) } else { (0.85, 0.9) })
+}

@@ -1,0 +1,227 @@
+//! When each object is looked at next, and what the last look learnt.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::controllers::{Memory, Next, Refers};
+use crate::jitter::{self, Backoff};
+use crate::types::Kind;
+use crate::types::object::Key;
+
+/// Shortest time between two looks that only a changed Secret has asked for: two programs that write the same Secret must
+/// not chase each other.
+const SPACING: Duration = Duration::from_secs(5);
+
+/// Longest wait between two looks at a connection that fails: all that use it wait for its success.
+const CONNECTION: Duration = Duration::from_secs(10);
+
+#[derive(Default)]
+struct Entry {
+    memory: Memory,
+    due: Option<Instant>,
+    running: bool,
+    /// Asked for while it ran.
+    again: bool,
+    /// Version of the Secret told while it ran; empty when it was deleted.
+    secret: Option<String>,
+    failures: u32,
+    looked: Option<Instant>,
+    mended: Option<Instant>,
+    uses: Vec<Key>,
+    consumer: String,
+}
+
+/// Due times of all objects.
+#[derive(Default)]
+pub(super) struct Schedule {
+    entries: BTreeMap<Key, Entry>,
+    due: BTreeSet<(Instant, Key)>,
+}
+
+impl Schedule {
+    /// The first due time.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// Looks at this time, or sooner if it is due sooner.
+    pub(super) fn at(&mut self, key: &Key, at: Instant) {
+        let entry = self.entries.entry(key.clone()).or_default();
+        if entry.running {
+            entry.again = true;
+            return;
+        }
+        if entry.due.is_some_and(|due| due <= at) {
+            return;
+        }
+        if let Some(before) = entry.due.replace(at) {
+            self.due.remove(&(before, key.clone()));
+        }
+        self.due.insert((at, key.clone()));
+    }
+
+    /// The object is gone.
+    pub(super) fn forget(&mut self, key: &Key) {
+        if let Some(Entry { due: Some(due), .. }) = self.entries.remove(key) {
+            self.due.remove(&(due, key.clone()));
+        }
+    }
+
+    /// The first object that is due; it counts as running from now on.
+    pub(super) fn take_due(&mut self, now: Instant) -> Option<Key> {
+        if self.next()? > now {
+            return None;
+        }
+        let (_, key) = self.due.pop_first()?;
+        if let Some(entry) = self.entries.get_mut(&key) {
+            (entry.due, entry.running, entry.again, entry.secret) = (None, true, false, None);
+            entry.looked = Some(now);
+        }
+        Some(key)
+    }
+
+    /// Keeps what a look uses, to know whom a change concerns.
+    pub(super) fn uses(&mut self, key: &Key, refers: &Refers) {
+        let Some(entry) = self.entries.get_mut(key) else { return };
+        if let Refers::Login(Ok(login)) = refers {
+            entry.uses = vec![login.auth.clone(), login.connection.key.clone()];
+            entry.consumer.clone_from(&login.consumer);
+        }
+    }
+
+    pub(super) fn memory(&self, key: &Key) -> Memory {
+        self.entries.get(key).map(|entry| entry.memory.clone()).unwrap_or_default()
+    }
+
+    /// A Secret of this object changed: a look is due, unless it is the version that the last look left behind.
+    pub(super) fn secret_changed(&mut self, key: &Key, version: &str) {
+        let now = Instant::now();
+        let Some(entry) = self.entries.get_mut(key) else { return };
+        if entry.running {
+            entry.secret = Some(version.to_owned());
+            return;
+        }
+        if entry.memory.verified.as_ref().is_some_and(|verified| verified.resource_version == version) {
+            return;
+        }
+        let at = entry.mended.map_or(now, |mended| now.max(mended + SPACING));
+        entry.mended = Some(at);
+        self.at(key, at);
+    }
+
+    /// A look has ended. Whether the object is well after it was not.
+    pub(super) fn finish(&mut self, key: &Key, memory: Memory, next: Next, well: bool, backoff: Backoff) -> bool {
+        let now = Instant::now();
+        let Some(entry) = self.entries.get_mut(key) else { return false };
+        let healed = well && entry.failures > 0;
+        entry.running = false;
+        entry.memory = memory;
+        entry.failures = if well { 0 } else { entry.failures.saturating_add(1) };
+        let (again, secret, failures) = (entry.again, entry.secret.take(), entry.failures.max(1));
+        let wait = match next {
+            Next::Never => None,
+            Next::After(period, spread) => Some(jitter::within(period, spread)),
+            Next::Retry if key.kind == Kind::VaultConnection => Some(backoff.after(failures).min(CONNECTION)),
+            Next::Retry => Some(backoff.after(failures)),
+        };
+        if let Some(wait) = wait {
+            self.at(key, now + wait);
+        }
+        if again {
+            self.at(key, now);
+        }
+        if let Some(version) = secret {
+            self.secret_changed(key, &version);
+        }
+        healed
+    }
+
+    /// Objects whose last look failed.
+    pub(super) fn failing(&self) -> impl Iterator<Item = (&Key, &[Key])> {
+        self.entries.iter().filter(|(_, entry)| entry.failures > 0).map(|(key, entry)| (key, entry.uses.as_slice()))
+    }
+
+    /// All objects, and what their last look used.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&Key, &[Key])> {
+        self.entries.iter().map(|(key, entry)| (key, entry.uses.as_slice()))
+    }
+
+    /// What an object's last look used.
+    pub(super) fn used(&self, key: &Key) -> &[Key] {
+        self.entries.get(key).map_or(&[], |entry| entry.uses.as_slice())
+    }
+
+    /// Whether an object has been looked at within this time.
+    pub(super) fn looked_within(&self, key: &Key, time: Duration) -> bool {
+        self.entries.get(key).and_then(|entry| entry.looked).is_some_and(|looked| looked.elapsed() < time)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controllers::Verified;
+
+    fn key(name: &str) -> Key {
+        Key::new(Kind::VaultStaticSecret, "app", name)
+    }
+
+    fn done(schedule: &mut Schedule, key: &Key, version: &str, next: Next, well: bool) {
+        let verified = Some(Verified { resource_version: version.to_owned(), mac: String::new() });
+        schedule.finish(key, Memory { verified, ..Memory::default() }, next, well, Backoff::default());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_own_write_that_comes_back_is_no_news_and_a_foreign_one_is() {
+        let (mut schedule, web) = (Schedule::default(), key("web"));
+        schedule.at(&web, Instant::now());
+        assert_eq!(schedule.take_due(Instant::now()), Some(web.clone()));
+        schedule.secret_changed(&web, "5");
+        done(&mut schedule, &web, "5", Next::Never, true);
+        assert_eq!(schedule.next(), None);
+        schedule.secret_changed(&web, "5");
+        assert_eq!(schedule.next(), None);
+        schedule.secret_changed(&web, "6");
+        assert_eq!(schedule.take_due(Instant::now()), Some(web.clone()));
+        done(&mut schedule, &web, "7", Next::Never, true);
+        schedule.secret_changed(&web, "8");
+        assert!(schedule.next().unwrap() >= Instant::now() + SPACING / 2, "two writers must not chase each other");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_asked_for_while_it_runs_comes_right_after() {
+        let (mut schedule, web) = (Schedule::default(), key("web"));
+        schedule.at(&web, Instant::now());
+        schedule.take_due(Instant::now());
+        schedule.at(&web, Instant::now());
+        assert_eq!(schedule.take_due(Instant::now()), None);
+        done(&mut schedule, &web, "1", Next::After(Duration::from_secs(60), (1.0, 1.0)), true);
+        assert_eq!(schedule.take_due(Instant::now()), Some(web));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_wait_longer_each_time_and_for_ever() {
+        let (mut schedule, web) = (Schedule::default(), key("web"));
+        let mut waits = Vec::new();
+        schedule.at(&web, Instant::now());
+        for _ in 0..20 {
+            schedule.take_due(Instant::now()).unwrap();
+            done(&mut schedule, &web, "1", Next::Retry, false);
+            let due = schedule.next().unwrap();
+            waits.push((due - Instant::now()).as_secs_f64());
+            tokio::time::advance(due - Instant::now()).await;
+        }
+        assert!(waits[0] <= 7.5 && waits.iter().all(|wait| (2.5..=90.0).contains(wait)), "{waits:?}");
+        assert!(waits[10..].iter().all(|wait| *wait >= 30.0), "{waits:?}");
+    }
+
+    #[tokio::test]
+    async fn what_is_gone_is_not_looked_at() {
+        let (mut schedule, web) = (Schedule::default(), key("web"));
+        schedule.at(&web, Instant::now());
+        schedule.forget(&web);
+        assert_eq!(schedule.take_due(Instant::now()), None);
+    }
+}

@@ -1,0 +1,49 @@
+//! `VaultConnection`: where a Vault is and how to trust it.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::condition::Condition;
+
+/// Address and trust.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("required" = ["address", "skipTLSVerify"]))]
+pub struct VaultConnectionSpec {
+    /// Vault's URL.
+    pub address: String,
+    /// Headers of every request. The Vault namespace is not set here.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// Name to check in Vault's certificate, when it is not the address's.
+    #[serde(default)]
+    pub tls_server_name: Option<String>,
+    /// Secret of this namespace whose key `ca.crt` holds the CA in PEM.
+    #[serde(default)]
+    pub ca_cert_secret_ref: Option<String>,
+    /// File with the CA in PEM, in the operator's own container; not together with `caCertSecretRef`.
+    #[serde(default)]
+    pub ca_cert_path: Option<String>,
+    /// Accept any certificate.
+    #[serde(default, rename = "skipTLSVerify")]
+    pub skip_tls_verify: bool,
+    /// Longest time of one request; 60 s when empty.
+    #[serde(default)]
+    #[schemars(regex(pattern = r"^([0-9]+(\.[0-9]+)?(s|m|h))$"))]
+    pub timeout: Option<String>,
+}
+
+/// What was seen of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("required" = ["valid"]))]
+pub struct VaultConnectionStatus {
+    /// Whether Vault answered.
+    #[serde(default)]
+    pub valid: bool,
+    /// The details.
+    #[serde(default)]
+    pub conditions: Vec<Condition>,
+}

@@ -1,0 +1,122 @@
+//! Where a secret goes, and what is made of it on the way.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// The Kubernetes Secret to fill.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Destination {
+    /// Name of the Secret, in the namespace of this object.
+    pub name: String,
+    /// Create and own the Secret. Otherwise it must be there, and only its data is replaced.
+    #[serde(default)]
+    pub create: bool,
+    /// With `create`: take over a Secret that is there and that no such object owns.
+    #[serde(default)]
+    pub overwrite: bool,
+    /// Labels of the Secret, with `create`. The owner's labels win.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// Annotations of the Secret, with `create`.
+    #[serde(default)]
+    pub annotations: BTreeMap<String, String>,
+    /// Type of the Secret, with `create`; Opaque when empty. Another type means a new Secret.
+    #[serde(default, rename = "type")]
+    pub kind: Option<String>,
+    /// What to make of the data.
+    #[serde(default)]
+    pub transformation: Transformation,
+}
+
+impl Destination {
+    /// The Secret's type.
+    pub fn secret_type(&self) -> &str {
+        self.kind.as_deref().filter(|kind| !kind.is_empty()).unwrap_or("Opaque")
+    }
+}
+
+/// Templates and filters between Vault's data and the Secret's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Transformation {
+    /// Templates by the key of the Secret that they fill.
+    #[serde(default)]
+    pub templates: BTreeMap<String, Template>,
+    /// SecretTransformations whose templates and filters to use.
+    #[serde(default)]
+    pub transformation_refs: Vec<TransformationRef>,
+    /// Regular expressions; only source fields that match one are kept.
+    #[serde(default)]
+    pub includes: Vec<String>,
+    /// Regular expressions; source fields that match one are dropped.
+    #[serde(default)]
+    pub excludes: Vec<String>,
+    /// Leave out `_raw`, the whole answer as JSON.
+    #[serde(default)]
+    pub exclude_raw: Option<bool>,
+}
+
+/// One template of Go's language.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Template {
+    /// A name for `template` actions; made from namespace, object and key when empty.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The template.
+    pub text: String,
+}
+
+/// A SecretTransformation to use.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TransformationRef {
+    /// Its namespace; this object's when empty.
+    #[serde(default)]
+    pub namespace: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// The templates to use; all when empty.
+    #[serde(default)]
+    pub template_refs: Vec<TemplateRef>,
+    /// Take no `includes` from it.
+    #[serde(default)]
+    pub ignore_includes: Option<bool>,
+    /// Take no `excludes` from it.
+    #[serde(default)]
+    pub ignore_excludes: Option<bool>,
+}
+
+/// One template of a SecretTransformation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TemplateRef {
+    /// Its key there.
+    pub name: String,
+    /// The Secret's key, when it is to be another.
+    #[serde(default)]
+    pub key_override: Option<String>,
+}
+
+/// A workload to restart when the Secret has changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RestartTarget {
+    /// Kind of the workload.
+    #[schemars(extend("enum" = ["Deployment", "DaemonSet", "StatefulSet", "argo.Rollout"]))]
+    pub kind: String,
+    /// Its name, in the namespace of this object.
+    pub name: String,
+}
+
+/// Changes pushed by Vault.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SyncConfig {
+    /// Follow Vault's events, where the server has them. Polling goes on in any case.
+    #[serde(default)]
+    pub instant_updates: Option<bool>,
+}

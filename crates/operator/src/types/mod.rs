@@ -1,0 +1,125 @@
+//! The custom resources of `secrets.hashicorp.com/v1beta1`, field by field, as manifests on disk have them.
+//!
+//! What the API server checks (enums, patterns) is a string here: an object that an older CRD let in must still be read, and
+//! be answered by a condition.
+
+pub mod auth;
+pub mod condition;
+pub mod connection;
+pub mod crd;
+pub mod destination;
+pub mod dynamic_secret;
+pub mod global;
+pub mod methods;
+pub mod object;
+pub mod pki_secret;
+pub mod static_secret;
+pub mod transformation;
+pub mod unserved;
+
+/// The API group.
+pub const GROUP: &str = "secrets.hashicorp.com";
+
+/// Its one version.
+pub const VERSION: &str = "v1beta1";
+
+/// The kinds of the group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Where a Vault is.
+    VaultConnection,
+    /// How to log in.
+    VaultAuth,
+    /// What VaultAuths have in common.
+    VaultAuthGlobal,
+    /// A KV secret.
+    VaultStaticSecret,
+    /// A credential with a lease, or one that Vault rotates.
+    VaultDynamicSecret,
+    /// A certificate.
+    VaultPkiSecret,
+    /// Templates and filters to share.
+    SecretTransformation,
+    /// Not served.
+    HcpAuth,
+    /// Not served.
+    HcpVaultSecretsApp,
+    /// Not served.
+    CsiSecrets,
+}
+
+impl Kind {
+    /// All, in the order in which the CRDs are printed.
+    pub const ALL: [Self; 10] = [
+        Self::VaultConnection,
+        Self::VaultAuth,
+        Self::VaultAuthGlobal,
+        Self::VaultStaticSecret,
+        Self::VaultDynamicSecret,
+        Self::VaultPkiSecret,
+        Self::SecretTransformation,
+        Self::HcpAuth,
+        Self::HcpVaultSecretsApp,
+        Self::CsiSecrets,
+    ];
+
+    /// As manifests write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::VaultConnection => "VaultConnection",
+            Self::VaultAuth => "VaultAuth",
+            Self::VaultAuthGlobal => "VaultAuthGlobal",
+            Self::VaultStaticSecret => "VaultStaticSecret",
+            Self::VaultDynamicSecret => "VaultDynamicSecret",
+            Self::VaultPkiSecret => "VaultPKISecret",
+            Self::SecretTransformation => "SecretTransformation",
+            Self::HcpAuth => "HCPAuth",
+            Self::HcpVaultSecretsApp => "HCPVaultSecretsApp",
+            Self::CsiSecrets => "CSISecrets",
+        }
+    }
+
+    /// As URLs write it.
+    pub const fn plural(self) -> &'static str {
+        match self {
+            Self::VaultConnection => "vaultconnections",
+            Self::VaultAuth => "vaultauths",
+            Self::VaultAuthGlobal => "vaultauthglobals",
+            Self::VaultStaticSecret => "vaultstaticsecrets",
+            Self::VaultDynamicSecret => "vaultdynamicsecrets",
+            Self::VaultPkiSecret => "vaultpkisecrets",
+            Self::SecretTransformation => "secrettransformations",
+            Self::HcpAuth => "hcpauths",
+            Self::HcpVaultSecretsApp => "hcpvaultsecretsapps",
+            Self::CsiSecrets => "csisecrets",
+        }
+    }
+
+    /// Whether objects of this kind name a destination.
+    pub const fn is_secret(self) -> bool {
+        matches!(self, Self::VaultStaticSecret | Self::VaultDynamicSecret | Self::VaultPkiSecret)
+    }
+
+    /// The finalizer that the Vault Secrets Operator puts on objects of this kind, and that is ours to take away.
+    pub const fn finalizer(self) -> Option<&'static str> {
+        match self {
+            Self::VaultConnection => Some("vaultconnection.secrets.hashicorp.com/finalizer"),
+            Self::VaultAuth => Some("vaultauth.secrets.hashicorp.com/finalizer"),
+            Self::VaultStaticSecret => Some("vaultstaticsecret.secrets.hashicorp.com/finalizer"),
+            Self::VaultDynamicSecret => Some("vaultdynamicsecret.secrets.hashicorp.com/finalizer"),
+            Self::VaultPkiSecret => Some("vaultpkisecrets.secrets.hashicorp.com/finalizer"),
+            Self::HcpVaultSecretsApp => Some("hcpvaultsecretsapp.secrets.hashicorp.com/finalizer"),
+            _ => None,
+        }
+    }
+
+    /// The path of all objects of the kind.
+    pub fn path(self) -> String {
+        format!("/apis/{GROUP}/{VERSION}/{}", self.plural())
+    }
+
+    /// The path of one object.
+    pub fn path_of(self, namespace: &str, name: &str) -> String {
+        format!("/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{}/{name}", self.plural())
+    }
+}

@@ -1,0 +1,111 @@
+//! An object as a watch keeps it: what is not needed is dropped while it is read.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use super::Kind;
+use super::condition::Condition;
+
+/// The parts of `metadata` that anybody here asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Metadata {
+    /// Name.
+    pub name: String,
+    /// Namespace.
+    pub namespace: String,
+    /// Uid.
+    pub uid: String,
+    /// Changes with the spec.
+    pub generation: i64,
+    /// Changes with everything.
+    pub resource_version: String,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// Set once the object is to go.
+    pub deletion_timestamp: Option<String>,
+    /// Whom the deletion waits for.
+    pub finalizers: Vec<String>,
+}
+
+/// One custom resource. Spec and status stay text until their kind is known to be needed.
+#[derive(Debug, Deserialize)]
+pub struct Object {
+    /// Metadata.
+    #[serde(default)]
+    pub metadata: Metadata,
+    #[serde(default)]
+    spec: Option<Box<RawValue>>,
+    #[serde(default)]
+    status: Option<Box<RawValue>>,
+}
+
+/// What names an object. Ordered by kind, so that what others refer to comes first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// Kind.
+    pub kind: Kind,
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+}
+
+impl Key {
+    /// From its parts.
+    pub fn new(kind: Kind, namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { kind, namespace: namespace.into(), name: name.into() }
+    }
+
+    /// The object's URL path.
+    pub fn path(&self) -> String {
+        self.kind.path_of(&self.namespace, &self.name)
+    }
+}
+
+impl std::fmt::Display for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}/{}", self.kind.name(), self.namespace, self.name)
+    }
+}
+
+impl Object {
+    /// The spec as its type.
+    ///
+    /// # Errors
+    /// One line that names the field at fault.
+    pub fn spec<T: DeserializeOwned>(&self) -> Result<T, String> {
+        let text = self.spec.as_deref().map_or("{}", RawValue::get);
+        serde_json::from_str(text).map_err(|error| format!("the spec cannot be read: {error}"))
+    }
+
+    /// The status as its type; one that cannot be read is as none.
+    pub fn status<T: DeserializeOwned + Default>(&self) -> T {
+        self.status.as_deref().and_then(|text| serde_json::from_str(text.get()).ok()).unwrap_or_default()
+    }
+
+    /// The status's conditions.
+    pub fn conditions(&self) -> Vec<Condition> {
+        #[derive(Default, Deserialize)]
+        struct Conditions {
+            #[serde(default)]
+            conditions: Vec<Condition>,
+        }
+        self.status::<Conditions>().conditions
+    }
+
+    /// Whether the spec is the same text.
+    pub fn same_spec(&self, other: &Self) -> bool {
+        self.spec.as_deref().map(RawValue::get) == other.spec.as_deref().map(RawValue::get)
+    }
+
+    /// Whether the object is on its way out.
+    pub const fn is_leaving(&self) -> bool {
+        self.metadata.deletion_timestamp.is_some()
+    }
+}

@@ -1,0 +1,173 @@
+//! Credentials with a lease: renewed, replaced before their end, revoked; and those that Vault rotates.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
+
+mod support;
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sidekey_fakevault::{DatabaseRole, RoleSpec, StaticRole};
+use support::{World, condition, decoded, path, role, secret};
+use tokio::time::{Instant, sleep};
+
+const VDS: &str = "vaultdynamicsecrets";
+const RESTARTED: &str = "/spec/template/metadata/annotations/vso.secrets.hashicorp.com~1restartedAt";
+
+fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+async fn world(ttl: u64, max_ttl: u64) -> World {
+    let world = World::new().await;
+    world.vault.database("database", "app", DatabaseRole { ttl: s(ttl), max_ttl: s(max_ttl), renewable: true });
+    world.vault.static_database("database", "fixed", StaticRole { username: "u".into(), rotation_period: s(3) });
+    let rules: &[(&str, &[&str])] = &[
+        ("database/creds/app", &["read"]),
+        ("database/static-creds/fixed", &["read"]),
+        ("sys/leases/revoke", &["update"]),
+    ];
+    world.vault.policy("web", rules);
+    world.deployment("web");
+    world
+}
+
+fn dynamic(world: &World, more: &Value) {
+    let mut spec = json!({
+        "vaultAuthRef": "vault", "mount": "database", "path": "creds/app",
+        "destination": { "name": "db", "create": true, "transformation": { "excludeRaw": true } },
+        "rolloutRestartTargets": [{ "kind": "Deployment", "name": "web" }],
+    });
+    spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    world.apply("vaultdynamicsecrets", "VaultDynamicSecret", "app", "db", spec);
+}
+
+fn honoured(world: &World) -> bool {
+    let made = world.cluster.get(&secret("db"));
+    world.vault.honours(&decoded(&made, "username"), &decoded(&made, "password"))
+}
+
+#[tokio::test]
+async fn a_lease_is_kept_in_the_status_renewed_and_revoked_with_its_object() {
+    let mut world = world(4, 3600).await;
+    dynamic(&world, &json!({}));
+    world.start();
+    let object = world.condition(VDS, "db", "Ready", "True").await;
+    let status = &object["status"];
+    assert_eq!((&status["secretLease"]["duration"], &status["secretLease"]["renewable"]), (&json!(4), &json!(true)));
+    assert_eq!(status["lastGeneration"], 1);
+    assert!(honoured(&world));
+    let before = world.cluster.get(&secret("db"))["data"].clone();
+    world.condition(VDS, "db", "LeaseRenewal", "True").await;
+    sleep(s(6)).await;
+    assert!(honoured(&world), "twice its first length later it lives");
+    assert_eq!(world.cluster.get(&secret("db"))["data"], before);
+    assert_eq!((world.vault.count("GET", "database/creds/app"), world.vault.leases().len()), (1, 1));
+    let deployment = world.cluster.get("/apis/apps/v1/namespaces/app/deployments/web");
+    assert_eq!(deployment.pointer(RESTARTED), None, "a renewal restarts nobody");
+    world.cluster.delete(&path(VDS, "db"));
+    world.cluster.until(&path(VDS, "db"), Value::is_null).await;
+    assert_eq!(world.vault.leases().len(), 0);
+    world.cluster.until(&secret("db"), Value::is_null).await;
+    world.stop().await;
+}
+
+/// As in the published set-up: the lease cannot be extended, and the token is periodic.
+#[tokio::test]
+async fn a_lease_that_cannot_be_extended_is_replaced_before_its_end_without_a_gap() {
+    let mut world = world(3, 3).await;
+    world.vault.role("auth/kubernetes", "web", RoleSpec { ttl: Duration::ZERO, period: s(6), ..role() });
+    dynamic(&world, &json!({}));
+    world.start();
+    world.condition(VDS, "db", "Ready", "True").await;
+    let (begun, mut attempts, mut failures, mut seen) = (Instant::now(), 0, 0, std::collections::BTreeSet::new());
+    while begun.elapsed() < s(15) {
+        attempts += 1;
+        failures += u32::from(!honoured(&world));
+        seen.insert(decoded(&world.cluster.get(&secret("db")), "username"));
+        sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(failures, 0, "of {attempts} attempts in 15 s");
+    assert!(attempts >= 250 && seen.len() >= 4, "{attempts} attempts, {} credentials", seen.len());
+    assert_eq!(world.vault.count("PUT", "auth/kubernetes/login"), 1, "the periodic token lives on");
+    world.condition(VDS, "db", "RolloutRestart", "True").await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_lease_or_login_that_vault_ends_is_replaced() {
+    let mut world = world(4, 3600).await;
+    dynamic(&world, &json!({}));
+    world.start();
+    world.condition(VDS, "db", "Ready", "True").await;
+    let lease = world.vault.leases()[0].id.clone();
+    world.vault.revoke_lease(&lease);
+    let old = world.cluster.get(&secret("db"))["data"]["username"].clone();
+    let renewed = world.cluster.until(&secret("db"), move |object| object["data"]["username"] != old).await;
+    assert!(honoured(&world));
+    world.vault.revoke_all_tokens();
+    let old = renewed["data"]["username"].clone();
+    world.cluster.until(&secret("db"), move |object| object["data"]["username"] != old).await;
+    assert!(honoured(&world));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn vault_away_is_told_and_costs_no_second_lease() {
+    let mut world = world(6, 3600).await;
+    dynamic(&world, &json!({ "renewalPercent": 10 }));
+    world.start();
+    world.condition(VDS, "db", "Ready", "True").await;
+    world.vault.seal(true);
+    let object = world.condition(VDS, "db", "Ready", "False").await;
+    assert!(condition(&object, "Ready")["message"].as_str().unwrap().contains("SK3006"), "{object:#}");
+    world.vault.seal(false);
+    world.condition(VDS, "db", "Ready", "True").await;
+    assert_eq!(world.vault.count("GET", "database/creds/app"), 1);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_destination_that_cannot_be_had_costs_no_lease_and_a_deleted_one_is_filled_anew() {
+    let mut world = world(60, 3600).await;
+    world.cluster.apply("secrets", json!({ "metadata": { "name": "db", "namespace": "app" }, "type": "Opaque" }));
+    dynamic(&world, &json!({}));
+    world.start();
+    let object = world.condition(VDS, "db", "Ready", "False").await;
+    assert!(condition(&object, "Ready")["message"].as_str().unwrap().contains("SK7007"));
+    sleep(s(2)).await;
+    assert_eq!(world.vault.leases().len(), 0);
+    world.cluster.delete(&secret("db"));
+    world.condition(VDS, "db", "Ready", "True").await;
+    assert!(honoured(&world));
+    world.cluster.delete(&secret("db"));
+    world.cluster.until(&secret("db"), |object| !object.is_null()).await;
+    sleep(Duration::from_millis(300)).await;
+    assert!(honoured(&world));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_static_role_is_followed_and_restarts_only_on_a_rotation() {
+    let mut world = world(60, 3600).await;
+    dynamic(&world, &json!({ "path": "static-creds/fixed", "allowStaticCreds": true }));
+    world.start();
+    let object = world.condition(VDS, "db", "Ready", "True").await;
+    assert_eq!(object["status"]["staticCredsMetaData"]["rotationPeriod"], 3);
+    assert_eq!(object["status"]["secretLease"]["id"], "");
+    let begun = Instant::now();
+    let (mut passwords, mut gap) = (std::collections::BTreeSet::new(), Duration::ZERO);
+    let mut since = None;
+    while begun.elapsed() < s(8) {
+        passwords.insert(decoded(&world.cluster.get(&secret("db")), "password"));
+        match honoured(&world) {
+            true => since = None,
+            false => gap = gap.max(since.get_or_insert_with(Instant::now).elapsed()),
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    assert!(passwords.len() >= 3, "{} passwords in 8 s", passwords.len());
+    assert!(gap < s(2), "the longest gap was {gap:?}");
+    let restarts = world.cluster.count("PATCH", "deployments/web");
+    assert!(restarts > 0 && restarts < passwords.len() + 1, "{restarts} restarts");
+    world.stop().await;
+}

@@ -1,0 +1,288 @@
+//! References, logins, and how failures of either are told and mended.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use sidekey_fakevault::RoleSpec;
+use support::{World, condition, path, role};
+use tokio::time::sleep;
+
+const VSS: &str = "vaultstaticsecrets";
+
+/// The message of the object's `Ready` condition once that is false and has this code in it.
+async fn cause(world: &World, plural: &str, name: &str, code: &str) -> String {
+    let wanted = code.to_owned();
+    let object = world.cluster.until(&path(plural, name), move |object| {
+        let ready = condition(object, "Ready");
+        ready["status"] == "False" && ready["message"].as_str().is_some_and(|message| message.contains(&wanted))
+    });
+    condition(&object.await, "Ready")["message"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_missing_reference_is_named_with_its_namesake_and_wakes_when_it_appears() {
+    let mut world = World::new().await;
+    world.auth("other", "shared", json!({ "vaultConnectionRef": "vault" }));
+    world.static_secret("app", "web", json!({ "vaultAuthRef": "shared", "refreshAfter": "1h" }));
+    world.start();
+    let message = cause(&world, VSS, "web", "SK7002").await;
+    assert!(message.contains("there is no VaultAuth app/shared") && message.contains("other/shared"), "{message}");
+    let begun = Instant::now();
+    world.auth("app", "shared", json!({ "vaultConnectionRef": "later" }));
+    let message = cause(&world, "vaultauths", "shared", "SK7002").await;
+    assert!(message.contains("there is no VaultConnection app/later"), "{message}");
+    world.connection("app", "later");
+    world.condition(VSS, "web", "Ready", "True").await;
+    world.condition("vaultauths", "shared", "Ready", "True").await;
+    assert!(begun.elapsed() < Duration::from_secs(2), "it waits for no timer: {:?}", begun.elapsed());
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn namespaces_are_admitted_by_list_by_star_and_to_the_default_of_the_house() {
+    let mut world = World::new().await;
+    world.connection("shared", "vault");
+    world.connection(support::HOUSE, "default");
+    let to = |allowed: Value| json!({ "vaultConnectionRef": "vault", "allowedNamespaces": allowed });
+    world.auth("shared", "none", json!({ "vaultConnectionRef": "vault" }));
+    world.auth("shared", "star", to(json!(["*"])));
+    world.auth("shared", "listed", to(json!(["x", "app"])));
+    world.auth("shared", "others", to(json!(["x", "ap*"])));
+    world.auth(support::HOUSE, "default", json!({ "vaultConnectionRef": "default" }));
+    for (name, reference) in [
+        ("none", "shared/none"),
+        ("star", "shared/star"),
+        ("listed", "shared/listed"),
+        ("others", "shared/others"),
+        ("default", ""),
+        ("bad", "a/b/c"),
+    ] {
+        world.static_secret("app", name, json!({ "vaultAuthRef": reference }));
+    }
+    world.start();
+    for name in ["star", "listed", "default"] {
+        world.condition(VSS, name, "Ready", "True").await;
+    }
+    for name in ["none", "others"] {
+        let message = cause(&world, VSS, name, "SK7003").await;
+        assert!(message.contains("allowedNamespaces do not have app"), "{message}");
+    }
+    cause(&world, VSS, "bad", "SK7001").await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_login_that_fails_is_explained_everywhere_and_mended_within_seconds() {
+    let mut world = World::new().await;
+    world.vault.role("auth/kubernetes", "web", RoleSpec { namespaces: vec!["other".into()], ..role() });
+    world.static_secret("app", "web", json!({ "refreshAfter": "1h" }));
+    world.start();
+    for (plural, name) in [(VSS, "web"), ("vaultauths", "vault")] {
+        let message = cause(&world, plural, name, "SK3106").await;
+        for part in [
+            "namespace not authorized",
+            "auth/kubernetes",
+            "role web",
+            "service account web of namespace app",
+            "bound_service_account_namespaces",
+        ] {
+            assert!(message.contains(part), "{part} in {message}");
+        }
+    }
+    let before = world.vault.count("PUT", "auth/kubernetes/login");
+    sleep(Duration::from_secs(4)).await;
+    let tries = world.vault.count("PUT", "auth/kubernetes/login") - before;
+    assert!(tries <= 8, "{tries} logins in 4 s");
+    let begun = Instant::now();
+    world.vault.role("auth/kubernetes", "web", role());
+    world.condition(VSS, "web", "Ready", "True").await;
+    world.condition("vaultauths", "vault", "Ready", "True").await;
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_role_that_was_given_a_policy_is_taken_up_by_a_new_login_without_a_restart() {
+    let mut world = World::new().await;
+    world.vault.role("auth/kubernetes", "web", RoleSpec { policies: vec!["none".into()], ..role() });
+    world.static_secret("app", "web", json!({ "refreshAfter": "1h" }));
+    world.start();
+    let message = cause(&world, VSS, "web", "SK4001").await;
+    assert!(message.contains("secret/data/web") && message.contains("role web of auth/kubernetes"), "{message}");
+    world.vault.role("auth/kubernetes", "web", role());
+    let begun = Instant::now();
+    world.condition(VSS, "web", "Ready", "True").await;
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn one_denied_path_costs_the_others_no_login() {
+    let mut world = World::new().await;
+    world.static_secret("app", "web", json!({}));
+    world.static_secret("app", "denied", json!({ "path": "hidden" }));
+    world.start();
+    world.condition(VSS, "web", "Ready", "True").await;
+    cause(&world, VSS, "denied", "SK4001").await;
+    sleep(Duration::from_secs(5)).await;
+    let logins = world.vault.count("PUT", "auth/kubernetes/login");
+    assert!(logins <= 2, "{logins} logins for one denied path");
+    let tokens = world.vault.tokens().len();
+    assert_eq!(tokens, 1, "the token of the second opinion is revoked");
+    world.condition(VSS, "web", "Ready", "True").await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_revoked_token_and_a_sealed_vault_are_overcome() {
+    let mut world = World::new().await;
+    world.static_secret("app", "web", json!({}));
+    world.static_secret("app", "slow", json!({ "refreshAfter": "1h" }));
+    world.start();
+    world.condition(VSS, "web", "Ready", "True").await;
+    world.vault.revoke_all_tokens();
+    world.vault.put("secret/web", json!({ "user": "after" }));
+    world.secret("web", "user", "after").await;
+    world.vault.seal(true);
+    cause(&world, VSS, "web", "SK3006").await;
+    cause(&world, "vaultconnections", "vault", "SK3006").await;
+    world.secret("web", "user", "after").await;
+    world.vault.put("secret/web", json!({ "user": "unsealed" }));
+    world.vault.seal(false);
+    let begun = Instant::now();
+    world.secret("web", "user", "unsealed").await;
+    world.condition("vaultconnections", "vault", "Ready", "True").await;
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn many_secrets_of_one_namespace_share_one_login() {
+    let mut world = World::new().await;
+    for index in 0..20 {
+        world.static_secret("app", &format!("web-{index}"), json!({}));
+    }
+    world.start();
+    for index in 0..20 {
+        world.condition(VSS, &format!("web-{index}"), "Ready", "True").await;
+    }
+    assert_eq!(world.vault.count("PUT", "auth/kubernetes/login"), 1);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_global_fills_what_the_auth_leaves_out() {
+    let mut world = World::new().await;
+    let kubernetes =
+        json!({ "role": "web", "mount": "kubernetes", "audiences": ["vault"], "tokenExpirationSeconds": 700 });
+    let global = json!({ "allowedNamespaces": ["app"], "defaultAuthMethod": "kubernetes", "vaultConnectionRef": "app/vault", "kubernetes": kubernetes });
+    world.apply("vaultauthglobals", "VaultAuthGlobal", support::HOUSE, "default", global);
+    let own = json!({ "vaultAuthGlobalRef": { "allowDefault": true }, "kubernetes": { "serviceAccount": "web" } });
+    world.apply("vaultauths", "VaultAuth", "app", "sparse", own.clone());
+    world.apply("vaultauths", "VaultAuth", "elsewhere", "sparse", own);
+    world.static_secret("app", "web", json!({ "vaultAuthRef": "sparse" }));
+    world.start();
+    world.condition(VSS, "web", "Ready", "True").await;
+    let refused = format!("{}/namespaces/elsewhere/vaultauths/sparse", support::GROUP);
+    world
+        .cluster
+        .until(&refused, |object| object["status"]["error"].as_str().is_some_and(|error| error.contains("SK7003")))
+        .await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn kinds_and_methods_that_are_not_served_say_so() {
+    let mut world = World::new().await;
+    world.auth("app", "gcp", json!({ "method": "gcp", "vaultConnectionRef": "vault", "gcp": { "role": "x" } }));
+    world.apply("hcpauths", "HCPAuth", "app", "hcp", json!({ "organizationID": "o", "projectID": "p" }));
+    world.apply("csisecrets", "CSISecrets", "app", "csi", json!({}));
+    world.start();
+    cause(&world, "vaultauths", "gcp", "SK3112").await;
+    cause(&world, "hcpauths", "hcp", "SK7005").await;
+    cause(&world, "csisecrets", "csi", "SK7005").await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_is_never_sent_to_a_metadata_service() {
+    let mut world = World::new().await;
+    world.apply("vaultconnections", "VaultConnection", "app", "vault", json!({ "address": "http://169.254.169.254" }));
+    world.static_secret("app", "web", json!({}));
+    world.start();
+    cause(&world, VSS, "web", "SK7012").await;
+    cause(&world, "vaultconnections", "vault", "SK7012").await;
+    assert_eq!(world.cluster.count("POST", "serviceaccounts"), 0, "no token is minted for it");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_second_replica_waits_for_the_lease_and_takes_over_at_once() {
+    let mut world = World::new().await;
+    world.static_secret("app", "web", json!({}));
+    let holder = |spec: &Value| spec["spec"]["holderIdentity"].clone();
+    let lease = format!("/apis/coordination.k8s.io/v1/namespaces/{}/leases/b0d477c0.hashicorp.com", support::HOUSE);
+    world.cluster.apply("leases", json!({ "apiVersion": "coordination.k8s.io/v1", "metadata": { "name": "b0d477c0.hashicorp.com", "namespace": support::HOUSE }, "spec": { "holderIdentity": "vso_1", "leaseDurationSeconds": 15 } }));
+    world.start();
+    sleep(Duration::from_secs(3)).await;
+    assert_eq!(holder(&world.cluster.get(&lease)), "vso_1");
+    assert_eq!(world.cluster.count("GET", "vaultstaticsecrets"), 0, "it does nothing while another operator works");
+    world.cluster.edit(&lease, |object| object["spec"]["holderIdentity"] = Value::Null);
+    world.condition(VSS, "web", "Ready", "True").await;
+    assert_eq!(holder(&world.cluster.get(&lease)), "operator-1");
+    world.stop().await;
+    assert_eq!(holder(&world.cluster.get(&lease)), Value::Null, "given back at the end");
+}
+
+#[tokio::test]
+async fn a_jwt_of_a_service_account_and_one_of_a_secret_log_in() {
+    let mut world = World::new().await;
+    world.vault.enable_jwt("auth/jwt");
+    world.vault.role("auth/jwt", "web", role());
+    let jwt = |more: Value| json!({ "method": "jwt", "mount": "jwt", "vaultConnectionRef": "vault", "jwt": more });
+    world.auth("app", "account", jwt(json!({ "role": "web", "serviceAccount": "web", "audiences": ["vault"] })));
+    world.auth("app", "given", jwt(json!({ "role": "web", "secretRef": "token" })));
+    world.auth("app", "absent", jwt(json!({ "role": "web", "secretRef": "none" })));
+    let token = world.vault.jwt("app", "web", "vault");
+    let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, token);
+    world
+        .cluster
+        .apply("secrets", json!({ "metadata": { "name": "token", "namespace": "app" }, "data": { "jwt": encoded } }));
+    for name in ["account", "given", "absent"] {
+        world.static_secret("app", name, json!({ "vaultAuthRef": name }));
+    }
+    world.start();
+    world.condition(VSS, "account", "Ready", "True").await;
+    world.condition(VSS, "given", "Ready", "True").await;
+    let message = cause(&world, VSS, "absent", "SK7010").await;
+    assert!(message.contains("Secret app/none"), "{message}");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_private_ca_is_read_from_its_secret() {
+    let mut world = World::over_tls().await;
+    let address = world.vault.address();
+    let spec = |more: Value| {
+        let mut spec = json!({ "address": address, "skipTLSVerify": false });
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        spec
+    };
+    world.apply("vaultconnections", "VaultConnection", "app", "vault", spec(json!({})));
+    world.static_secret("app", "web", json!({}));
+    world.start();
+    let message = cause(&world, "vaultconnections", "vault", "SK3003").await;
+    assert!(message.contains("unknown authority"), "{message}");
+    cause(&world, VSS, "web", "SK3003").await;
+    let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, world.vault.ca_pem());
+    world
+        .cluster
+        .apply("secrets", json!({ "metadata": { "name": "ca", "namespace": "app" }, "data": { "ca.crt": encoded } }));
+    world.apply("vaultconnections", "VaultConnection", "app", "vault", spec(json!({ "caCertSecretRef": "ca" })));
+    world.condition(VSS, "web", "Ready", "True").await;
+    world.condition("vaultconnections", "vault", "Ready", "True").await;
+    world.stop().await;
+}

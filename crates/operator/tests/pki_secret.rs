@@ -1,0 +1,113 @@
+//! Certificates: issued, replaced strictly before their end, revoked.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
+
+mod support;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+use support::{World, condition, decoded, path, secret};
+use tokio::time::{Instant, sleep};
+
+const VPS: &str = "vaultpkisecrets";
+
+async fn world() -> World {
+    let world = World::new().await;
+    world.vault.pki("pki");
+    world.vault.policy("web", &[("pki/issue/web", &["update"]), ("pki/revoke", &["update"])]);
+    world.deployment("web");
+    world
+}
+
+fn certificate(world: &World, more: &Value) {
+    let mut spec = json!({
+        "vaultAuthRef": "vault", "mount": "pki", "role": "web", "commonName": "web.example", "ttl": "1h",
+        "destination": { "name": "tls", "create": true, "type": "kubernetes.io/tls" },
+        "rolloutRestartTargets": [{ "kind": "Deployment", "name": "web" }],
+    });
+    spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    world.apply(VPS, "VaultPKISecret", "app", "tls", spec);
+}
+
+#[tokio::test]
+async fn a_tls_secret_is_filled_kept_over_a_restart_and_mended() {
+    let mut world = world().await;
+    certificate(&world, &json!({}));
+    world.start();
+    let object = world.condition(VPS, "tls", "Ready", "True").await;
+    let made = world.cluster.get(&secret("tls"));
+    let keys: Vec<_> = made["data"].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(
+        (keys, &made["type"]),
+        (vec!["ca.crt".into(), "tls.crt".into(), "tls.key".into()], &json!("kubernetes.io/tls"))
+    );
+    assert_eq!(decoded(&made, "tls.crt").matches("BEGIN CERTIFICATE").count(), 2);
+    assert!(decoded(&made, "tls.key").contains("PRIVATE KEY"));
+    let status = &object["status"];
+    assert_eq!((&status["valid"], &status["error"], &status["lastGeneration"]), (&json!(true), &json!(""), &json!(1)));
+    assert!(status["serialNumber"].is_string() && status["expiration"].is_u64() && status["secretMAC"].is_string());
+    world.stop().await;
+    world.start();
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(world.vault.count("PUT", "pki/issue/web"), 1, "a start issues nothing");
+    world.cluster.edit(&secret("tls"), |object| object["data"]["tls.key"] = json!("eA=="));
+    world.cluster.until(&secret("tls"), |object| object["data"]["tls.key"] != "eA==").await;
+    assert!(decoded(&world.cluster.get(&secret("tls")), "tls.key").contains("PRIVATE KEY"));
+    world.cluster.delete(&secret("tls"));
+    world.cluster.until(&secret("tls"), |object| !object.is_null()).await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_certificate_is_never_past_its_end_and_the_old_one_is_revoked() {
+    let mut world = world().await;
+    certificate(&world, &json!({ "ttl": "4s", "expiryOffset": "1s", "revoke": true }));
+    world.start();
+    world.condition(VPS, "tls", "Ready", "True").await;
+    let (begun, mut attempts, mut late, mut serials) = (Instant::now(), 0, 0, std::collections::BTreeSet::new());
+    while begun.elapsed() < Duration::from_secs(12) {
+        let status = world.cluster.get(&path(VPS, "tls"))["status"].clone();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        attempts += 1;
+        late += u32::from(status["expiration"].as_u64().unwrap() < now);
+        serials.insert(status["serialNumber"].as_str().unwrap().to_owned());
+        sleep(Duration::from_millis(50)).await;
+    }
+    assert!(late == 0 && attempts >= 200, "{late} of {attempts} looks in 12 s found a certificate past its end");
+    assert!((3..=7).contains(&serials.len()), "{} certificates", serials.len());
+    assert!(world.vault.count("PUT", "pki/revoke") >= serials.len() - 1);
+    assert!(world.cluster.count("PATCH", "deployments/web") >= 2);
+    world.cluster.delete(&path(VPS, "tls"));
+    world.cluster.until(&path(VPS, "tls"), Value::is_null).await;
+    assert!(world.vault.count("PUT", "pki/revoke") >= serials.len(), "the last one too");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn an_opaque_secret_has_vaults_names_and_is_cleared_when_it_is_not_owned() {
+    let mut world = world().await;
+    world.cluster.apply("secrets", json!({ "metadata": { "name": "given", "namespace": "app" }, "type": "Opaque" }));
+    certificate(&world, &json!({ "destination": { "name": "given" }, "clear": true }));
+    world.start();
+    world.condition(VPS, "tls", "Ready", "True").await;
+    let made = world.cluster.get(&secret("given"));
+    for key in ["certificate", "private_key", "issuing_ca", "ca_chain", "serial_number", "expiration", "_raw"] {
+        assert!(made["data"][key].is_string(), "{key} in {:?}", made["data"].as_object().unwrap().keys());
+    }
+    world.cluster.delete(&path(VPS, "tls"));
+    world.cluster.until(&path(VPS, "tls"), Value::is_null).await;
+    assert_eq!(world.cluster.get(&secret("given"))["data"], Value::Null);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn what_vault_refuses_is_told() {
+    let mut world = world().await;
+    certificate(&world, &json!({ "role": "other" }));
+    world.start();
+    let object = world.condition(VPS, "tls", "Ready", "False").await;
+    let message = condition(&object, "SecretSynced")["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("SK4001") && message.contains("pki/issue/other"), "{message}");
+    assert_eq!((&object["status"]["valid"], &object["status"]["error"]), (&json!(false), &json!("VaultClientError")));
+    world.stop().await;
+}
