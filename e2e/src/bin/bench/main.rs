@@ -2,7 +2,7 @@
 //!
 //! `server up → n starts of each agent, in turn → memory when idle → sizes → webhook's own bench → table, alarms, page`
 //!
-//! Nothing leaves loopback. `e2e/bench.sh` builds what is measured and starts this.
+//! Nothing leaves loopback. `e2e/bench.sh` builds what is measured and starts this; `bench agent` stops after the agent.
 #![allow(clippy::panic, clippy::print_stdout, reason = "a bench prints")]
 
 mod agent;
@@ -20,6 +20,10 @@ use figure::{Budget, Figure, Table};
 fn main() -> ExitCode {
     let mut table = Table::default();
     agent::measure(&mut table);
+    if env::args().nth(1).as_deref() == Some("agent") {
+        print!("{}", table.text());
+        return ExitCode::SUCCESS;
+    }
     let webhook = webhook::measure(&mut table);
     if let Err(error) = &webhook {
         table.note(format!("webhook: NOT MEASURED: {error}"));
