@@ -2,7 +2,7 @@
 # Installs the Debian packages that the cluster needs and this machine lacks, and says which.
 set -euo pipefail
 wanted="make etcd-server containerd runc containernetworking-plugins iptables conntrack iproute2 openssl curl procps buildah \
-  postgresql gcc libc6-dev musl-tools"
+  postgresql gcc libc6-dev musl-tools busybox-static"
 missing=()
 for package in $wanted; do
   [ "$(dpkg-query -Wf '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
