@@ -1,6 +1,8 @@
 //! JSON as Go's encoder writes it: keys sorted, numbers of secrets as received, HTML characters escaped on request.
 
+use crate::failure::Failure;
 use crate::go::print;
+use crate::list::Elem;
 use crate::value::Val;
 
 /// How to write.
@@ -14,6 +16,25 @@ pub(crate) struct Style {
 
 /// Compact, nothing escaped but what JSON itself asks for.
 pub(crate) const PLAIN: Style = Style { html: false, pretty: false };
+
+/// Whether JSON has a form for it.
+///
+/// # Errors
+/// A float that is no number, and the maps that `parseYAML` answers: Go's encoder refuses both.
+pub(crate) fn check(value: &Val) -> Result<(), Failure> {
+    match value {
+        Val::Float(f) if !f.is_finite() => {
+            Err(Failure::new("JSON has no form for a float that is infinite or no number"))
+        }
+        Val::Map(map) if map.is_of_yaml() => Err(Failure::new("JSON has no form for a map that parseYAML has read")
+            .hint("Go refuses it too; pick its values out, or write it with toYAML")),
+        Val::List(items) if items.elem() == Elem::Turns => Err(Failure::new("JSON has no form for a loop")),
+        Val::Map(map) => map.borrow().values().try_for_each(check),
+        Val::List(items) => items.iter().try_for_each(check),
+        Val::Struct(fields) => fields.iter().try_for_each(|(_, item)| check(item)),
+        _ => Ok(()),
+    }
+}
 
 /// The value as JSON text.
 pub(crate) fn encode(value: &Val, style: Style) -> Vec<u8> {

@@ -13,6 +13,8 @@ pub(crate) enum Elem {
     Int,
     /// Lists of anything.
     Lists,
+    /// What `loop` answers: to Go a channel, which can only be ranged over.
+    Turns,
 }
 
 /// A list that never changes; sharing it is cheap.
@@ -52,6 +54,7 @@ impl List {
             Elem::Text => "[]string",
             Elem::Int => "[]int",
             Elem::Lists => "[][]interface {}",
+            Elem::Turns => "<-chan int64",
         }
     }
 }

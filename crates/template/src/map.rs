@@ -12,25 +12,48 @@ use crate::value::Val;
 pub(crate) struct Map(Rc<Cell>);
 
 struct Cell {
-    /// Whether all values are strings by type (`map[string]string`): then a missing key is an empty string.
-    texts: bool,
+    kind: Kind,
     entries: RefCell<BTreeMap<String, Val>>,
+}
+
+/// What a map is a map of, as far as types tell.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// `map[string]interface {}`.
+    Any,
+    /// `map[string]string`: a missing key is an empty string.
+    Texts,
+    /// `map[interface {}]interface {}`, as Go reads YAML: JSON has no word for it.
+    Yaml,
 }
 
 impl Map {
     pub(crate) fn new(entries: BTreeMap<String, Val>) -> Self {
-        Self(Rc::new(Cell { texts: false, entries: RefCell::new(entries) }))
+        Self(Rc::new(Cell { kind: Kind::Any, entries: RefCell::new(entries) }))
     }
 
     /// Go's `map[string]string`.
     pub(crate) fn of_texts(entries: BTreeMap<String, Val>) -> Self {
-        Self(Rc::new(Cell { texts: true, entries: RefCell::new(entries) }))
+        Self(Rc::new(Cell { kind: Kind::Texts, entries: RefCell::new(entries) }))
+    }
+
+    /// Go's map of what YAML says.
+    pub(crate) fn of_yaml(entries: BTreeMap<String, Val>) -> Self {
+        Self(Rc::new(Cell { kind: Kind::Yaml, entries: RefCell::new(entries) }))
+    }
+
+    pub(crate) fn is_of_anything(&self) -> bool {
+        self.0.kind == Kind::Any
+    }
+
+    pub(crate) fn is_of_yaml(&self) -> bool {
+        self.0.kind == Kind::Yaml
     }
 
     /// A new map with the same keys.
     pub(crate) fn like(other: &Self, mut each: impl FnMut(&Val) -> Val) -> Self {
         let entries = other.borrow().iter().map(|(key, item)| (key.clone(), each(item))).collect();
-        Self(Rc::new(Cell { texts: other.0.texts, entries: RefCell::new(entries) }))
+        Self(Rc::new(Cell { kind: other.0.kind, entries: RefCell::new(entries) }))
     }
 
     pub(crate) fn borrow(&self) -> Ref<'_, BTreeMap<String, Val>> {
@@ -52,7 +75,7 @@ impl Map {
 
     /// What the map yields for a key that it does not have.
     pub(crate) fn zero(&self) -> Val {
-        if self.0.texts { Val::str("") } else { Val::Nil }
+        if self.0.kind == Kind::Texts { Val::str("") } else { Val::Nil }
     }
 
     pub(crate) fn is_same(&self, other: &Self) -> bool {
@@ -78,7 +101,11 @@ impl Map {
     }
 
     pub(crate) fn go_type(&self) -> &'static str {
-        if self.0.texts { "map[string]string" } else { "map[string]interface {}" }
+        match self.0.kind {
+            Kind::Any => "map[string]interface {}",
+            Kind::Texts => "map[string]string",
+            Kind::Yaml => "map[interface {}]interface {}",
+        }
     }
 }
 

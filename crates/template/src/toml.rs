@@ -3,6 +3,7 @@
 use crate::failure::Failure;
 use crate::go::print;
 use crate::helpers::cast;
+use crate::list::Elem;
 use crate::value::Val;
 
 /// A map as a document; any other value by itself.
@@ -12,7 +13,8 @@ use crate::value::Val;
 pub(crate) fn document(value: &Val) -> Result<String, Failure> {
     let mut out = String::new();
     match value {
-        Val::Map(_) => table(value, &mut Vec::new(), &mut out)?,
+        Val::Map(_) | Val::Struct(_) => table(value, &mut Vec::new(), &mut out)?,
+        Val::List(items) if items.elem() == Elem::Turns => return Err(Failure::new("TOML has no form for a loop")),
         Val::List(items) if is_tables(items)? => return Err(Failure::new("a list of tables needs a key")),
         other => element(other, &mut out)?,
     }
@@ -28,12 +30,12 @@ fn is_tables(items: &[Val]) -> Result<bool, Failure> {
     if items.iter().any(Val::is_nothing) {
         return Err(nothing());
     }
-    Ok(!items.is_empty() && items.iter().all(|item| matches!(item, Val::Map(_))))
+    Ok(!items.is_empty() && items.iter().all(|item| matches!(item, Val::Map(_) | Val::Struct(_))))
 }
 
 fn is_table(value: &Val) -> Result<bool, Failure> {
     Ok(match value {
-        Val::Map(_) => true,
+        Val::Map(_) | Val::Struct(_) => true,
         Val::List(items) => is_tables(items)?,
         _ => false,
     })
@@ -41,9 +43,13 @@ fn is_table(value: &Val) -> Result<bool, Failure> {
 
 /// The entries of a map that are there: values, then tables.
 fn entries(value: &Val) -> Result<(Vec<(String, Val)>, usize), Failure> {
-    let Val::Map(map) = value else { return Ok((Vec::new(), 0)) };
+    let all: Vec<(String, Val)> = match value {
+        Val::Map(map) => map.entries().into_iter().collect(),
+        Val::Struct(fields) => fields.iter().map(|(name, item)| ((*name).to_owned(), item.clone())).collect(),
+        _ => Vec::new(),
+    };
     let (mut values, mut tables) = (Vec::new(), Vec::new());
-    for (key, item) in map.entries() {
+    for (key, item) in all {
         let nested = is_table(&item)?;
         (if nested { &mut tables } else { &mut values }).push((key, item));
     }
@@ -57,7 +63,7 @@ fn table(value: &Val, path: &mut Vec<String>, out: &mut String) -> Result<(), Fa
     for (key, item) in entries.into_iter().filter(|(_, item)| !is_nil(item)) {
         path.push(quoted_key(&key));
         match &item {
-            Val::Map(_) => {
+            Val::Map(_) | Val::Struct(_) => {
                 if path.len() == 1 {
                     newline(out);
                 }
@@ -131,8 +137,7 @@ fn element(value: &Val, out: &mut String) -> Result<(), Failure> {
         Val::Str(bytes) => out.push_str(&quoted(&String::from_utf8_lossy(bytes))),
         Val::Object(object) => out.push_str(&quoted(&object.json_text())),
         Val::List(items) => return elements(items, out),
-        Val::Map(_) => return inline(value, out),
-        Val::Struct(_) => return Err(Failure::new("a secret's answer is no table; write its .Data")),
+        Val::Map(_) | Val::Struct(_) => return inline(value, out),
     }
     Ok(())
 }

@@ -190,7 +190,7 @@ fn serves_consul_templates_helpers() {
                 "bXb a<12>b<3> true",
             ),
             (
-                "{{ in (split \",\" \"a,b\") \"b\" }} {{ \"abc\" | contains \"bc\" }} {{ containsAll (split \",\" \"a\") (split \",\" \"a,b\") }} {{ containsNone (split \",\" \"z\") (split \",\" \"a\") }}",
+                "{{ in (split \",\" \"a,b\") \"b\" }} {{ \"abc\" | contains \"bc\" }} {{ containsAll (sprig_list \"a\") (split \",\" \"a,b\") }} {{ containsNone (sprig_list \"z\") (split \",\" \"a\") }}",
                 "true true true true",
             ),
             ("{{ sha256Hex \"abc\" }}", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),

@@ -77,10 +77,10 @@ proptest! {
         let text = serde_json::json!({ "v": value, "z": 1 });
         let store = Store::from([(Lookup::read("s"), Arc::new(kv2(&text.to_string())))]);
         for writer in ["toYAML", "toJSON", "toUnescapedJSONPretty"] {
-            let template = go(&format!("{{{{ (secret \"s\").Data.data | {writer} | parseYAML | toUnescapedJSON }}}}"));
-            let shown = outcome(&template, &store);
-            let read: serde_json::Value = serde_json::from_str(&shown).map_err(|_| TestCaseError::fail(shown.clone()))?;
-            prop_assert_eq!(&read, &text, "{}", writer);
+            // JSON has no form for what parseYAML answers, so it is written again as YAML.
+            let shown =
+                |read: &str| outcome(&go(&format!("{{{{ (secret \"s\").Data.data | {read} toYAML }}}}")), &store);
+            prop_assert_eq!(shown(&format!("{writer} | parseYAML |")), shown(""), "{}", writer);
         }
     }
 

@@ -4,6 +4,7 @@
 mod agent;
 mod builtin;
 mod handlebars;
+mod params;
 mod sprig;
 
 use crate::failure::Failure;
@@ -15,6 +16,7 @@ use crate::value::Val;
 pub(crate) use agent::AGENT;
 pub(crate) use builtin::BUILTIN;
 pub(crate) use handlebars::HANDLEBARS;
+pub(crate) use params::Params;
 pub(crate) use sprig::{SPRIG, Sprig};
 
 /// Whose functions a Go template knows.
@@ -39,27 +41,22 @@ pub(crate) struct Function {
 /// Who does the work.
 #[derive(Clone, Copy)]
 pub(crate) enum Serve {
-    /// A function of its arguments; from `min` to `max` of them.
-    Pure { min: u8, max: u8, call: fn(&[Val]) -> Out },
+    /// A function of its arguments.
+    Pure { params: Params, call: fn(&[Val]) -> Out },
     /// Go: one that also reads the inputs.
-    Run { min: u8, max: u8, call: fn(&mut go::Run<'_>, &[Val]) -> Out },
+    Run { params: Params, call: fn(&mut go::Run<'_>, &[Val]) -> Out },
     /// The evaluator itself: it decides which arguments are computed, or has methods.
     Evaluator,
     /// Known, and refused for the reason in `about`.
     Refused,
 }
 
-/// No limit.
-const MANY: u8 = u8::MAX;
-
 impl Serve {
-    /// Whether so many arguments fit.
-    pub(crate) fn takes(self, count: usize) -> bool {
+    /// What it wants of its arguments.
+    pub(crate) const fn params(self) -> Params {
         match self {
-            Self::Pure { min, max, .. } | Self::Run { min, max, .. } => {
-                count >= usize::from(min) && (max == MANY || count <= usize::from(max))
-            }
-            Self::Evaluator | Self::Refused => true,
+            Self::Pure { params, .. } | Self::Run { params, .. } => params,
+            Self::Evaluator | Self::Refused => Params("a*"),
         }
     }
 }
@@ -68,22 +65,20 @@ const fn pure(
     name: &'static str,
     usage: &'static str,
     about: &'static str,
-    min: u8,
-    max: u8,
+    params: &'static str,
     call: fn(&[Val]) -> Out,
 ) -> Function {
-    Function { name, usage, about, serve: Serve::Pure { min, max, call } }
+    Function { name, usage, about, serve: Serve::Pure { params: Params(params), call } }
 }
 
 const fn run(
     name: &'static str,
     usage: &'static str,
     about: &'static str,
-    min: u8,
-    max: u8,
+    params: &'static str,
     call: fn(&mut go::Run<'_>, &[Val]) -> Out,
 ) -> Function {
-    Function { name, usage, about, serve: Serve::Run { min, max, call } }
+    Function { name, usage, about, serve: Serve::Run { params: Params(params), call } }
 }
 
 const fn evaluator(name: &'static str, usage: &'static str, about: &'static str) -> Function {

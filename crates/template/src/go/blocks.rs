@@ -18,6 +18,13 @@ struct Block<'s> {
     has_else: bool,
 }
 
+impl Block<'_> {
+    /// Whether a loop's turn can be ended here: its `else` is none.
+    fn loops(&self) -> bool {
+        self.keyword == "range" && !self.has_else
+    }
+}
+
 impl<'s> Blocks<'s> {
     pub(super) const fn new(delimiters: Delimiters<'s>) -> Self {
         Self { delimiters, open: Vec::new() }
@@ -42,7 +49,7 @@ impl<'s> Blocks<'s> {
             "else" => self
                 .otherwise(next)
                 .map_err(|message| message.map_or_else(|| stray("else"), |text| Failure::new(text).at(start)))?,
-            "break" | "continue" if !self.open.iter().any(|block| block.keyword == "range") => {
+            "break" | "continue" if !self.open.iter().any(Block::loops) => {
                 return Err(Failure::new(format!("this {} stands outside every range", written(word))).at(start));
             }
             _ => {}

@@ -59,7 +59,7 @@ fn pem(text: &Val) -> Val {
 }
 
 fn ask(run: &mut Run<'_>, name: &str, args: &[Val]) -> Out {
-    if name == "secret" && text(args, 0)?.trim().is_empty() {
+    if name == "secret" && !args.is_empty() && text(args, 0)?.trim().is_empty() {
         return Err(Failure::new("the path is empty"));
     }
     let texts = (0..args.len()).map(|index| text(args, index)).collect::<Result<Vec<_>, _>>()?;

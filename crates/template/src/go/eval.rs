@@ -29,9 +29,13 @@ impl<'a> Run<'a> {
     pub(super) fn pipeline(&mut self, pipe: &'a PipeNode, dot: &Val) -> Out {
         let mut value = None;
         for command in &pipe.commands {
-            value = Some(self.command(command, dot, value)?);
+            // Go unpacks what a stage answers: a null is no value from there on.
+            value = Some(match self.command(command, dot, value)? {
+                Val::Nil => Val::Void,
+                value => value,
+            });
         }
-        Ok(value.unwrap_or(Val::Nil))
+        Ok(value.unwrap_or(Val::Void))
     }
 
     fn command(&mut self, command: &'a CommandNode, dot: &Val, piped: Option<Val>) -> Out {
@@ -68,22 +72,29 @@ impl<'a> Run<'a> {
         }
         let found = self.program.functions.served(name);
         let function = found.ok_or_else(|| Failure::new(format!("function `{name}` is not known")))?;
+        let literal: Vec<bool> = args.iter().map(|arg| matches!(arg, Expr::Number(..))).collect();
         let args = self.arguments(args, dot, piped)?;
-        self.invoke(function, &args)
+        self.invoke(function, args, &literal)
             .map_err(|failure| Failure { message: format!("{name}: {}", failure.message), ..failure })
     }
 
-    fn invoke(&mut self, function: &Function, args: &[Val]) -> Out {
+    fn invoke(&mut self, function: &Function, args: Vec<Val>, literal: &[bool]) -> Out {
         args.iter().try_for_each(|arg| self.weigh(arg))?;
-        let value =
-            match function.serve {
-                serve if !serve.takes(args.len()) => Err(Failure::new(format!("{} arguments do not fit", args.len()))
-                    .hint(format!("write {}", function.usage))),
-                _ if args.iter().any(|arg| matches!(arg, Val::Absent)) => return Ok(Val::Absent),
-                Serve::Pure { call, .. } => call(args),
-                Serve::Run { call, .. } => call(self, args),
-                Serve::Evaluator | Serve::Refused => Err(Failure::new("cannot be called here")),
-            }?;
+        let params = function.serve.params();
+        if !params.takes(args.len()) {
+            let failure = Failure::new(format!("{} arguments do not fit", args.len()));
+            return Err(failure.hint(format!("write {}", function.usage)));
+        }
+        if args.iter().any(|arg| matches!(arg, Val::Absent)) {
+            return Ok(Val::Absent);
+        }
+        let admit = |(index, arg)| params.admit(index, arg, literal.get(index).copied().unwrap_or_default());
+        let args = args.into_iter().enumerate().map(admit).collect::<Result<Vec<_>, _>>()?;
+        let value = match function.serve {
+            Serve::Pure { call, .. } => call(&args),
+            Serve::Run { call, .. } => call(self, &args),
+            Serve::Evaluator | Serve::Refused => Err(Failure::new("cannot be called here")),
+        }?;
         if value.bytes().is_some_and(|bytes| bytes.len() > MAX_BYTES) {
             return Err(crate::helpers::too_long());
         }
@@ -116,7 +127,7 @@ impl<'a> Run<'a> {
             Expr::Number(_, Number::Uint(n)) => Ok(Val::Uint(*n)),
             Expr::Number(_, Number::Float(f)) => Ok(Val::Float(*f)),
             Expr::Bool(_, flag) => Ok(Val::Bool(*flag)),
-            Expr::Nil(_) => Ok(Val::Nil),
+            Expr::Nil(_) => Ok(Val::Void),
             Expr::Pipe(_, pipe) => self.bound(pipe, dot),
             Expr::Identifier(_, name) => self.function(name, &[], dot, None),
             Expr::Chain(_, inner, fields) => self.operand(inner, dot).and_then(|value| self.fields(value, fields)),

@@ -11,6 +11,7 @@ use super::{Program, print};
 use crate::failure::Failure;
 use crate::helpers::{MAX_BYTES, Out};
 use crate::inputs::{Inputs, Rendered};
+use crate::list::Elem;
 use crate::value::Val;
 
 /// Nodes executed in one rendering, whatever loops and templates they stand in.
@@ -192,6 +193,9 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         self.weigh(&value)?;
+        if matches!(&value, Val::List(items) if items.elem() == Elem::Turns) {
+            return Err(Failure::new("a loop cannot be printed").hint("write range loop …"));
+        }
         let mut text = Zeroizing::default();
         print::action(&value, &mut text);
         self.emit(&text)

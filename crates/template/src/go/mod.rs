@@ -12,6 +12,7 @@ pub(crate) mod data;
 mod eval;
 mod exec;
 pub(crate) mod frozen;
+mod lexical;
 mod outline;
 pub(crate) mod print;
 mod quote;

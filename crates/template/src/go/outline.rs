@@ -5,8 +5,8 @@
 
 use std::ops::Range;
 
-use super::Delimiters;
 use super::blocks::Blocks;
+use super::{Delimiters, lexical};
 use crate::failure::Failure;
 
 /// The delimiters of the rewritten text: two of Unicode's noncharacters.
@@ -110,6 +110,7 @@ impl<'s> Action<'s> {
         delimiters: Delimiters<'_>,
     ) -> Result<Self, Failure> {
         let (mut at, mut open, mut count) = (begin, Vec::new(), 0);
+        let mut before = lexical::Before::Nothing;
         loop {
             if let Some(closed) = self.close(source, at, delimiters) {
                 // Go takes a pipe that leads nowhere.
@@ -133,6 +134,7 @@ impl<'s> Action<'s> {
                 _ => {}
             }
             let length = token(rest).ok_or_else(|| unclosed(c).at(at))?;
+            before = lexical::check(before, &rest[..length], &rest[length..]).map_err(|failure| failure.at(at))?;
             if count < 2 && !SPACE.contains(&c) {
                 self.words[count] = &rest[..length];
                 count += 1;
@@ -174,6 +176,7 @@ fn token(text: &str) -> Option<usize> {
         '"' | '\'' => quoted(text, first),
         '`' => text[1..].find('`').map(|end| end + 2),
         '/' if text.starts_with("/*") => text[2..].find("*/").map(|end| end + 4),
+        _ if lexical::begins_number(text) => Some(lexical::number_length(text)),
         c if is_word(c) => Some(text.find(|c| !is_word(c)).unwrap_or(text.len())),
         c => Some(c.len_utf8()),
     }

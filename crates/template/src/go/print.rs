@@ -34,12 +34,17 @@ pub(crate) fn show(value: &Val, out: &mut Vec<u8>) {
             out.push(b']');
         }
         Val::Struct(fields) => {
-            out.extend_from_slice(b"&{");
-            spaced(fields.iter(), out, |(_, item), out| show(item, out));
-            out.push(b'}');
+            out.push(b'&');
+            fields_of(fields, out);
         }
         Val::Object(object) => out.extend_from_slice(object.text().as_bytes()),
     }
+}
+
+fn fields_of(fields: &[(&'static str, Val)], out: &mut Vec<u8>) {
+    out.push(b'{');
+    spaced(fields.iter(), out, |(_, item), out| show(item, out));
+    out.push(b'}');
 }
 
 pub(super) fn spaced<T>(items: impl Iterator<Item = T>, out: &mut Vec<u8>, mut each: impl FnMut(T, &mut Vec<u8>)) {
@@ -56,6 +61,8 @@ pub(super) fn action(value: &Val, out: &mut Vec<u8>) {
     match value {
         Val::Absent => {}
         Val::Void | Val::Nil => out.extend_from_slice(b"<no value>"),
+        // Go prints what a pointer points at.
+        Val::Struct(fields) => fields_of(fields, out),
         value => show(value, out),
     }
 }

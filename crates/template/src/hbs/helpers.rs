@@ -92,7 +92,7 @@ impl Called<'_> {
             Work::Ask(call) => call(self, helper),
             Work::Pure { serve, call, usage } => {
                 let count = helper.params().len();
-                if !serve.takes(count) {
+                if !serve.params().takes(count) {
                     return Err(Failure::new(format!("{count} arguments do not fit")).hint(format!("write {usage}")));
                 }
                 if let Some(missing) = helper.params().iter().find(|param| param.is_value_missing()) {

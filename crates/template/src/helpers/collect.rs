@@ -5,12 +5,17 @@ use std::collections::BTreeMap;
 use super::compare::same;
 use super::{MAX_ITEMS, Out, int, list, map};
 use crate::failure::Failure;
+use crate::list::{Elem, List};
 use crate::map::Map;
 use crate::value::Val;
 
 /// `in COLLECTION VALUE`: an element of the list, or a part of the string. Kinds are not converted; a map holds nothing.
 pub(crate) fn is_in(args: &[Val]) -> Out {
     let value = &args[1];
+    let texts = |items: &List| items.iter().any(|item| item.bytes().is_some());
+    if value.is_nothing() && (args[0].bytes().is_some() || matches!(&args[0], Val::List(items) if texts(items))) {
+        return Err(super::wanted(args, 1, "a value"));
+    }
     Ok(Val::Bool(match &args[0] {
         Val::List(items) => is_scalar(value) && items.iter().any(|item| is_scalar(item) && same(item, value)),
         whole => match (whole, value) {
@@ -60,11 +65,14 @@ pub(crate) fn contains_not_all(args: &[Val]) -> Out {
 
 /// `loop N` or `loop FROM TO`.
 pub(crate) fn counting(args: &[Val]) -> Out {
+    if let Some(place) = args.iter().position(|arg| matches!(arg, Val::Float(_))) {
+        return Err(super::wanted(args, place, "an integer"));
+    }
     let (from, to) = if args.len() == 1 { (0, int(args, 0)?) } else { (int(args, 0)?, int(args, 1)?) };
     if usize::try_from(to.saturating_sub(from)).is_ok_and(|turns| turns > MAX_ITEMS) {
         return Err(Failure::new(format!("more than {MAX_ITEMS} turns")));
     }
-    Ok(Val::list((from..to).map(Val::Long).collect()))
+    Ok(Val::List(List::new(Elem::Turns, (from..to).map(Val::Long).collect())))
 }
 
 /// `explodeMap MAP`: a key `a/b` becomes a key `b` of the map `a`.

@@ -132,6 +132,9 @@ pub(crate) fn len(args: &[Val]) -> Out {
 /// `index COLLECTION KEY …`: a missing key of a map is nothing, a place beyond a list an error.
 pub(crate) fn index(args: &[Val]) -> Out {
     let mut value = args[0].clone();
+    if value.is_nothing() {
+        return Err(Failure::new("nothing has no elements"));
+    }
     for key in &args[1..] {
         value = match (&value, key) {
             (Val::Map(entries), Val::Str(name)) => {
@@ -146,7 +149,7 @@ pub(crate) fn index(args: &[Val]) -> Out {
             (other, _) => return Err(Failure::new(format!("{} has no elements", other.kind()))),
         };
     }
-    Ok(value)
+    Ok(if matches!(value, Val::Nil) { Val::Void } else { value })
 }
 
 fn place(key: &Val, length: usize) -> Result<usize, Failure> {
@@ -159,10 +162,10 @@ fn place(key: &Val, length: usize) -> Result<usize, Failure> {
     }
 }
 
-/// `slice VALUE [FROM [TO]]`, of a string's bytes or a list.
+/// `slice VALUE [FROM [TO [MOST]]]`, of a string's bytes or a list, which `MOST` bounds too.
 pub(crate) fn slice(args: &[Val]) -> Out {
     let length = match &args[0] {
-        Val::Str(bytes) => bytes.len(),
+        Val::Str(bytes) | Val::Number(bytes) if args.len() < 4 => bytes.len(),
         Val::List(items) => items.len(),
         other => return Err(Failure::new(format!("{} cannot be sliced", other.kind()))),
     };
@@ -174,11 +177,12 @@ pub(crate) fn slice(args: &[Val]) -> Out {
         bound.ok_or_else(|| Failure::new(format!("slice out of range: there are {length} elements")))
     };
     let (from, to) = (bound(1, 0)?, bound(2, length)?);
-    if from > to {
+    if from > to || to > bound(3, length)? {
         return Err(Failure::new("slice out of range: it ends before it begins"));
     }
     Ok(match &args[0] {
         Val::Str(bytes) => Val::str(&bytes[from..to]),
+        Val::Number(text) => Val::number(&text[from..to]),
         Val::List(items) => Val::List(List::new(items.elem(), items[from..to].to_vec())),
         _ => Val::Nil,
     })

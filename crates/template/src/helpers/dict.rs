@@ -93,6 +93,9 @@ pub(crate) fn dig(args: &[Val]) -> Out {
 
 /// A copy that shares nothing that can change.
 pub(crate) fn deep_copy(args: &[Val]) -> Out {
+    if args[0].is_nothing() {
+        return Err(Failure::new("nothing cannot be copied"));
+    }
     Ok(copied(&args[0]))
 }
 

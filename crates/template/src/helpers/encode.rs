@@ -57,8 +57,24 @@ pub(crate) fn to_unescaped_json_pretty(args: &[Val]) -> Out {
     encoded(args, Style { html: false, pretty: true })
 }
 
+/// # Errors
+/// What JSON has no form for.
 fn encoded(args: &[Val], style: Style) -> Out {
+    json::check(&args[0])?;
     Ok(Val::str(json::encode(&args[0], style)))
+}
+
+/// sprig's `toJson` and its like: what JSON has no form for is an empty text.
+fn encoded_or_empty(args: &[Val], style: Style) -> Out {
+    Ok(encoded(args, style).unwrap_or_else(|_| Val::str("")))
+}
+
+pub(crate) fn sprig_json(args: &[Val]) -> Out {
+    encoded_or_empty(args, Style { html: true, pretty: false })
+}
+
+pub(crate) fn sprig_json_pretty(args: &[Val]) -> Out {
+    encoded_or_empty(args, Style { html: true, pretty: true })
 }
 
 pub(crate) fn to_yaml(args: &[Val]) -> Out {
@@ -159,6 +175,68 @@ pub(crate) fn base32_decode(args: &[Val]) -> Out {
         out.extend_from_slice(&bytes[3..3 + digits * 5 / 8]);
     }
     Ok(Val::str(out))
+}
+
+/// sprig's `b64dec`: of what is no base 64 its answer is the error's text.
+pub(crate) fn sprig_base64_decode(args: &[Val]) -> Out {
+    let source = bytes(args, 0)?;
+    Ok(decode(&STANDARD, source).unwrap_or_else(|_| corrupt(64, wrong_base64(source))))
+}
+
+/// sprig's `b32dec`, in the same way.
+pub(crate) fn sprig_base32_decode(args: &[Val]) -> Out {
+    base32_decode(args).or_else(|_| Ok(corrupt(32, wrong_base32(bytes(args, 0)?))))
+}
+
+fn corrupt(base: u8, at: usize) -> Val {
+    Val::str(format!("illegal base{base} data at input byte {at}"))
+}
+
+/// Where Go finds the text to be no base 64.
+fn wrong_base64(source: &[u8]) -> usize {
+    let is_break = |byte: &u8| matches!(byte, b'\r' | b'\n');
+    let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    let mut place = 0;
+    for (at, byte) in source.iter().enumerate().filter(|(_, byte)| !is_break(byte)) {
+        if is_digit(byte) {
+            place = (place + 1) % 4;
+            continue;
+        }
+        if *byte != b'=' || place < 2 {
+            return at;
+        }
+        // After two digits a second sign of padding must follow.
+        let after = |from: usize| from + source[from..].iter().take_while(|byte| is_break(byte)).count();
+        let mut next = after(at + 1);
+        if place == 2 {
+            match source.get(next) {
+                None => return source.len(),
+                Some(b'=') => next = after(next + 1),
+                Some(_) => return next - 1,
+            }
+        }
+        return next;
+    }
+    source.len() - place
+}
+
+/// Where Go finds the text, without its line breaks, to be no base 32.
+fn wrong_base32(source: &[u8]) -> usize {
+    let text: Vec<u8> = source.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();
+    for (at, byte) in text.iter().enumerate() {
+        let (place, left) = (at % 8, text.len() - at - 1);
+        if *byte == b'=' && place >= 2 && left < 8 {
+            if left + place < 7 {
+                return text.len();
+            }
+            let stray = (0..7 - place).find(|ahead| text.get(at + 1 + ahead).is_some_and(|byte| *byte != b'='));
+            return stray.map_or(at, |ahead| at + ahead);
+        }
+        if !BASE32.contains(byte) {
+            return at;
+        }
+    }
+    text.len() - text.len() % 8
 }
 
 /// sprig's own greeting.

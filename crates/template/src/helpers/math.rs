@@ -18,12 +18,13 @@ fn number(args: &[Val], index: usize) -> Result<Number, Failure> {
         Some(Val::Int(n) | Val::Long(n)) => Some(Number::Int(*n)),
         Some(Val::Uint(n)) => Some(Number::Uint(*n)),
         Some(Val::Float(f)) => Some(Number::Float(*f)),
-        Some(Val::Number(bytes)) => std::str::from_utf8(bytes)
-            .ok()
-            .and_then(|text| text.parse().map(Number::Int).or_else(|_| text.parse().map(Number::Float)).ok()),
         _ => None,
     };
-    number.ok_or_else(|| super::wanted(args, index, "a number"))
+    number.ok_or_else(|| {
+        let failure = super::wanted(args, index, "a number");
+        let text = matches!(args.get(index), Some(Val::Number(_) | Val::Str(_)));
+        if text { failure.hint("write (parseInt (print VALUE)), or parseFloat") } else { failure }
+    })
 }
 
 #[expect(clippy::cast_precision_loss, reason = "Go converts so too")]

@@ -73,7 +73,7 @@ pub(crate) fn size(args: &[Val], index: usize) -> Result<usize, Failure> {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the caller checked that it is whole and small")]
-fn whole(f: f64) -> i64 {
+pub(crate) fn whole(f: f64) -> i64 {
     f as i64
 }
 

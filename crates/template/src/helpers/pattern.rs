@@ -56,12 +56,21 @@ fn translated(pattern: &str) -> String {
                 let (class, length) = class(rest);
                 (class, length)
             }
+            // To Go a brace that holds no count stands for itself.
+            '{' if !counts(rest) => ("\\{".to_owned(), 1),
             c => (c.to_string(), c.len_utf8()),
         };
         out.push_str(&piece);
         rest = &rest[length..];
     }
     out
+}
+
+/// Whether the text begins with `{2}`, `{2,}` or `{2,3}`.
+fn counts(rest: &str) -> bool {
+    let inner = rest[1..].split_once('}').map(|(inner, _)| inner.split_once(',').unwrap_or((inner, "")));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    inner.is_some_and(|(least, most)| !least.is_empty() && digits(least) && digits(most))
 }
 
 fn escape(rest: &str) -> (String, usize) {

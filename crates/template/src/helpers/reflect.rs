@@ -1,6 +1,7 @@
 //! What a value is, in Go's words.
 
 use super::{Out, text};
+use crate::list::Elem;
 use crate::value::Val;
 
 pub(crate) fn type_of(args: &[Val]) -> Out {
@@ -36,6 +37,7 @@ fn kind(value: &Val) -> &'static str {
         Val::Uint(_) => "uint64",
         Val::Float(_) => "float64",
         Val::Str(_) | Val::Number(_) => "string",
+        Val::List(items) if items.elem() == Elem::Turns => "chan",
         Val::List(_) => "slice",
         Val::Map(_) => "map",
         Val::Struct(_) => "ptr",

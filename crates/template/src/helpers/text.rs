@@ -30,7 +30,7 @@ pub(crate) fn trim_space(args: &[Val]) -> Out {
 /// `split SEPARATOR TEXT`: trims the text first; nothing splits into nothing.
 pub(crate) fn split(args: &[Val]) -> Out {
     let (separator, whole) = (text(args, 0)?, text(args, 1)?.trim());
-    Ok(if whole.is_empty() { Val::list(Vec::new()) } else { Val::texts(parts(whole, separator, None)) })
+    Ok(if whole.is_empty() { Val::texts::<&str>([]) } else { Val::texts(parts(whole, separator, None)) })
 }
 
 /// Go's `strings.Split` and `SplitN`: an empty separator cuts between all characters.
@@ -79,6 +79,9 @@ fn numbered(parts: &[&str]) -> Val {
 /// `splitToMap PAIRS KEYS TEXT`: cuts at `PAIRS`, then each piece at its first `KEYS`; pieces without one are left out.
 pub(crate) fn split_to_map(args: &[Val]) -> Out {
     let (pairs, keys, whole) = (text(args, 0)?, text(args, 1)?, text(args, 2)?.trim());
+    if whole.is_empty() {
+        return Ok(Val::Map(Map::of_texts(std::collections::BTreeMap::new())));
+    }
     let pieces = parts(whole, pairs, None).into_iter().filter_map(|piece| piece.split_once(keys));
     Ok(Val::Map(Map::of_texts(pieces.map(|(key, value)| (key.to_owned(), Val::str(value))).collect())))
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::plain;
 use crate::failure::Failure;
+use crate::map::Map;
 use crate::value::Val;
 
 /// Deepest nesting of collections.
@@ -167,7 +168,7 @@ impl<'t> Reader<'t> {
             match self.blank()? {
                 Some(next) if next == column && !self.ends() && !self.dash() => {}
                 Some(next) if next >= column && !self.ends() => return Err(self.wrong("a line is indented too far")),
-                _ => return Ok(Val::map(entries)),
+                _ => return Ok(Val::Map(Map::of_yaml(entries))),
             }
         }
     }

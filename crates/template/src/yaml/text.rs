@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::plain;
 use super::read::{BLANK, Reader};
 use crate::failure::Failure;
+use crate::map::Map;
 use crate::value::Val;
 
 type Read<T> = Result<T, Failure>;
@@ -137,7 +138,7 @@ impl Reader<'_> {
             self.flow_blank();
             if self.peek() == Some(close) {
                 self.advance(1);
-                return Ok(if list { Val::list(items) } else { Val::map(entries) });
+                return Ok(if list { Val::list(items) } else { Val::Map(Map::of_yaml(entries)) });
             }
             if list {
                 items.push(self.flow_value()?);
