@@ -44,6 +44,11 @@ impl Backoff {
         *self = Self::default();
     }
 
+    /// Whether the last failure is one that other agents have at the same time.
+    pub(crate) const fn is_shared(&self) -> bool {
+        !matches!(self.last, None | Some(FailureKind::Denied | FailureKind::Missing | FailureKind::TokenDead))
+    }
+
     /// Counts the failure and returns the wait.
     pub(crate) fn fail(&mut self, failure: &Failure, pace: Pace, dice: &mut Dice) -> Duration {
         self.failures = self.failures.saturating_add(1);

@@ -18,6 +18,8 @@
 //!   the token that asked for it.
 //! - *Isolation.* Each secret has its own back-off, and those that fail may use half of the places in flight. Only an
 //!   unreachable or limiting server holds everything back, and never a thing in the last fifth of its life.
+//! - *No crowd.* Every look is jittered, and widely where many agents look at one moment: after a start, and after a server
+//!   that was away. What began in a crowd ends in one, and is replaced as widely apart (docs/fleet.md).
 //! - *No hot loop.* A second lies between two steps of one kind for one thing, whatever the server grants; repeated
 //!   failures, tokens that die young and answers that end at once wait ever longer.
 //! - *Clock.* A leap ahead makes things due, and what has ended is fetched again. A clock that goes back behind the

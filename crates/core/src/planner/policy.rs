@@ -9,8 +9,8 @@ use crate::AgentConfig;
 /// The planner's settings; [`Policy::from`] an [`AgentConfig`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Policy {
-    /// Between two looks at a secret without a lease; each is jittered down by up to 15 %, the first by up
-    /// to 75 %, so that agents that start together part. At least one second.
+    /// Between two looks at a secret without a lease; each is jittered down by up to 15 %, the first, and the first after the
+    /// server was away, by up to 75 %, so that agents that look together part. At least one second.
     pub static_interval: Duration,
     /// Share of its life after which something that cannot be renewed is replaced; `None` is 55 to 70 %,
     /// jittered, as for what can be renewed.

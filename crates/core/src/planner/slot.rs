@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::life::{LONGEST, Life, MIN_GAP};
+use super::life::{LONGEST, Life, MIN_GAP, late};
 use super::policy::Policy;
 use super::report::State;
 use super::step::TokenId;
@@ -14,9 +14,9 @@ use crate::failure::{Failure, FailureKind};
 use crate::lease::LeaseTerms;
 use crate::time::Time;
 
-/// Share of the static interval after which a secret is read again; the first time wider, as agents start together.
+/// Share of the static interval after which a secret is read again; among a crowd wider, so that it parts.
 const STATIC: (f64, f64) = (0.85, 1.0);
-const FIRST_STATIC: (f64, f64) = (0.25, 1.0);
+const CROWDED_STATIC: (f64, f64) = (0.25, 1.0);
 /// Share of what is left of a superseded token within which its leases are issued again.
 const REISSUE: (f64, f64) = (0.0, 0.2);
 /// After a password's rotation is due: this many quick looks, then ever slower ones. Vault rotates within seconds.
@@ -59,6 +59,8 @@ pub(super) struct Lease {
 pub(super) struct Flight {
     pub(super) since: Time,
     pub(super) token: TokenId,
+    /// [`late`].
+    pub(super) late: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,7 +127,8 @@ impl Slot {
     }
 
     pub(super) fn started(&mut self, act: Act, token: TokenId, now: Time) {
-        let flight = Some(Flight { since: now, token });
+        let late = self.ready(now).is_some_and(|(due, _)| late(due, now));
+        let flight = Some(Flight { since: now, token, late });
         match act {
             Act::Fetch => (self.fetch, self.fetch_from) = (flight, now + MIN_GAP),
             Act::Renew => (self.renewal, self.renewal_from) = (flight, now + MIN_GAP),
@@ -140,22 +143,23 @@ impl Slot {
         let token = flight.map(|flight| flight.token).or(scene.token);
         // An answer to the renewal of the lease before says nothing about this one.
         self.renewal = None;
+        // Agents that start together, or have waited together.
+        let crowded = self.held.is_none() || self.backoff.is_shared() || flight.is_some_and(|flight| flight.late);
         self.backoff.reset();
-        let first = self.held.is_none();
         let (life, lease) = match terms {
             LeaseTerms::Static { .. } | LeaseTerms::Rotating { .. } => (None, None),
-            LeaseTerms::Expiring { ttl } => (Some(Life::new(*ttl, false, first, now)), None),
+            LeaseTerms::Expiring { ttl } => (Some(Life::new(*ttl, false, crowded, now)), None),
             LeaseTerms::Lease { id, ttl, renewable } => {
                 let lease = token.map(|token| Lease { id: id.clone(), token });
-                (Some(Life::new(*ttl, *renewable, first, since)), lease)
+                (Some(Life::new(*ttl, *renewable, crowded, since)), lease)
             }
         };
         self.held = Some(Held { fetched: since, life, lease });
-        self.schedule(terms, first, scene);
+        self.schedule(terms, crowded, scene);
         token
     }
 
-    fn schedule(&mut self, terms: &LeaseTerms, first: bool, scene: &mut Scene<'_>) {
+    fn schedule(&mut self, terms: &LeaseTerms, crowded: bool, scene: &mut Scene<'_>) {
         let again = scene.policy.static_interval.clamp(MIN_GAP, LONGEST);
         let threshold = scene.policy.renewal_threshold;
         self.act = Act::Fetch;
@@ -163,7 +167,7 @@ impl Slot {
             (LeaseTerms::Rotating { ttl }, _) => scene.now + self.until_rotation(*ttl, again, scene.dice),
             (LeaseTerms::Static { hint }, _) => {
                 let again = hint.filter(|hint| !hint.is_zero()).unwrap_or(again).clamp(MIN_GAP, again);
-                scene.now + scene.dice.part(again, if first { FIRST_STATIC } else { STATIC })
+                scene.now + scene.dice.part(again, if crowded { CROWDED_STATIC } else { STATIC })
             }
             (_, Some(life)) => {
                 let look = life.first_look(threshold, scene.dice);
@@ -214,13 +218,14 @@ impl Slot {
 
     pub(super) fn renewed(&mut self, granted: Duration, scene: &mut Scene<'_>) {
         let Some(flight) = self.renewal.take() else { return };
+        let crowded = flight.late || self.backoff.is_shared();
         self.backoff.reset();
         let Some(Held { life: Some(life), lease: Some(lease), .. }) = &mut self.held else { return };
         // Under a superseded token no renewal moves the end any further.
         if Some(lease.token) != scene.token || !life.extends {
             return;
         }
-        let look = life.renewed(granted, flight.since, scene.dice);
+        let look = life.renewed(granted, flight.since, crowded, scene.dice);
         self.act = if life.extends { Act::Renew } else { Act::Fetch };
         self.due = look;
     }
@@ -234,7 +239,7 @@ impl Slot {
         let life = self.held.as_mut().and_then(|held| held.life.as_mut())?;
         (self.due, self.act) = match failure.kind {
             // Not to be extended by us: replaced in time.
-            FailureKind::Denied => (life.last_look(scene.dice), Act::Fetch),
+            FailureKind::Denied => (life.last_look(scene.now, scene.dice), Act::Fetch),
             // Gone: somebody revoked it.
             FailureKind::Missing => {
                 (life.extends, life.end) = (false, life.end.min(scene.now));

@@ -182,7 +182,8 @@ fn what_cannot_be_replaced_is_renewed_instead() {
     bench.begin(&Step::RenewLease(lookup("db")));
     bench.planner.lease_renewed(&lookup("db"), secs(600), bench.now);
     assert_eq!(bench.state("db"), State::Fresh);
-    bench.sleeps(330.0..420.0);
+    // Other agents may have seen the same failure: they part.
+    bench.sleeps(120.0..420.0);
 }
 
 #[test]

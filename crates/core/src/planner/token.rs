@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::life::{LONGEST, Life, MIN_GAP};
+use super::life::{LONGEST, Life, MIN_GAP, late};
 use super::policy::Policy;
 use super::step::TokenId;
 use crate::backoff::{self, Backoff};
@@ -36,10 +36,10 @@ pub(super) struct Token {
 }
 
 impl Token {
-    fn new(id: TokenId, terms: &TokenTerms, since: Time) -> Self {
+    fn new(id: TokenId, terms: &TokenTerms, crowded: bool, since: Time) -> Self {
         // Renewing spends uses for nothing: a token of few uses is replaced.
         let extends = terms.renewable && !terms.batch && terms.uses.is_none();
-        let life = (!terms.ttl.is_zero()).then(|| Life::new(terms.ttl, extends, id == FIRST, since));
+        let life = (!terms.ttl.is_zero()).then(|| Life::new(terms.ttl, extends, crowded, since));
         let reserve = terms.uses.map_or(0, |uses| (uses / 2).min(2));
         Self { id, since, life, uses: terms.uses, reserve, revocable: !terms.batch, leases_until: since }
     }
@@ -106,6 +106,9 @@ pub(super) struct Tokens {
     login_since: Option<Time>,
     #[serde(skip)]
     renewal_since: Option<(TokenId, Time)>,
+    /// What was begun last had waited for the server.
+    #[serde(skip)]
+    late: bool,
 }
 
 impl Tokens {
@@ -123,6 +126,7 @@ impl Tokens {
             renewal_from: Time::default(),
             login_since: None,
             renewal_since: None,
+            late: false,
         }
     }
 
@@ -172,6 +176,7 @@ impl Tokens {
     }
 
     pub(super) fn started(&mut self, act: Act, now: Time) {
+        self.late = self.ready(now).is_some_and(|(due, _)| late(due, now));
         match act {
             Act::LogIn => (self.login_since, self.login_from) = (Some(now), now + MIN_GAP),
             Act::Renew => {
@@ -207,7 +212,8 @@ impl Tokens {
     ) -> Option<Token> {
         let since = self.login_since.take().unwrap_or(now).min(now);
         self.issued = self.issued.saturating_add(1);
-        let token = Token::new(TokenId(self.issued), terms, since);
+        let (id, late) = (TokenId(self.issued), std::mem::take(&mut self.late));
+        let token = Token::new(id, terms, id == FIRST || late || self.logins.is_shared(), since);
         self.logins.reset();
         self.renewals.reset();
         self.act = if token.life.as_ref().is_some_and(|life| !life.extends) { Act::LogIn } else { Act::Renew };
@@ -239,7 +245,7 @@ impl Tokens {
     }
 
     pub(super) fn login_failed(&mut self, failure: &Failure, policy: &Policy, now: Time, dice: &mut Dice) {
-        self.login_since = None;
+        (self.login_since, self.late) = (None, false);
         let (shortest, longest) = policy.login_backoff;
         let mends_itself = !matches!(failure.kind, FailureKind::Denied | FailureKind::Missing | FailureKind::Other);
         let longest = if mends_itself { longest.min(Duration::from_secs(60)) } else { longest };
@@ -264,21 +270,23 @@ impl Tokens {
     }
 
     pub(super) fn renewed(&mut self, granted: Duration, dice: &mut Dice) {
+        let crowded = std::mem::take(&mut self.late) || self.renewals.is_shared();
         let Some((since, life)) = self.renewal_of_current() else { return };
-        let look = life.renewed(granted, since, dice);
+        let look = life.renewed(granted, since, crowded, dice);
         let act = if life.extends { Act::Renew } else { Act::LogIn };
         (self.due, self.act) = (Some(look), act);
         self.renewals.reset();
     }
 
     pub(super) fn renew_failed(&mut self, failure: &Failure, now: Time, dice: &mut Dice) {
+        self.late = false;
         let again = now + self.renewals.fail(failure, backoff::pace(failure.kind), dice);
         if failure.retry_after.is_some() {
             self.renewal_from = again;
         }
         let Some((_, life)) = self.renewal_of_current() else { return };
         let (due, act) = match failure.kind {
-            FailureKind::Denied | FailureKind::Missing => (life.last_look(dice), Act::LogIn),
+            FailureKind::Denied | FailureKind::Missing => (life.last_look(now, dice), Act::LogIn),
             _ if again < life.urgent_at() => (again, Act::Renew),
             _ => (life.urgent_at(), Act::LogIn),
         };

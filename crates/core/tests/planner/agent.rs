@@ -27,6 +27,7 @@ pub struct World {
     pub jumps: Vec<Jump>,
     /// The agent is killed: what is in flight is lost, the state kept.
     pub kills: Vec<Time>,
+    pub begin: Time,
     pub end: Time,
 }
 
@@ -80,14 +81,8 @@ struct Run {
 pub fn run(world: World) -> (Book, Vault, Planner) {
     let mut planner = Planner::new(world.policy.clone(), world.seed);
     planner.want(&world.vault.engines.keys().cloned().collect::<BTreeSet<_>>());
-    let mut run = Run {
-        world,
-        planner,
-        book: Book::default(),
-        in_flight: Vec::new(),
-        now: Time::from_millis(1_000_000_000),
-        sent: 0,
-    };
+    let now = world.begin;
+    let mut run = Run { world, planner, book: Book::default(), in_flight: Vec::new(), now, sent: 0 };
     while run.now < run.world.end {
         run.turn();
     }

@@ -81,6 +81,7 @@ fn worlds(days: u64) -> impl Strategy<Value = World> {
                 suspends: Vec::new(),
                 jumps: Vec::new(),
                 kills: Vec::new(),
+                begin: after(0),
                 end: after(days * DAY),
             }
         },
@@ -283,6 +284,7 @@ fn world(role: Role, engines: &[Engine], seed: u64, days: u64) -> World {
         suspends: Vec::new(),
         jumps: Vec::new(),
         kills: Vec::new(),
+        begin: after(0),
         end: after(days * DAY),
     }
 }
