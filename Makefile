@@ -1,6 +1,6 @@
 # Every target runs from a fresh clone; what each needs beyond a Rust toolchain stands beside it.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint e2e bench image fmt clean
+.PHONY: help demo test chaos lint e2e bench image fmt clean
 MAKEFLAGS += --no-print-directory
 
 help: ## this list
@@ -12,6 +12,9 @@ demo: ## the main job on an embedded server: a pod through the webhook, then the
 
 test: ## everything that needs no cluster
 	@cargo test --quiet --locked
+
+chaos: ## 1 000 faults and a kill before each call that writes, over the real agent; SEED=n repeats a run, FAULTS=n sets its length
+	@SEED="$${SEED:-$$(date +%s)}" FAULTS="$${FAULTS:-1000}" cargo test --quiet --locked -p sidekey-agent --test chaos
 
 lint: ## formatting, clippy, who may depend on whom, licences
 	@.ci/lint

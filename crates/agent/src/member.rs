@@ -79,11 +79,13 @@ impl Member {
         }
     }
 
-    /// Reads the template file again; whether there is a new template in force.
+    /// Reads the template file again; whether there is a template to render anew. One that could not be read and comes back
+    /// as it was is compiled again, since that alone tells whether all is well.
     pub(crate) fn reload(&mut self) -> bool {
         let Some(path) = self.template_file() else { return false };
+        let was_read = self.cause.as_ref().is_none_or(|cause| cause.code != Code::TemplateFile);
         match read(path) {
-            Ok(text) if self.text.as_ref() == Some(&text) => false,
+            Ok(text) if was_read && self.text.as_ref() == Some(&text) => false,
             _ => self.compile(),
         }
     }

@@ -97,6 +97,10 @@ impl Faults {
         self.0.clear();
     }
 
+    pub(crate) const fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// The first fault that matches; it is used up by this.
     pub(crate) fn take(&mut self, method: &str, path: &str) -> Option<Fault> {
         let meets = |rule: &Rule| rule.left != Some(0) && rule.matcher.matches(method, path);

@@ -253,6 +253,11 @@ impl FakeVault {
         self.shared.lock().faults.add(matcher, fault, times);
     }
 
+    /// How many faults wait for a request.
+    pub fn faults_left(&self) -> usize {
+        self.shared.lock().faults.len()
+    }
+
     /// Removes every fault.
     pub fn clear_faults(&self) {
         self.shared.lock().faults.clear();

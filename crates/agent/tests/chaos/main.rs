@@ -1,0 +1,180 @@
+//! A run of faults over the real agent, drawn by a seed: `make chaos`, and a short form of it among the tests.
+//!
+//! `seed → deck of faults → strike → recover → what must hold → report`; then `steps`: a kill before each system call that
+//! changes anything. `docs/testing.md` lists the faults and what must hold.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    missing_docs,
+    reason = "tests"
+)]
+
+mod clock;
+mod dice;
+mod fault;
+mod front;
+mod pod;
+mod process;
+mod run;
+mod server;
+mod steps;
+mod strike;
+mod tracer;
+mod watch;
+
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+use fault::Deck;
+use run::Run;
+use watch::Wrong;
+
+/// The short form's.
+const SEED: u64 = 20_260_501;
+const FAULTS: usize = 45;
+const LONGEST: u64 = 12;
+
+/// Says to this program that mounts end with it.
+const MOUNTS: &str = "CHAOS_MOUNTS";
+
+/// More memory than this, late in a run against early, is a leak.
+const GROWTH: u64 = 3 << 20;
+
+fn main() -> ExitCode {
+    if process::is_asked_for() {
+        return process::run();
+    }
+    // What cargo's own test runner would be asked: names to run.
+    let asked = |name: &String| !name.starts_with('-') && !"chaos".contains(name.as_str());
+    if std::env::args().skip(1).any(|word| asked(&word) || word == "--list") {
+        return ExitCode::SUCCESS;
+    }
+    if let Some(code) = with_own_mounts() {
+        return code;
+    }
+    sidekey_runtime::provider::install();
+    let number =
+        |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty()).map(|text| text.parse().unwrap());
+    let faults = number("FAULTS").map_or(FAULTS, |count| usize::try_from(count).unwrap());
+    let seed = number("SEED").unwrap_or(SEED);
+    let mounts = std::env::var_os(MOUNTS).is_some();
+    let done = weather(seed, faults, mounts).and_then(|()| steps(seed, faults));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(what) => {
+            eprintln!("chaos: FAILED: {what}\nchaos: again with SEED={seed} FAULTS={faults}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs this program in a mount namespace of its own, where small volumes can be mounted and end with it.
+fn with_own_mounts() -> Option<ExitCode> {
+    if std::env::var_os(MOUNTS).is_some() {
+        return None;
+    }
+    for words in [&["--mount", "--propagation", "private"][..], &["--map-root-user", "--mount"]] {
+        let can = Command::new("unshare").args(words).args(["mount", "-t", "tmpfs", "probe", "/mnt"]).output();
+        if can.is_ok_and(|done| done.status.success()) {
+            let me = std::env::current_exe().unwrap();
+            let status = Command::new("unshare").args(words).arg(me).env(MOUNTS, "own").status().unwrap();
+            return Some(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+    }
+    None
+}
+
+fn weather(seed: u64, faults: usize, mounts: bool) -> Result<(), Wrong> {
+    let begun = Instant::now();
+    println!("chaos: seed {seed}, {faults} faults");
+    let mut run = Run::new(seed, mounts);
+    if faults <= FAULTS {
+        run.longest = LONGEST;
+    }
+    run.start_agent();
+    let mut deck = Deck::new(run.pod.mounted);
+    let told = drive(&mut run, &mut deck, faults);
+    let wrong = told.err().map(|what| {
+        let said = run.said.lock().unwrap().tail();
+        format!("{said}in {}: {what}; {:?}", run.scene, run.status().map(|status| status.line()))
+    });
+    report(&run, &deck, begun);
+    wrong.map_or(Ok(()), Err)
+}
+
+/// All steps in a long run, some of them in a short one.
+fn steps(seed: u64, faults: usize) -> Result<(), Wrong> {
+    let stride = if faults > FAULTS { 1 } else { 48 };
+    let (tally, took) = steps::timed(stride, usize::try_from(seed % 1_000).unwrap())?;
+    println!(
+        "chaos: killed before {} calls of a start and {} of a change, each followed by a second agent, in {} s; {} leases lost",
+        tally.starts,
+        tally.changes,
+        took.as_secs(),
+        tally.lost
+    );
+    Ok(())
+}
+
+fn drive(run: &mut Run, deck: &mut Deck, faults: usize) -> Result<(), Wrong> {
+    "the start".clone_into(&mut run.scene);
+    run.recover(60)?;
+    let mut met = 0;
+    while met < faults {
+        let kind = deck.draw(&mut run.dice);
+        run.scene = kind.name();
+        run.late = met * 2 > faults;
+        if run.strike(kind)? {
+            *run.met.entry(kind.name()).or_default() += 1;
+            met += 1;
+        }
+    }
+    "the end".clone_into(&mut run.scene);
+    run.calm(60)?;
+    run.watch.account(run.kills)?;
+    let tally = &run.watch.tally;
+    if tally.memory_late > tally.memory_early + GROWTH {
+        return Err(format!("memory grew from {} to {} bytes", tally.memory_early, tally.memory_late));
+    }
+    let agent = run.agent.take().ok_or("no agent at the end")?;
+    match (agent.stop(), run.server.fake.tokens().len()) {
+        (Some(0), 0) => Ok(()),
+        (code, tokens) => Err(format!("it ended with {code:?}, and {tokens} tokens are left")),
+    }
+}
+
+fn report(run: &Run, deck: &Deck, begun: Instant) {
+    let faults: Vec<String> = run.met.iter().map(|(name, count)| format!("{name} {count}")).collect();
+    println!("chaos: {} faults: {}", run.met.values().sum::<usize>(), faults.join(", "));
+    if !deck.missing().is_empty() {
+        println!("chaos: NOT RUN, since no file system can be mounted here: {}", deck.missing().join(", "));
+    }
+    let (tally, simulated, real) = (&run.watch.tally, run.now().as_secs(), begun.elapsed().as_secs());
+    println!(
+        "chaos: {simulated} s of the pod's life in {real} s; {} looks, {} sets read, {} credentials tried",
+        tally.looks,
+        run.reader.reads(),
+        tally.credentials
+    );
+    println!(
+        "chaos: {} requests, {} in the busiest minute of {} allowed; {} logins; {} leases, of which {} were lost to {} kills and {} to lost answers; {} restarts with nothing due cost nothing",
+        tally.requests,
+        tally.most_a_minute,
+        watch::MOST_A_MINUTE,
+        run.watch.logins,
+        tally.leases,
+        tally.lost_to_kill,
+        run.kills,
+        tally.lost_to_fault,
+        run.resumed
+    );
+    println!(
+        "chaos: anonymous memory {} KiB at most in the first half, {} KiB in the second; {} lines logged at trace, no secret in them",
+        tally.memory_early / 1024,
+        tally.memory_late / 1024,
+        run.said.lock().unwrap().lines
+    );
+}

@@ -1,0 +1,148 @@
+//! The agent as a process of its own: this program once more, with the library's supervisor and a clock that can be moved.
+//! What it says is read as it comes, and must hold no secret.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, ExitCode, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use sidekey_agent::exit::Exit;
+use sidekey_agent::serve;
+use sidekey_agent::supervisor::{Platform, Supervisor};
+use sidekey_core::AgentConfig;
+use sidekey_runtime::{drain, provider};
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::clock::Shared;
+use crate::server::MARKER;
+
+/// Says to this program that it is the agent, and where its clock is.
+const CLOCK: &str = "CHAOS_CLOCK";
+const TERMINATION: &str = "CHAOS_TERMINATION";
+
+/// Parts of every secret of a run: values of KV, tokens, passwords of the database, service account tokens.
+pub(crate) const SECRETS: [&str; 4] = [MARKER, "hvs.", "-A1a", "eyJ"];
+
+/// The other side.
+pub(crate) fn is_asked_for() -> bool {
+    std::env::var_os(CLOCK).is_some()
+}
+
+pub(crate) fn run() -> ExitCode {
+    let variable = |name: &str| std::env::var(name).ok();
+    // Everything that any crate says, without the filter that production has.
+    tracing_subscriber::fmt().json().with_max_level(LevelFilter::TRACE).with_writer(std::io::stderr).init();
+    provider::install();
+    let config = AgentConfig::from_env(variable).unwrap();
+    let platform = Platform {
+        clock: Shared::open(Path::new(&variable(CLOCK).unwrap())).clock(),
+        boot: "this boot".to_owned(),
+        env: std::collections::BTreeMap::new(),
+        termination: variable(TERMINATION).unwrap().into(),
+        longest_sleep: Duration::from_micros(100),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let exit: Exit = runtime.block_on(async {
+        let drain = drain::on_signals().unwrap();
+        let state_dir = config.state_dir.clone();
+        let supervisor = Supervisor::new(config, false, platform);
+        serve::start(&state_dir, supervisor.status());
+        supervisor.run(drain).await
+    });
+    exit.into()
+}
+
+/// What was said so far.
+#[derive(Default)]
+pub(crate) struct Said {
+    pub(crate) lines: u64,
+    /// The first line that says a secret, or that the process panicked.
+    pub(crate) wrong: Option<String>,
+    last: VecDeque<String>,
+}
+
+impl Said {
+    /// The end of it without what the libraries below say.
+    pub(crate) fn tail(&self) -> String {
+        self.last.iter().map(|line| format!("  {line}\n")).collect()
+    }
+
+    fn take(&mut self, line: String) {
+        self.lines += 1;
+        let wrong = line.contains("panicked") || SECRETS.iter().any(|secret| line.contains(secret));
+        if wrong && self.wrong.is_none() {
+            self.wrong = Some(line.clone());
+        }
+        if (line.contains("\"target\":\"sidekey") && !line.contains("\"level\":\"TRACE")) || wrong {
+            self.last.push_back(line);
+            if self.last.len() > 30 {
+                self.last.pop_front();
+            }
+        }
+    }
+}
+
+/// A running agent.
+pub(crate) struct Agent {
+    child: Child,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Agent {
+    pub(crate) fn start(config: &AgentConfig, clock: &Path, termination: PathBuf, said: &Arc<Mutex<Said>>) -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.env_clear().envs(config.to_env().unwrap()).env(CLOCK, clock).env(TERMINATION, termination);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let (stderr, said) = (child.stderr.take().unwrap(), said.clone());
+        Self { child, reader: Some(std::thread::spawn(move || listen(stderr, &said))) }
+    }
+
+    /// As the kernel's out-of-memory killer does.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.reap();
+    }
+
+    /// Ends it as the kubelet does; its exit code.
+    pub(crate) fn stop(mut self) -> Option<i32> {
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+        self.reap()
+    }
+
+    fn reap(&mut self) -> Option<i32> {
+        let status = self.child.wait().unwrap();
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
+        status.code()
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Anonymous memory, bytes.
+    pub(crate) fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")?.strip_suffix("kB"));
+        line.and_then(|kilobytes| kilobytes.trim().parse::<u64>().ok()).unwrap_or(0) * 1024
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn listen(stderr: ChildStderr, said: &Mutex<Said>) {
+    for line in BufReader::new(stderr).lines() {
+        let Ok(line) = line else { return };
+        said.lock().unwrap().take(line);
+    }
+}

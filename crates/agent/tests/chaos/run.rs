@@ -1,0 +1,227 @@
+//! The run: one agent, one fault after the other, and in between calm in which all must be well.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use sidekey_agent::status::Status;
+use sidekey_core::AgentConfig;
+
+use crate::clock::Shared;
+use crate::dice::Dice;
+use crate::pod::Pod;
+use crate::process::{Agent, Said};
+use crate::server::{MARKER, Server};
+use crate::watch::{Reader, Watch, Wrong, told};
+
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+
+/// Real time in which the agent must have gone round its loop.
+const HANGS: Duration = Duration::from_secs(10);
+
+/// Real time for an answer that is on its way; what is held up on purpose is not waited for.
+const ANSWER: Duration = Duration::from_millis(800);
+const HELD_UP: Duration = Duration::from_millis(6);
+
+/// Between two versions of the KV secret.
+const PUT: Duration = Duration::from_secs(15);
+
+/// A fault that no request meets for so many seconds is taken back.
+pub(crate) const UNMET: u64 = 45;
+
+/// A service account token holds for an hour; the kubelet replaces it at four fifths.
+const JWT: Duration = Duration::from_secs(48 * 60);
+
+/// The whole scene.
+pub(crate) struct Run {
+    pub(crate) server: Server,
+    pub(crate) pod: Arc<Pod>,
+    pub(crate) clock: Shared,
+    pub(crate) dice: Dice,
+    pub(crate) watch: Watch,
+    pub(crate) reader: Reader,
+    pub(crate) agent: Option<Agent>,
+    pub(crate) said: Arc<Mutex<Said>>,
+    pub(crate) met: BTreeMap<String, usize>,
+    /// What is going on, for the words of a failure.
+    pub(crate) scene: String,
+    /// A fault holds answers up.
+    pub(crate) held_up: bool,
+    pub(crate) kills: usize,
+    pub(crate) resumed: usize,
+    /// Seconds of the longest fault.
+    pub(crate) longest: u64,
+    /// Share of the faults that are done, to tell early memory from late.
+    pub(crate) late: bool,
+    config: AgentConfig,
+    clock_file: PathBuf,
+    put_at: Duration,
+    jwt_at: Duration,
+    steps: u64,
+}
+
+impl Run {
+    pub(crate) fn new(seed: u64, mounts: bool) -> Self {
+        let server = Server::start();
+        let pod = Arc::new(Pod::new(&server, mounts));
+        let clock_file = pod.path("clock");
+        let mut run = Self {
+            config: pod.config(&server.address(), 20_000),
+            clock: Shared::create(&clock_file),
+            reader: Reader::start(&pod),
+            server,
+            pod,
+            dice: Dice::new(seed),
+            watch: Watch::new(),
+            agent: None,
+            said: Arc::default(),
+            met: BTreeMap::new(),
+            scene: String::new(),
+            held_up: false,
+            kills: 0,
+            resumed: 0,
+            longest: 60,
+            late: false,
+            clock_file,
+            put_at: Duration::ZERO,
+            jwt_at: Duration::ZERO,
+            steps: 0,
+        };
+        run.put();
+        run
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        self.server.fake.now()
+    }
+
+    pub(crate) fn start_agent(&mut self) {
+        self.agent = Some(Agent::start(&self.config, &self.clock_file, self.pod.path("termination"), &self.said));
+    }
+
+    pub(crate) fn kill_agent(&mut self) {
+        if let Some(agent) = self.agent.take() {
+            agent.kill();
+            self.kills += 1;
+            self.watch.may_lose(self.now(), true);
+        }
+    }
+
+    pub(crate) fn status(&self) -> Option<Status> {
+        Status::load(self.pod.path("state").to_str()?).ok()
+    }
+
+    fn put(&mut self) {
+        self.put_at = self.now();
+        let version = self.watch.put(self.put_at);
+        self.server.fake.put("secret/pair", json!({"n": version, "password": format!("{MARKER}-{version}")}));
+    }
+
+    pub(crate) fn new_jwt(&mut self) {
+        self.jwt_at = self.now();
+        self.pod.new_jwt(&self.server);
+    }
+
+    /// A second passes, the agent does what is due, and what always holds is looked at.
+    pub(crate) fn step(&mut self) -> Result<(), Wrong> {
+        self.server.fake.advance(SECOND);
+        self.clock.skip(SECOND);
+        if self.now() > self.put_at + PUT {
+            self.put();
+        }
+        if self.now() > self.jwt_at + JWT {
+            self.new_jwt();
+        }
+        self.settle()?;
+        self.steps += 1;
+        self.watch.look(&self.pod, &self.server, &self.scene)?;
+        self.reader.look()?;
+        if self.steps.is_multiple_of(16) {
+            told(&self.pod, &self.said)?;
+            self.weigh();
+        }
+        Ok(())
+    }
+
+    fn weigh(&mut self) {
+        let Some(agent) = &self.agent else { return };
+        let memory = agent.memory();
+        let most = if self.late { &mut self.watch.tally.memory_late } else { &mut self.watch.tally.memory_early };
+        *most = memory.max(*most);
+    }
+
+    /// Waits till the agent has looked round with nothing on its way.
+    pub(crate) fn settle(&mut self) -> Result<(), Wrong> {
+        let Some(agent) = &mut self.agent else { return Ok(()) };
+        let (begun, mut looks) = (Instant::now(), self.clock.looks());
+        let answer = if self.held_up { HELD_UP } else { ANSWER };
+        loop {
+            sleep(Duration::from_micros(400));
+            let elapsed = begun.elapsed();
+            if self.server.front.is_waited_for() && elapsed < answer {
+                looks = self.clock.looks();
+            } else if self.clock.looks() > looks + 1 {
+                return Ok(());
+            }
+            if agent.has_ended() {
+                return Err("the agent has ended".to_owned());
+            }
+            if elapsed > HANGS {
+                return Err(format!("the agent has not gone round its loop for {HANGS:?}"));
+            }
+        }
+    }
+
+    pub(crate) fn pass(&mut self, seconds: u64) -> Result<(), Wrong> {
+        (0..seconds).try_for_each(|_| self.step())
+    }
+
+    /// Time in which the server lives, and so no credential may end.
+    pub(crate) fn calm(&mut self, seconds: u64) -> Result<(), Wrong> {
+        (0..seconds).try_for_each(|_| {
+            self.step()?;
+            self.watch.honoured(&self.pod, &self.server)
+        })
+    }
+
+    /// After an outage all must be well again within `limit` seconds, and then stay so.
+    pub(crate) fn recover(&mut self, limit: u64) -> Result<(), Wrong> {
+        let mut last = Ok(());
+        for _ in 0..limit {
+            self.step()?;
+            last = self.watch.honoured(&self.pod, &self.server).and_then(|()| self.complaints());
+            if last.is_ok() {
+                break;
+            }
+        }
+        last.map_err(|what| format!("{limit} s after its end: {what}"))?;
+        let seconds = self.dice.between(2..=8);
+        self.calm(seconds)
+    }
+
+    /// The agent itself says that all is well.
+    fn complaints(&self) -> Result<(), Wrong> {
+        let status = self.status().ok_or("there is no status")?;
+        status.causes().first().map_or(Ok(()), |cause| Err(format!("it says {cause}")))
+    }
+
+    /// Time in which the server does not live, and no less than it takes for the agent to notice.
+    pub(crate) fn outage(&mut self, seconds: u64) -> Result<bool, Wrong> {
+        let before = self.traffic();
+        self.pass(seconds)?;
+        for _ in 0..UNMET {
+            if self.traffic() > before {
+                return Ok(true);
+            }
+            self.step()?;
+        }
+        Ok(false)
+    }
+
+    fn traffic(&self) -> u64 {
+        self.watch.tally.requests + self.server.front.opened() as u64
+    }
+}

@@ -1,0 +1,315 @@
+//! Each kind of fault, done and undone.
+
+use std::time::Duration;
+
+use sidekey_fakevault::{Matcher, Times};
+
+use crate::fault::{self, Kind, STANDINGS, STATUSES};
+use crate::front::Way;
+use crate::pod::TEMPLATE;
+use crate::run::{Run, SECOND, UNMET};
+use crate::server::RIGHTS;
+use crate::watch::Wrong;
+
+/// Longest time for an agent to be well again: the longest waits of a denial and of a server that is gone.
+const AFTER_DENIAL: u64 = 200;
+const AFTER_OUTAGE: u64 = 110;
+
+impl Run {
+    /// One fault of this kind, and the recovery from it; whether anything noticed it.
+    pub(crate) fn strike(&mut self, kind: Kind) -> Result<bool, Wrong> {
+        let seconds = self.dice.between(5..=self.longest);
+        match kind {
+            Kind::Cut => self.cut(),
+            Kind::Sealed | Kind::Standing | Kind::EveryStatus | Kind::NoName => self.refusals(kind, seconds),
+            Kind::Refused | Kind::Hole | Kind::ExpiredCertificate | Kind::WrongCa => self.no_way(kind, seconds),
+            Kind::OnePath => self.one_path(seconds * 3),
+            Kind::TokensRevoked | Kind::LeaseRevoked | Kind::PolicyGone => self.meddle(kind, seconds),
+            Kind::JwtRotated | Kind::JwtGone | Kind::JwtEmpty | Kind::JwtForeign => self.token_file(kind, seconds),
+            Kind::SecretsFull | Kind::ReadOnly | Kind::FileBlocked => self.no_room(kind, seconds),
+            Kind::StateFull => self.no_state(seconds),
+            Kind::FileReadOnly => self.read_only_file(seconds),
+            Kind::TemplateGone | Kind::TemplateBad => self.template(kind, seconds),
+            Kind::ClockAhead | Kind::ClockBack => self.leap(kind),
+            Kind::Kill => self.kill(),
+            Kind::KillInOutage => self.kill_in_outage(seconds),
+            _ => self.one_answer(kind),
+        }
+    }
+
+    /// One bad answer is no reason for a gap.
+    fn one_answer(&mut self, kind: Kind) -> Result<bool, Wrong> {
+        let (matcher, fault) = fault::answer(kind, &mut self.dice);
+        self.scene = format!("{fault:?} to {:?}", matcher.path);
+        let loses = matches!(kind, Kind::LoseAnswer | Kind::CutBody | Kind::Garbage | Kind::Huge | Kind::Slow);
+        self.server.fake.fault(matcher, fault, Times::Once);
+        self.held_up = kind == Kind::Slow;
+        let mut met = false;
+        for _ in 0..UNMET {
+            self.calm(1)?;
+            met = self.server.fake.faults_left() == 0;
+            if met {
+                break;
+            }
+        }
+        self.server.fake.clear_faults();
+        if loses {
+            self.watch.may_lose(self.now(), false);
+        }
+        let seconds = self.dice.between(3..=12);
+        self.calm(seconds)?;
+        self.held_up = false;
+        Ok(met)
+    }
+
+    fn cut(&mut self) -> Result<bool, Wrong> {
+        self.watch.may_lose(self.now(), false);
+        self.server.cut();
+        let seconds = self.dice.between(3..=12);
+        self.calm(seconds).map(|()| true)
+    }
+
+    fn refusals(&mut self, kind: Kind, seconds: u64) -> Result<bool, Wrong> {
+        let fake = self.server.fake;
+        match kind {
+            Kind::Sealed => fake.seal(true),
+            Kind::Standing => fake.standing(*self.dice.pick(&STANDINGS)),
+            Kind::NoName => fake.fault(Matcher::any(), fault::no_name(), Times::Always),
+            _ => {
+                let status = *self.dice.pick(&STATUSES);
+                self.scene = format!("{status} to everything");
+                fake.fault(Matcher::any(), fault::status(status), Times::Always);
+            }
+        }
+        let met = self.outage(seconds)?;
+        self.server.fake.clear_faults();
+        self.server.fake.seal(false);
+        self.recover(AFTER_DENIAL)?;
+        Ok(met)
+    }
+
+    fn no_way(&mut self, kind: Kind, seconds: u64) -> Result<bool, Wrong> {
+        self.watch.may_lose(self.now(), false);
+        let front = self.server.front;
+        match kind {
+            Kind::Refused => front.lead(Way::Refuse),
+            Kind::Hole => front.lead(Way::Hole),
+            Kind::ExpiredCertificate => front.lead(Way::To(self.server.expired.socket())),
+            _ => {
+                let other = *self.dice.pick(&["", "no certificate", self.server.expired.ca_pem()]);
+                self.pod.write("ca.pem", other);
+                self.server.cut();
+            }
+        }
+        self.held_up = kind == Kind::Hole;
+        let met = self.outage(seconds)?;
+        self.held_up = false;
+        self.pod.write("ca.pem", &self.server.ca());
+        self.watch.may_lose(self.now(), false);
+        self.server.cut();
+        self.recover(AFTER_OUTAGE)?;
+        Ok(met)
+    }
+
+    /// One secret that cannot be had is no reason for a gap in another; KV's own freshness is.
+    fn one_path(&mut self, seconds: u64) -> Result<bool, Wrong> {
+        let status = *self.dice.pick(&STATUSES);
+        self.scene = format!("{status} to secret/data/web for {seconds} s");
+        self.server.fake.fault(Matcher::path("secret/data/web"), fault::status(status), Times::Always);
+        let limited = matches!(status, 429);
+        // A server that limits its rate is believed for all requests.
+        if limited {
+            self.pass(seconds)?;
+        } else {
+            self.calm(seconds)?;
+        }
+        self.server.fake.clear_faults();
+        self.recover(AFTER_DENIAL)?;
+        Ok(true)
+    }
+
+    fn meddle(&mut self, kind: Kind, seconds: u64) -> Result<bool, Wrong> {
+        self.watch.may_lose(self.now(), false);
+        match kind {
+            Kind::TokensRevoked => self.server.fake.revoke_all_tokens(),
+            Kind::LeaseRevoked => {
+                let leases = self.server.fake.leases();
+                if leases.is_empty() {
+                    return Ok(false);
+                }
+                self.server.fake.revoke_lease(&self.dice.pick(&leases).id);
+            }
+            _ => {
+                self.server.fake.policy("web", &RIGHTS[..1]);
+                self.pass(seconds)?;
+                self.server.fake.policy("web", RIGHTS);
+            }
+        }
+        self.recover(AFTER_DENIAL)?;
+        Ok(true)
+    }
+
+    /// It is read at a login, and a login has a third of a token's life to be tried again.
+    fn token_file(&mut self, kind: Kind, seconds: u64) -> Result<bool, Wrong> {
+        match kind {
+            Kind::JwtRotated => self.new_jwt(),
+            Kind::JwtGone => std::fs::remove_file(self.pod.path("jwt")).unwrap(),
+            Kind::JwtEmpty => self.pod.write("jwt", "\n"),
+            _ => self.pod.write("jwt", &self.server.fake.foreign_jwt("shop", "web", "vault")),
+        }
+        self.calm(seconds.min(40))?;
+        self.new_jwt();
+        self.recover(AFTER_OUTAGE)?;
+        Ok(true)
+    }
+
+    fn no_room(&mut self, kind: Kind, seconds: u64) -> Result<bool, Wrong> {
+        let blocked = self.pod.path("secrets/job.json");
+        match kind {
+            Kind::SecretsFull => self.pod.fill("secrets"),
+            Kind::ReadOnly => self.pod.remount("ro"),
+            _ => {
+                std::fs::remove_file(&blocked).unwrap();
+                std::fs::create_dir_all(blocked.join("in the way")).unwrap();
+            }
+        }
+        for _ in 0..seconds {
+            self.watch.may_lose(self.now(), false);
+            self.step()?;
+        }
+        match kind {
+            Kind::SecretsFull => self.pod.empty("secrets"),
+            Kind::ReadOnly => self.pod.remount("rw"),
+            _ => std::fs::remove_dir_all(&blocked).unwrap(),
+        }
+        // What is not there is written with the next change of its secret, as for a file that somebody removed.
+        self.recover(if kind == Kind::FileBlocked { AFTER_DENIAL } else { AFTER_OUTAGE })?;
+        Ok(true)
+    }
+
+    /// Without room for its state the agent goes on.
+    fn no_state(&mut self, seconds: u64) -> Result<bool, Wrong> {
+        self.pod.fill("state");
+        self.calm(seconds)?;
+        self.pod.empty("state");
+        self.recover(AFTER_OUTAGE)?;
+        Ok(true)
+    }
+
+    fn read_only_file(&mut self, seconds: u64) -> Result<bool, Wrong> {
+        let file = self.pod.path("secrets/job.json");
+        let mut mode = std::fs::metadata(&file).unwrap().permissions();
+        mode.set_readonly(true);
+        std::fs::set_permissions(&file, mode).unwrap();
+        self.calm(seconds * 2)?;
+        Ok(true)
+    }
+
+    /// A bad template keeps its last good file and touches no other.
+    fn template(&mut self, kind: Kind, seconds: u64) -> Result<bool, Wrong> {
+        let before = self.pod.read("web");
+        let path = self.pod.path("templates/web.tpl");
+        std::fs::remove_file(&path).unwrap();
+        match kind {
+            Kind::TemplateGone if seconds.is_multiple_of(2) => std::fs::create_dir(&path).unwrap(),
+            Kind::TemplateGone => {}
+            _ => std::fs::write(&path, *self.dice.pick(&["{{ nothing", "{{ no_such_function }}", "\u{0}"])).unwrap(),
+        }
+        self.calm(seconds)?;
+        let after = self.pod.read("web");
+        let _ = std::fs::remove_dir(&path);
+        std::fs::write(&path, TEMPLATE).unwrap();
+        self.recover(AFTER_OUTAGE)?;
+        // NUL is text like any other.
+        if after == before || after.as_deref() == Some("\u{0}") {
+            Ok(true)
+        } else {
+            Err("a bad template changed its file".to_owned())
+        }
+    }
+
+    fn leap(&mut self, kind: Kind) -> Result<bool, Wrong> {
+        self.watch.may_lose(self.now(), false);
+        if kind == Kind::ClockBack {
+            // A machine that was restored from an image: the server's clock went on.
+            self.clock.back(Duration::from_secs(self.dice.between(2..=3_600)));
+        } else {
+            let time = Duration::from_secs(self.dice.between(30..=36_000));
+            self.server.fake.advance(time);
+            self.clock.skip(time);
+            self.new_jwt();
+        }
+        self.watch.may_lose(self.now(), false);
+        self.recover(AFTER_OUTAGE)?;
+        Ok(true)
+    }
+
+    /// At a moment of no choice of ours; a restarted agent goes on with no login and no lease that was not due.
+    fn kill(&mut self) -> Result<bool, Wrong> {
+        self.pass_half();
+        if self.dice.between(0..=1) == 0 {
+            self.await_request()?;
+        }
+        let quiet = self.is_quiet();
+        self.kill_agent();
+        let down = self.dice.between(0..=2);
+        self.pass(down)?;
+        let (logins, grants) = (self.watch.logins, self.watch.grants);
+        self.start_agent();
+        self.calm(6)?;
+        if quiet {
+            self.resumed += 1;
+            if (logins, grants) != (self.watch.logins, self.watch.grants) {
+                return Err("a restart cost a login or a lease that was not due".to_owned());
+            }
+        }
+        let seconds = self.dice.between(2..=6);
+        self.calm(seconds)?;
+        Ok(true)
+    }
+
+    /// Until something is on its way, and then a moment: a kill between an answer and its keeping.
+    fn await_request(&mut self) -> Result<(), Wrong> {
+        for _ in 0..UNMET {
+            self.pass_half();
+            if self.server.front.is_waited_for() {
+                std::thread::sleep(Duration::from_micros(self.dice.between(0..=2_000)));
+                break;
+            }
+            self.calm(1)?;
+        }
+        Ok(())
+    }
+
+    /// Somewhere in the agent's work on one second.
+    fn pass_half(&mut self) {
+        self.server.fake.advance(SECOND);
+        self.clock.skip(SECOND);
+        std::thread::sleep(Duration::from_micros(self.dice.between(0..=6_000)));
+    }
+
+    /// Nothing is on its way, or will be due for a while.
+    fn is_quiet(&mut self) -> bool {
+        let Some(status) = self.status() else { return false };
+        let today = sidekey_agent::clock::unix_seconds();
+        let far = |next: Option<i64>| next.is_some_and(|next| next > today + 20);
+        let leased = status.secrets.iter().filter(|secret| secret.path.starts_with("database/"));
+        let accessor = status.token.map(|token| token.accessor);
+        let token = self.server.fake.tokens().into_iter().find(|token| Some(&token.accessor) == accessor.as_ref());
+        leased.clone().count() == 2
+            && leased.clone().all(|secret| secret.state == "fresh" && far(secret.next))
+            && token.is_some_and(|token| token.ttl > Duration::from_secs(130))
+            && !self.server.front.is_waited_for()
+    }
+
+    fn kill_in_outage(&mut self, seconds: u64) -> Result<bool, Wrong> {
+        self.server.fake.seal(true);
+        self.pass(seconds / 2)?;
+        self.kill_agent();
+        self.start_agent();
+        self.pass(seconds / 2)?;
+        self.server.fake.seal(false);
+        self.recover(AFTER_OUTAGE)?;
+        Ok(true)
+    }
+}
