@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use sidekey_core::failure::{Failure, FailureKind};
-use sidekey_core::planner::{LeaseTerms, Step, Time, TokenTerms};
+use sidekey_core::planner::{LeaseTerms, Planner, Step, Time, TokenId, TokenTerms};
 use sidekey_core::{Cause, Code, Lookup, Response};
 use sidekey_vault::{Class, Grant, VaultError, diagnose};
 
 use crate::clock::unix_seconds;
 use crate::pair;
 use crate::request::{self, Answer, Done};
+use crate::session::{Held, Session};
 use crate::sink::Sink;
-use crate::state::Held;
 use crate::supervisor::Supervisor;
 use crate::suspects::verdict;
 use crate::trouble::Subject;
@@ -24,31 +24,23 @@ impl Supervisor {
         while let Some(Ok(done)) = self.work.try_join_next() {
             self.take(done, now);
         }
-        let needed = self.state.planner.tokens();
-        self.state.tokens.retain(|id, _| needed.contains(id));
+        self.state.sessions.iter_mut().for_each(Session::forget_tokens);
         self.keep();
     }
 
     fn take(&mut self, done: Done, now: Time) {
-        self.logging_in &= !matches!(done, Done::Answered(Step::LogIn, _) | Done::NoCredential(_));
+        if let Done::Answered(login, Step::LogIn, _) | Done::NoCredential(login, _) = &done {
+            self.state.sessions[*login].logging_in = false;
+        }
         match done {
-            Done::Answered(step, Ok(answer)) => self.succeeded(step, answer, now),
-            Done::Answered(step, Err(error)) => self.doubt(step, error, now),
-            Done::NoCredential(cause) => {
+            Done::Answered(login, step, Ok(answer)) => self.succeeded(login, step, answer, now),
+            Done::Answered(login, step, Err(error)) => self.doubt(login, step, error, now),
+            Done::NoCredential(login, cause) => {
                 self.count(&cause);
-                self.troubles.set(Subject::Login, cause);
-                self.state.planner.login_failed(&FailureKind::Other.into(), now);
+                self.troubles.set(Subject::Login(login), cause);
+                self.planner(login).login_failed(&FailureKind::Other.into(), now);
             }
-            Done::Probed(id, answer) => {
-                let kind = verdict(&answer);
-                if kind == FailureKind::TokenDead {
-                    self.mourn(kind);
-                    self.state.planner.token_dead(id, now);
-                }
-                for (step, error) in self.suspects.take() {
-                    self.failed(&step, &error, kind.into(), now);
-                }
-            }
+            Done::Probed(login, id, answer) => self.judge(login, id, verdict(&answer), now),
             Done::Wrapped(index, answer) => {
                 if let Some(cause) = self.sinks.get_mut(index).and_then(|sink| sink.wrapped(answer, now)) {
                     self.count(&cause);
@@ -68,31 +60,46 @@ impl Supervisor {
         }
     }
 
-    fn succeeded(&mut self, step: Step, answer: Answer, now: Time) {
-        self.troubles.clear(&Subject::Server);
+    fn judge(&mut self, login: usize, id: TokenId, kind: FailureKind, now: Time) {
+        if kind == FailureKind::TokenDead {
+            self.mourn(login, kind);
+            self.planner(login).token_dead(id, now);
+        }
+        for (step, error) in self.state.sessions[login].suspects.take() {
+            self.failed(login, &step, &error, kind.into(), now);
+        }
+    }
+
+    fn planner(&mut self, login: usize) -> &mut Planner {
+        &mut self.state.sessions[login].planner
+    }
+
+    fn succeeded(&mut self, login: usize, step: Step, answer: Answer, now: Time) {
+        self.troubles.clear(&Subject::Server(login));
         match (step, answer) {
-            (Step::LogIn, Answer::Grant(grant)) => self.logged_in(grant, now),
+            (Step::LogIn, Answer::Grant(grant)) => self.logged_in(login, grant, now),
             (Step::RenewToken, Answer::Renewal(renewal)) => {
                 self.counters.renewals += 1;
-                self.state.planner.token_renewed(renewal.ttl, now);
+                self.planner(login).token_renewed(renewal.ttl, now);
             }
-            (Step::Fetch(lookup), Answer::Response(response)) => self.fetched(&lookup, response, now),
+            (Step::Fetch(lookup), Answer::Response(response)) => self.fetched(login, &lookup, response, now),
             (Step::RenewLease(lookup), Answer::Renewal(renewal)) => {
                 self.counters.renewals += 1;
-                self.state.planner.lease_renewed(&lookup, renewal.ttl, now);
+                self.planner(login).lease_renewed(&lookup, renewal.ttl, now);
             }
             (Step::RevokeToken(id), Answer::Revoked) => {
                 tracing::info!("the token before is revoked");
-                self.state.planner.token_revoked(id, now);
+                self.planner(login).token_revoked(id, now);
             }
             _ => {}
         }
     }
 
-    fn logged_in(&mut self, grant: Grant, now: Time) {
+    fn logged_in(&mut self, login: usize, grant: Grant, now: Time) {
         let Grant { token, accessor, ttl, renewable, uses, batch, .. } = grant;
-        let id = self.state.planner.logged_in(&TokenTerms { ttl, renewable, uses, batch }, now);
-        let auth = &self.config.auth;
+        let session = &mut self.state.sessions[login];
+        let id = session.planner.logged_in(&TokenTerms { ttl, renewable, uses, batch }, now);
+        let auth = self.config.auth_of(login);
         tracing::info!(
             mount = auth.mount,
             role = auth.role,
@@ -101,104 +108,106 @@ impl Supervisor {
             renewable,
             "logged in"
         );
-        self.state.tokens.insert(id, Held { token, accessor, issued: unix_seconds() });
+        session.tokens.insert(id, Held { token, accessor, issued: unix_seconds() });
         self.counters.logins += 1;
-        self.troubles.clear(&Subject::Login);
-        self.sinks.iter_mut().for_each(Sink::outdate);
+        self.troubles.clear(&Subject::Login(login));
+        if login == 0 {
+            self.sinks.iter_mut().for_each(Sink::outdate);
+        }
     }
 
-    fn fetched(&mut self, lookup: &Lookup, response: Response, now: Time) {
+    fn fetched(&mut self, login: usize, lookup: &Lookup, response: Response, now: Time) {
+        let subject = Subject::Secret(login, lookup.clone());
         if let Err(cause) = pair::check(lookup, &response) {
             self.count(&cause);
-            self.troubles.set(Subject::Secret(lookup.clone()), cause);
-            return self.state.planner.fetch_failed(lookup, &FailureKind::Other.into(), now);
+            self.troubles.set(subject, cause);
+            return self.planner(login).fetch_failed(lookup, &FailureKind::Other.into(), now);
         }
-        let terms = LeaseTerms::of(&response, u64::try_from(unix_seconds()).unwrap_or(0));
-        self.state.planner.fetched(lookup, &terms, now);
         self.counters.fetches += 1;
-        self.troubles.clear(&Subject::Secret(lookup.clone()));
-        let before = self.state.answers.insert(lookup.clone(), Arc::new(response));
-        let after = &self.state.answers[lookup];
+        self.troubles.clear(&subject);
+        let session = &mut self.state.sessions[login];
+        let terms = LeaseTerms::of(&response, u64::try_from(unix_seconds()).unwrap_or(0));
+        session.planner.fetched(lookup, &terms, now);
+        let before = session.answers.insert(lookup.clone(), Arc::new(response));
+        let after = &session.answers[lookup];
         if before.is_none_or(|before| before.data != after.data || before.lease_id != after.lease_id) {
-            tracing::info!(path = lookup.path, lease_seconds = after.lease_duration, "fetched");
-            let changed = [lookup.clone()].into();
-            self.groups.iter_mut().for_each(|group| group.answered(&changed));
+            tracing::info!(path = lookup.path, login = other(login), lease_seconds = after.lease_duration, "fetched");
+            self.groups.iter_mut().for_each(|group| group.answered(login, lookup));
         }
     }
 
     /// A denial is looked into before anybody is told: the token may be dead.
-    fn doubt(&mut self, step: Step, error: VaultError, now: Time) {
+    fn doubt(&mut self, login: usize, step: Step, error: VaultError, now: Time) {
         let asks = matches!(step, Step::Fetch(_) | Step::RenewLease(_) | Step::RenewToken);
-        let (token, id) = (self.current(), self.state.planner.token());
-        if let (true, Class::Denied, Some(token), Some(id), Some(client)) = (asks, error.class, token, id, &self.client)
-        {
-            let client = client.clone();
-            if self.suspects.add(step, error, id) {
-                self.work.spawn(request::probe(client, token, id));
+        let session = &mut self.state.sessions[login];
+        let shown = session.token().zip(session.planner.token()).zip(session.client.clone());
+        if let (true, Class::Denied, Some(((token, id), client))) = (asks, error.class, shown) {
+            if session.suspects.add(step, error, id) {
+                self.work.spawn(request::probe(login, client, token, id));
             }
         } else {
-            self.failed(&step, &error, error.failure(), now);
+            self.failed(login, &step, &error, error.failure(), now);
         }
     }
 
     /// Tells the planner, and people.
-    pub(crate) fn failed(&mut self, step: &Step, error: &VaultError, failure: Failure, now: Time) {
+    pub(crate) fn failed(&mut self, login: usize, step: &Step, error: &VaultError, failure: Failure, now: Time) {
         if failure.kind == FailureKind::Unreachable {
             // Made anew with the CA files as they are then.
-            self.client = None;
+            self.state.sessions[login].client = None;
         } else {
-            self.troubles.clear(&Subject::Server);
+            self.troubles.clear(&Subject::Server(login));
         }
         if *step != Step::LogIn {
-            self.mourn(failure.kind);
+            self.mourn(login, failure.kind);
         }
         match step {
             Step::LogIn => {
-                self.state.planner.login_failed(&failure, now);
-                self.look_into(Subject::Login, error, failure, now);
+                self.planner(login).login_failed(&failure, now);
+                self.look_into(login, Subject::Login(login), error, failure, now);
             }
             Step::Fetch(lookup) => {
-                self.state.planner.fetch_failed(lookup, &failure, now);
-                self.look_into(Subject::Secret(lookup.clone()), error, failure, now);
+                self.planner(login).fetch_failed(lookup, &failure, now);
+                self.look_into(login, Subject::Secret(login, lookup.clone()), error, failure, now);
             }
             Step::RenewToken => {
                 self.say_once(failure, "the policy does not let the token be renewed: logging in again before it ends");
-                self.look_into(Subject::Server, error, failure, now);
-                self.state.planner.token_renew_failed(&failure, now);
+                self.look_into(login, Subject::Server(login), error, failure, now);
+                self.planner(login).token_renew_failed(&failure, now);
             }
             Step::RenewLease(lookup) => {
                 self.say_once(failure, "the policy does not let leases be renewed: left to expire, replaced early");
                 self.lease_lost(lookup, error, failure);
-                self.look_into(Subject::Server, error, failure, now);
-                self.state.planner.lease_renew_failed(lookup, &failure, now);
+                self.look_into(login, Subject::Server(login), error, failure, now);
+                self.planner(login).lease_renew_failed(lookup, &failure, now);
             }
             Step::RevokeToken(id) => {
                 self.say_once(failure, "the policy does not let the token before be revoked: left to expire");
-                self.state.planner.token_revoke_failed(*id, &failure, now);
+                self.planner(login).token_revoke_failed(*id, &failure, now);
             }
             Step::Wait(_) => {}
         }
     }
 
     /// A dead token mends itself, and a renewal that is denied is replaced by something new: no word of these.
-    fn look_into(&mut self, subject: Subject, error: &VaultError, failure: Failure, now: Time) {
+    fn look_into(&mut self, login: usize, subject: Subject, error: &VaultError, failure: Failure, now: Time) {
         match failure.kind {
             FailureKind::Unreachable => {
-                let cause = diagnose::transport(error, &self.config.server);
+                let cause = diagnose::transport(error, self.config.server_of(login));
                 self.count(&cause);
                 self.troubles.set(subject, cause);
             }
-            FailureKind::TokenDead if subject != Subject::Login => {}
-            _ if subject == Subject::Server => {}
-            _ => self.explain(subject, error, now),
+            FailureKind::TokenDead if !matches!(subject, Subject::Login(_)) => {}
+            _ if matches!(subject, Subject::Server(_)) => {}
+            _ => self.explain(login, subject, error, now),
         }
     }
 
     /// Said once for each token: the planner has buried it when the next of its requests comes back.
-    fn mourn(&mut self, kind: FailureKind) {
-        if kind == FailureKind::TokenDead && self.state.planner.token().is_some() {
+    fn mourn(&mut self, login: usize, kind: FailureKind) {
+        if kind == FailureKind::TokenDead && self.planner(login).token().is_some() {
             let cause = Cause::new(Code::TokenDead, "using the token", "it was revoked or has expired");
-            tracing::warn!(code = %cause.code, "{cause}");
+            tracing::warn!(code = %cause.code, login = other(login), "{cause}");
             self.count(&cause);
         }
     }
@@ -222,4 +231,9 @@ impl Supervisor {
     fn count(&mut self, cause: &Cause) {
         *self.counters.failures.entry(cause.code).or_default() += 1;
     }
+}
+
+/// The number of a login that is not the pod's own, for the log.
+fn other(login: usize) -> Option<usize> {
+    Some(login).filter(|login| *login > 0)
 }

@@ -13,7 +13,7 @@ use crate::credential::Source;
 use crate::exit::Exit;
 use crate::member::Member;
 use crate::pair;
-use crate::state::Answers;
+use crate::session::Answers;
 use crate::supervisor::Platform;
 
 /// Rounds of "render, fetch what is missing" before a template is taken to ask for ever.
@@ -30,12 +30,29 @@ pub(crate) async fn run(config: &AgentConfig, platform: &Platform, out: &mut dyn
     for member in &members {
         lines.result(format_args!("template {}", member.output().name), member.cause())?;
     }
-    match login(config, platform).await {
+    for login in 0..config.login_count() {
+        let (mut own, others) = members.into_iter().partition(|member: &Member| member.login() == login);
+        members = others;
+        one(config, login, platform, &mut own, &mut lines).await?;
+    }
+    Ok(lines.exit())
+}
+
+/// One login, and the files it is for.
+async fn one(
+    config: &AgentConfig,
+    login: usize,
+    platform: &Platform,
+    members: &mut [Member],
+    lines: &mut Lines<'_>,
+) -> io::Result<()> {
+    let place = config.auth_of(login).place();
+    match log_in(config, login, platform).await {
         Ok((client, token)) => {
-            lines.good(format_args!("login at {}", config.auth.place()))?;
-            secrets(config, platform, &client, &token, &mut members, &mut lines).await?;
-            if config.auth.method.borrows_token() {
-                return Ok(lines.exit());
+            lines.good(format_args!("login at {place}"))?;
+            secrets(config, platform, &client, &token, members, lines).await?;
+            if config.auth_of(login).method.borrows_token() {
+                return Ok(());
             }
             match client.revoke_token(&token).await {
                 Ok(()) => lines.good(format_args!("token revoked"))?,
@@ -44,21 +61,22 @@ pub(crate) async fn run(config: &AgentConfig, platform: &Platform, out: &mut dyn
         }
         Err(cause) => lines.result(format_args!("login"), Some(&cause))?,
     }
-    Ok(lines.exit())
+    Ok(())
 }
 
-async fn login(config: &AgentConfig, platform: &Platform) -> Result<(Client, Sensitive<String>), Cause> {
-    let client = Client::new(&config.server).map_err(|error| diagnose::transport(&error, &config.server))?;
-    let source = Source::new(config, &platform.env).untouched();
+async fn log_in(config: &AgentConfig, login: usize, platform: &Platform) -> Result<(Client, Sensitive<String>), Cause> {
+    let (server, auth) = (config.server_of(login), config.auth_of(login));
+    let client = Client::new(server).map_err(|error| diagnose::transport(&error, server))?;
+    let source = Source::new(config, login, &platform.env).untouched();
     let credential = match source.credential(&client).await {
         Ok(credential) => credential,
         Err(Unready::Cause(cause)) => return Err(cause),
-        Err(Unready::Vault(error)) => return Err(diagnose::transport(&error, &config.server)),
+        Err(Unready::Vault(error)) => return Err(diagnose::transport(&error, server)),
     };
-    match client.login(&config.auth, &credential).await {
+    match client.login(auth, &credential).await {
         Ok(grant) => Ok((client, grant.token)),
         Err(error) => {
-            let (auth, pod) = (&config.auth, &config.pod);
+            let pod = &config.pod;
             let jwt = if let Credential::Jwt(jwt) = &credential { Some(jwt) } else { None };
             Err(diagnose::login(&client, auth, pod, config.dialect, jwt, &error).await)
         }

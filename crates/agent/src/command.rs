@@ -65,6 +65,9 @@ fn configuration(files: &[String]) -> Result<Loaded, Cause> {
         Err(error) => return Err(malformed(&error)),
     };
     by_environment(&mut loaded.config.server, variable);
+    for server in loaded.config.logins.iter_mut().filter_map(|login| login.server.as_mut()) {
+        by_environment(server, variable);
+    }
     Ok(loaded)
 }
 

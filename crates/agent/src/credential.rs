@@ -29,13 +29,14 @@ pub(crate) struct Source {
 
 impl Source {
     /// For logins of the agent.
-    pub(crate) fn new(config: &AgentConfig, env: &BTreeMap<String, String>) -> Self {
-        let aws = matches!(config.auth.method, AuthMethod::Aws(_));
+    pub(crate) fn new(config: &AgentConfig, login: usize, env: &BTreeMap<String, String>) -> Self {
+        let auth = config.auth_of(login);
+        let aws = matches!(auth.method, AuthMethod::Aws(_));
         let wanted = |name: &str| {
             aws && (name == "HOME" || name.starts_with("AWS_") || name.to_ascii_uppercase().ends_with("_PROXY"))
         };
         let env = env.iter().filter(|(name, _)| wanted(name)).map(|(name, value)| (name.clone(), value.clone()));
-        Self { auth: config.auth.clone(), kept: path(&config.state_dir), env: env.collect(), takes: true }
+        Self { auth: auth.clone(), kept: path(&config.state_dir), env: env.collect(), takes: true }
     }
 
     /// For a try that leaves everything as it is.

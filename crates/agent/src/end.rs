@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sidekey_core::Sensitive;
 use sidekey_core::contract::Shape;
 use sidekey_core::planner::{Step, Time};
 use sidekey_runtime::drain::Drain;
@@ -14,6 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::exit::Exit;
 use crate::private;
 use crate::request::{Answer, Done};
+use crate::session::Session;
 use crate::state::State;
 use crate::status::Status;
 use crate::supervisor::Supervisor;
@@ -42,8 +44,7 @@ impl Supervisor {
     pub(crate) async fn end(mut self) -> Exit {
         let now = self.now();
         self.report(now);
-        let own = !self.config.auth.method.borrows_token();
-        if own && (self.config.lifecycle.revoke || !self.state.published) {
+        if self.owns_a_token() && (self.config.lifecycle.revoke || !self.state.published) {
             self.state.revoking = true;
             self.keep();
             self.revoke().await;
@@ -64,7 +65,7 @@ impl Supervisor {
         }
         let now = self.now();
         self.report(now);
-        if !self.config.auth.method.borrows_token() {
+        if self.owns_a_token() {
             self.state.revoking = true;
             self.keep();
             self.revoke().await;
@@ -87,15 +88,19 @@ impl Supervisor {
 
     async fn revoke(&mut self) {
         let begun = Instant::now();
-        let mut tokens: Vec<_> = self.state.tokens.values().map(|held| held.token.clone()).collect();
-        if self.logging_in {
-            tokens.extend(self.late_token(begun + LAST_LOGIN).await);
-        }
-        let Ok(client) = self.client() else { return };
+        let held = |(login, session): (usize, &Session)| {
+            session.tokens.values().map(move |held| (login, held.token.clone())).collect::<Vec<_>>()
+        };
+        let mut tokens: Vec<_> = self.state.sessions.iter().enumerate().flat_map(held).collect();
+        self.late_tokens(begun + LAST_LOGIN, &mut tokens).await;
         let mut revocations = JoinSet::new();
-        for token in tokens {
-            let client = client.clone();
-            revocations.spawn(async move { client.revoke_token(&token).await });
+        for (login, token) in tokens {
+            if self.config.auth_of(login).method.borrows_token() {
+                continue;
+            }
+            if let Ok(client) = self.client(login) {
+                revocations.spawn(async move { client.revoke_token(&token).await });
+            }
         }
         while let Ok(Some(Ok(answer))) = timeout_at(begun + REVOCATION, revocations.join_next()).await {
             say(answer);
@@ -105,14 +110,25 @@ impl Supervisor {
         }
     }
 
-    /// The token of a login that was under way when the end came.
-    async fn late_token(&mut self, until: Instant) -> Option<sidekey_core::Sensitive<String>> {
-        while let Ok(Some(Ok(done))) = timeout_at(until, self.work.join_next()).await {
-            if let Done::Answered(Step::LogIn, Ok(Answer::Grant(grant))) = done {
-                return Some(grant.token);
+    fn owns_a_token(&self) -> bool {
+        (0..self.config.login_count()).any(|login| !self.config.auth_of(login).method.borrows_token())
+    }
+
+    /// The tokens of logins that were under way when the end came.
+    async fn late_tokens(&mut self, until: Instant, tokens: &mut Vec<(usize, Sensitive<String>)>) {
+        while self.state.sessions.iter().any(|session| session.logging_in) {
+            let Ok(Some(Ok(done))) = timeout_at(until, self.work.join_next()).await else { return };
+            match done {
+                Done::Answered(login, Step::LogIn, answer) => {
+                    self.state.sessions[login].logging_in = false;
+                    if let Ok(Answer::Grant(grant)) = answer {
+                        tokens.push((login, grant.token));
+                    }
+                }
+                Done::NoCredential(login, _) => self.state.sessions[login].logging_in = false,
+                _ => {}
             }
         }
-        None
     }
 
     fn wipe(&self) {

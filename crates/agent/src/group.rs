@@ -12,7 +12,7 @@ use sidekey_template::{Frozen, Inputs};
 use crate::backoff::{Backoff, random};
 use crate::clock::unix_seconds;
 use crate::member::Member;
-use crate::state::Answers;
+use crate::session::Session;
 use crate::write;
 
 /// For how long a set that was replaced stays for readers in the middle of a path.
@@ -93,9 +93,14 @@ impl Group {
         self.cause.as_ref()
     }
 
-    /// Everything its outputs ask for, as far as is known.
-    pub(crate) fn needs(&self) -> impl Iterator<Item = &Lookup> {
-        self.members.iter().flat_map(Member::needs)
+    /// Whether any of it is read by that login.
+    pub(crate) fn is_of(&self, login: usize) -> bool {
+        self.members.iter().any(|member| member.login() == login)
+    }
+
+    /// Everything its outputs ask for by a login, as far as is known.
+    pub(crate) fn needs(&self, login: usize) -> impl Iterator<Item = &Lookup> {
+        self.members.iter().filter(move |member| member.login() == login).flat_map(Member::needs)
     }
 
     /// Whether [`Self::needs`] is all of it.
@@ -105,8 +110,8 @@ impl Group {
 
     /// New data: what depends on it is rendered again. A set that was whole gets a time and seed of its own; one that is
     /// still being gathered keeps them, since a path made of the time would never be the same twice.
-    pub(crate) fn answered(&mut self, changed: &BTreeSet<Lookup>) {
-        if self.needs().any(|lookup| changed.contains(lookup)) {
+    pub(crate) fn answered(&mut self, login: usize, changed: &Lookup) {
+        if self.needs(login).any(|lookup| lookup == changed) {
             if std::mem::take(&mut self.whole) {
                 self.frozen = freeze();
             }
@@ -122,13 +127,14 @@ impl Group {
     }
 
     /// Renders when there is something new. A set with a hole is not kept: the last good one stays.
-    pub(crate) fn render(&mut self, answers: &Answers, env: &BTreeMap<String, String>) {
+    pub(crate) fn render(&mut self, sessions: &[Session], env: &BTreeMap<String, String>) {
         if !std::mem::take(&mut self.stale) {
             return;
         }
-        let inputs = Inputs { answers, env, frozen: self.frozen };
         let mut rendered = Rendered::new();
         for member in &mut self.members {
+            let Some(session) = sessions.get(member.login()) else { continue };
+            let inputs = Inputs { answers: &session.answers, env, frozen: self.frozen };
             if let Some(bytes) = member.render(&inputs) {
                 rendered.insert(member.output().name.clone(), bytes);
             }

@@ -17,6 +17,7 @@
 //! | what is done after a change | `notify`, `action`, `process` |
 //! | what changes together, and one file of it | `group`, `member`, `pair`, `templates` |
 //! | bytes on disk | `write`, `dir`, `private`, `sink`, `seal` |
+//! | one login and what hangs on it | `session` |
 //! | what survives a restart | `state` |
 //! | what others see | `report`, `status`, `ready`, `serve`, `listen`, `metrics`, `termination` |
 //! | one try of everything | `check` |
@@ -48,6 +49,7 @@ mod report;
 mod request;
 mod seal;
 pub mod serve;
+mod session;
 mod sink;
 mod state;
 pub mod status;

@@ -41,6 +41,11 @@ impl Member {
         &self.output
     }
 
+    /// Whose token reads what it asks for.
+    pub(crate) const fn login(&self) -> usize {
+        self.output.login
+    }
+
     /// What it asks for: literal paths at first, what a rendering used after that.
     pub(crate) fn needs(&self) -> impl Iterator<Item = &Lookup> {
         self.needs.iter()

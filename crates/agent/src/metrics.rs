@@ -3,7 +3,7 @@
 
 use std::fmt::{self, Write};
 
-use crate::status::{Phase, Status};
+use crate::status::{Phase, SecretStatus, Status};
 
 /// The form's `Content-Type`.
 pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -38,15 +38,19 @@ fn write(status: &Status, now: i64, out: &mut String) -> fmt::Result {
     let failures =
         failures.map(|(code, count)| (label("code", &code.to_string()), i64::try_from(*count).unwrap_or(i64::MAX)));
     metric(out, "failures_total", "counter", "Failed attempts by code", failures)?;
+    let others = status.others.iter().map(|other| (&other.login, &other.token));
+    let logins = [(&status.login, &status.token)].into_iter().chain(others);
+    let held = logins.map(|(login, token)| (label("login", login), i64::from(token.is_some())));
+    metric(out, "logged_in", "gauge", "Whether there is a token, by login", held)?;
     let files = status.files.iter();
     let ages = files.clone().filter_map(|file| Some((label("path", &file.path), now - file.good?)));
     metric(out, "file_written_age_seconds", "gauge", "Since the file was last found right or written", ages)?;
     let stale = files.map(|file| (label("path", &file.path), i64::from(file.cause.is_some())));
     metric(out, "file_stale", "gauge", "Whether the file is not the newest, or not there", stale)?;
     let secrets = status.secrets.iter();
-    let ages = secrets.clone().filter_map(|secret| Some((label("path", &secret.path), now - secret.answered?)));
+    let ages = secrets.clone().filter_map(|secret| Some((labels(secret), now - secret.answered?)));
     metric(out, "secret_answered_age_seconds", "gauge", "Since Vault last answered", ages)?;
-    let failures = secrets.map(|secret| (label("path", &secret.path), i64::from(secret.failures)));
+    let failures = secrets.map(|secret| (labels(secret), i64::from(secret.failures)));
     metric(out, "secret_failures", "gauge", "Failures in a row", failures)
 }
 
@@ -66,8 +70,21 @@ const fn one(value: i64) -> (String, i64) {
 }
 
 fn label(name: &str, value: &str) -> String {
+    format!("{{{}}}", pair(name, value))
+}
+
+/// Two logins may read one path.
+fn labels(secret: &SecretStatus) -> String {
+    let path = pair("path", &secret.path);
+    match &secret.login {
+        Some(login) => format!("{{{path},{}}}", pair("login", login)),
+        None => format!("{{{path}}}"),
+    }
+}
+
+fn pair(name: &str, value: &str) -> String {
     let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-    format!("{{{name}=\"{value}\"}}")
+    format!("{name}=\"{value}\"")
 }
 
 #[cfg(test)]

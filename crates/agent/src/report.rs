@@ -9,7 +9,8 @@ use sidekey_core::planner::{Entry, State, Time};
 use crate::clock::unix_seconds;
 use crate::group::Group;
 use crate::member::Member;
-use crate::status::{Counters, FileStatus, Phase, SecretStatus, Status, TokenStatus};
+use crate::session::Session;
+use crate::status::{Counters, FileStatus, LoginStatus, Phase, SecretStatus, Status, TokenStatus};
 use crate::supervisor::Supervisor;
 use crate::termination;
 use crate::trouble::{Subject, Troubles};
@@ -21,9 +22,10 @@ impl Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             phase: Phase::Starting,
             updated: unix_seconds(),
-            login: format!("{} at {}", config.auth.place(), config.server.address),
+            login: config.login_name(0),
             cause: None,
             token: None,
+            others: Vec::new(),
             files: Vec::new(),
             secrets: Vec::new(),
             actions: Vec::new(),
@@ -67,7 +69,6 @@ impl Supervisor {
             (false, true) => Phase::Ready,
             (false, false) => Phase::Starting,
         };
-        let held = self.state.planner.token().and_then(|id| self.state.tokens.get(&id));
         let files = self.groups.iter().flat_map(|group| group.members().iter().map(move |member| (group, member)));
         let mut files: Vec<FileStatus> = files.map(|(group, member)| file(group, member, &self.troubles)).collect();
         let order = |file: &FileStatus| self.config.outputs.iter().position(|output| output.name == file.name);
@@ -75,31 +76,54 @@ impl Supervisor {
         Status {
             phase,
             cause: self.troubles.general().cloned(),
-            token: held.map(|held| TokenStatus { accessor: held.accessor.clone(), issued: held.issued }),
+            token: self.token(0),
+            others: (1..self.config.login_count()).map(|login| self.other(login)).collect(),
             files,
-            secrets: self.state.planner.report(now).iter().map(|entry| self.secret(entry, now)).collect(),
+            secrets: self.secrets(now),
             actions: self.notifier.status(),
             counters: self.counters.clone(),
             ..Status::of_start(&self.config)
         }
     }
 
-    fn secret(&self, entry: &Entry, now: Time) -> SecretStatus {
+    fn token(&self, login: usize) -> Option<TokenStatus> {
+        let held = self.state.sessions.get(login)?.held()?;
+        Some(TokenStatus { accessor: held.accessor.clone(), issued: held.issued })
+    }
+
+    fn other(&self, login: usize) -> LoginStatus {
+        let (name, cause) = (self.config.login_name(login), self.troubles.of_login(login).cloned());
+        LoginStatus { login: name, token: self.token(login), cause }
+    }
+
+    fn secrets(&self, now: Time) -> Vec<SecretStatus> {
+        let all = self.state.sessions.iter().enumerate();
+        let of = |(login, session): (usize, &Session)| {
+            session.planner.report(now).iter().map(|entry| self.secret(login, entry, now)).collect::<Vec<_>>()
+        };
+        all.flat_map(of).collect()
+    }
+
+    fn secret(&self, login: usize, entry: &Entry, now: Time) -> SecretStatus {
         let date = |at: Option<Time>| at.map(|at| unix(at, now));
         SecretStatus {
             path: entry.lookup.path.clone(),
+            login: (login > 0).then(|| self.config.login_name(login)),
             state: word(entry.state).to_owned(),
             next: date(entry.next),
             expires: date(entry.end),
             answered: date(entry.fetched),
             failures: entry.failures,
-            cause: self.troubles.get(&Subject::Secret(entry.lookup.clone())).cloned(),
+            cause: self.troubles.get(&Subject::Secret(login, entry.lookup.clone())).cloned(),
         }
     }
 }
 
 fn file(group: &Group, member: &Member, troubles: &Troubles) -> FileStatus {
-    let secret = member.needs().find_map(|lookup| troubles.get(&Subject::Secret(lookup.clone())));
+    let login = member.login();
+    let secret = member.needs().find_map(|lookup| troubles.get(&Subject::Secret(login, lookup.clone())));
+    // A file of another login waits for that one alone.
+    let secret = secret.or_else(|| troubles.of_login(login).filter(|_| login > 0));
     let output = member.output();
     FileStatus {
         name: output.name.clone(),

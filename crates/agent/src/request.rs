@@ -13,14 +13,14 @@ use crate::action;
 use crate::credential::{Source, service_account};
 use crate::trouble::Subject;
 
-/// What a task brings back.
+/// What a task brings back. The first number is the login it was for.
 pub(crate) enum Done {
     /// A step's answer.
-    Answered(Step, Result<Answer, VaultError>),
+    Answered(usize, Step, Result<Answer, VaultError>),
     /// A login that never left: there is nothing to show.
-    NoCredential(Cause),
+    NoCredential(usize, Cause),
     /// What the server says of a token that was denied something.
-    Probed(TokenId, Result<TokenInfo, VaultError>),
+    Probed(usize, TokenId, Result<TokenInfo, VaultError>),
     /// What is behind a failure.
     Explained(Subject, Cause),
     /// An action after a change, and what came of it.
@@ -42,40 +42,52 @@ pub(crate) enum Answer {
 }
 
 /// Logs in with the credential as it is now: the kubelet replaces tokens.
-pub(crate) async fn log_in(client: Client, source: Source) -> Done {
+pub(crate) async fn log_in(login: usize, client: Client, source: Source) -> Done {
     match source.credential(&client).await {
         Ok(credential) => {
-            Done::Answered(Step::LogIn, client.login(source.auth(), &credential).await.map(Answer::Grant))
+            Done::Answered(login, Step::LogIn, client.login(source.auth(), &credential).await.map(Answer::Grant))
         }
-        Err(Unready::Cause(cause)) => Done::NoCredential(cause),
-        Err(Unready::Vault(error)) => Done::Answered(Step::LogIn, Err(error)),
+        Err(Unready::Cause(cause)) => Done::NoCredential(login, cause),
+        Err(Unready::Vault(error)) => Done::Answered(login, Step::LogIn, Err(error)),
     }
 }
 
 /// Extends the own token.
-pub(crate) async fn renew_token(client: Client, auth: Auth, token: Sensitive<String>) -> Done {
+pub(crate) async fn renew_token(login: usize, client: Client, auth: Auth, token: Sensitive<String>) -> Done {
     let answer = match client.of_login(&auth) {
         Ok(client) => client.renew_token(&token).await.map(Answer::Renewal),
         Err(error) => Err(error),
     };
-    Done::Answered(Step::RenewToken, answer)
+    Done::Answered(login, Step::RenewToken, answer)
 }
 
 /// Asks for a secret.
-pub(crate) async fn fetch(client: Client, token: Sensitive<String>, lookup: Lookup, mounts: Arc<Mounts>) -> Done {
+pub(crate) async fn fetch(
+    login: usize,
+    client: Client,
+    token: Sensitive<String>,
+    lookup: Lookup,
+    mounts: Arc<Mounts>,
+) -> Done {
     let answer = client.fetch(&token, &lookup, &mounts).await.map(Answer::Response);
-    Done::Answered(Step::Fetch(lookup), answer)
+    Done::Answered(login, Step::Fetch(lookup), answer)
 }
 
 /// Extends a lease by what the server likes.
-pub(crate) async fn renew_lease(client: Client, token: Sensitive<String>, lookup: Lookup, lease: String) -> Done {
+pub(crate) async fn renew_lease(
+    login: usize,
+    client: Client,
+    token: Sensitive<String>,
+    lookup: Lookup,
+    lease: String,
+) -> Done {
     let answer = client.renew_lease(&token, &lease, None).await.map(Answer::Renewal);
-    Done::Answered(Step::RenewLease(lookup), answer)
+    Done::Answered(login, Step::RenewLease(lookup), answer)
 }
 
 /// Gives a superseded token back.
-pub(crate) async fn revoke_token(client: Client, token: Sensitive<String>, id: TokenId) -> Done {
-    Done::Answered(Step::RevokeToken(id), client.revoke_token(&token).await.map(|()| Answer::Revoked))
+pub(crate) async fn revoke_token(login: usize, client: Client, token: Sensitive<String>, id: TokenId) -> Done {
+    Done::Answered(login, Step::RevokeToken(id), client.revoke_token(&token).await.map(|()| Answer::Revoked))
 }
 
 /// Puts the token into a wrapping for a reader.
@@ -84,8 +96,8 @@ pub(crate) async fn wrap(client: Client, token: Sensitive<String>, ttl: Duration
 }
 
 /// Asks whether a token lives.
-pub(crate) async fn probe(client: Client, token: Sensitive<String>, id: TokenId) -> Done {
-    Done::Probed(id, client.lookup_token(&token).await)
+pub(crate) async fn probe(login: usize, client: Client, token: Sensitive<String>, id: TokenId) -> Done {
+    Done::Probed(login, id, client.lookup_token(&token).await)
 }
 
 /// Does what is owed after a change.
@@ -103,14 +115,18 @@ pub(crate) async fn explain(
     error: VaultError,
 ) -> Done {
     let cause = match (&subject, token) {
-        (Subject::Secret(lookup), Some(token)) => {
+        (Subject::Secret(_, lookup), Some(token)) => {
             diagnose::fetch(&client, &token, lookup, config.dialect, &error).await
         }
-        (Subject::Login, _) => {
-            let jwt = service_account(&config.auth).ok();
-            diagnose::login(&client, &config.auth, &config.pod, config.dialect, jwt.as_ref(), &error).await
+        (Subject::Login(login), _) => {
+            let auth = config.auth_of(*login);
+            let jwt = service_account(auth).ok();
+            diagnose::login(&client, auth, &config.pod, config.dialect, jwt.as_ref(), &error).await
         }
-        _ => diagnose::transport(&error, &config.server),
+        (Subject::Secret(login, _) | Subject::Server(login), _) => {
+            diagnose::transport(&error, config.server_of(*login))
+        }
+        (Subject::Sink(_) | Subject::State | Subject::Listener, _) => diagnose::transport(&error, &config.server),
     };
     Done::Explained(subject, cause)
 }

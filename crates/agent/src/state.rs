@@ -16,10 +16,11 @@ use sidekey_core::{Cause, Code, Lookup, Response, Sensitive, Value};
 use sidekey_template::Frozen;
 use sidekey_vault::Mounts;
 
+use crate::session::{Answers, Held, Session};
 use crate::{credential, private};
 
 /// Raised when the form changes; another release's file is a fresh start.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Name of the file in `state_dir`.
 const FILE: &str = "state";
@@ -27,30 +28,10 @@ const FILE: &str = "state";
 /// Name of the mark that the work has ended.
 const DONE: &str = "done";
 
-/// Everything fetched, by what asked for it.
-pub(crate) type Answers = BTreeMap<Lookup, Arc<Response>>;
-
-/// A token of ours. No `Debug`.
-#[derive(Clone)]
-pub(crate) struct Held {
-    /// Itself.
-    pub(crate) token: Sensitive<String>,
-    /// Its name in Vault's audit log.
-    pub(crate) accessor: String,
-    /// When it was issued, seconds since 1970.
-    pub(crate) issued: i64,
-}
-
 /// The whole of it.
 pub(crate) struct State {
-    /// Leases, times, back-offs.
-    pub(crate) planner: Planner,
-    /// The token in use and those before it that are not revoked yet.
-    pub(crate) tokens: BTreeMap<TokenId, Held>,
-    /// The last good answers.
-    pub(crate) answers: Answers,
-    /// Shapes of mounts that had to be asked for.
-    pub(crate) mounts: Arc<Mounts>,
+    /// One for each login, in the configuration's order.
+    pub(crate) sessions: Vec<Session>,
     /// By group: the time and seed its bytes were rendered with.
     pub(crate) frozen: BTreeMap<String, Frozen>,
     /// What the app has not been told of yet.
@@ -76,13 +57,18 @@ pub(crate) enum Absent {
 struct Head {
     version: u32,
     boot: String,
-    planner: Planner,
-    mounts: Mounts,
+    sessions: Vec<SessionHead>,
     frozen: BTreeMap<String, (i64, u64)>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     owed: Vec<Action>,
     published: bool,
     revoking: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SessionHead {
+    planner: Planner,
+    mounts: Mounts,
     tokens: Vec<TokenHead>,
     answers: Vec<AnswerHead>,
 }
@@ -123,11 +109,17 @@ impl State {
         written.map_err(|error| Cause::new(Code::FileWrite, "keeping the state for a restart", error.to_string()))
     }
 
-    /// Reads what [`Self::save`] wrote during this boot.
+    /// Answers and tokens at hand.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        let sizes = self.sessions.iter().map(|session| (session.answers.len(), session.tokens.len()));
+        sizes.fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1))
+    }
+
+    /// Reads what [`Self::save`] wrote during this boot, with so many logins.
     ///
     /// # Errors
     /// [`Absent`]; the text never quotes the file.
-    pub(crate) fn load(state_dir: &str, boot: &str) -> Result<Self, Absent> {
+    pub(crate) fn load(state_dir: &str, boot: &str, logins: usize) -> Result<Self, Absent> {
         let unusable = |answer: String| {
             Absent::Unusable(Cause::new(Code::StateUnreadable, "resuming from the kept state", answer))
         };
@@ -136,7 +128,11 @@ impl State {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Absent::Nothing),
             Err(error) => return Err(unusable(error.to_string())),
         };
-        decode(text.expose(), boot).map_err(unusable)
+        let state = decode(text.expose(), boot).map_err(&unusable)?;
+        if state.sessions.len() != logins {
+            return Err(unusable(format!("it is of {} logins, the configuration of {logins}", state.sessions.len())));
+        }
+        Ok(state)
     }
 
     /// Forgets all of it.
@@ -163,8 +159,7 @@ impl State {
 
     fn encode(&self, boot: &str) -> Result<Sensitive<String>, serde_json::Error> {
         let mut text = Sensitive::new(serde_json::to_string(&self.head(boot))?);
-        let tokens = self.tokens.values().map(|held| Value::text(held.token.expose().as_str()).to_json());
-        for line in tokens.chain(self.answers.values().map(|answer| answer.data.to_json())) {
+        for line in self.sessions.iter().flat_map(secrets) {
             text.expose_mut().push('\n');
             text.expose_mut().push_str(line.expose());
         }
@@ -172,20 +167,49 @@ impl State {
     }
 
     fn head(&self, boot: &str) -> Head {
-        let token =
-            |(id, held): (&TokenId, &Held)| TokenHead { id: *id, accessor: held.accessor.clone(), issued: held.issued };
         Head {
             version: VERSION,
             boot: boot.to_owned(),
-            planner: self.planner.clone(),
-            mounts: Mounts::clone(&self.mounts),
+            sessions: self.sessions.iter().map(SessionHead::of).collect(),
             frozen: self.frozen.iter().map(|(group, f)| (group.clone(), (f.unix_seconds, f.seed))).collect(),
             owed: self.owed.clone(),
             published: self.published,
             revoking: self.revoking,
-            tokens: self.tokens.iter().map(token).collect(),
-            answers: self.answers.iter().map(|(lookup, response)| AnswerHead::of(lookup, response)).collect(),
         }
+    }
+}
+
+/// The lines of one login: its tokens, then its answers.
+fn secrets(session: &Session) -> impl Iterator<Item = Sensitive<String>> {
+    let tokens = session.tokens.values().map(|held| Value::text(held.token.expose().as_str()).to_json());
+    tokens.chain(session.answers.values().map(|answer| answer.data.to_json()))
+}
+
+impl SessionHead {
+    fn of(session: &Session) -> Self {
+        let token =
+            |(id, held): (&TokenId, &Held)| TokenHead { id: *id, accessor: held.accessor.clone(), issued: held.issued };
+        Self {
+            planner: session.planner.clone(),
+            mounts: Mounts::clone(&session.mounts),
+            tokens: session.tokens.iter().map(token).collect(),
+            answers: session.answers.iter().map(|(lookup, response)| AnswerHead::of(lookup, response)).collect(),
+        }
+    }
+
+    /// `next` gives the secrets' lines.
+    fn with(self, mut next: impl FnMut() -> Result<Value, String>) -> Result<Session, String> {
+        let mut tokens = BTreeMap::new();
+        for TokenHead { id, accessor, issued } in self.tokens {
+            let token = next()?.as_text().map(Sensitive::from).ok_or("a token is not text")?;
+            tokens.insert(id, Held { token, accessor, issued });
+        }
+        let mut answers = Answers::new();
+        for answer in self.answers {
+            let (lookup, response) = answer.with(next()?);
+            answers.insert(lookup, response);
+        }
+        Ok(Session::of(self.planner, tokens, answers, self.mounts))
     }
 }
 
@@ -225,23 +249,12 @@ fn decode(text: &str, boot: &str) -> Result<State, String> {
         return Err("it is from before the node's last boot".to_owned());
     }
     let head: Head = serde_json::from_str(first).map_err(malformed)?;
-    let mut value = || lines.next().and_then(|line| Value::parse(line).ok()).ok_or("it ends too early");
-    let mut tokens = BTreeMap::new();
-    for TokenHead { id, accessor, issued } in head.tokens {
-        let token = value()?.as_text().map(Sensitive::from).ok_or("a token is not text")?;
-        tokens.insert(id, Held { token, accessor, issued });
-    }
-    let mut answers = Answers::new();
-    for answer in head.answers {
-        let (lookup, response) = answer.with(value()?);
-        answers.insert(lookup, response);
-    }
+    let mut value =
+        || lines.next().and_then(|line| Value::parse(line).ok()).ok_or_else(|| "it ends too early".to_owned());
+    let sessions = head.sessions.into_iter().map(|session| session.with(&mut value)).collect::<Result<_, _>>()?;
     let frozen = |(group, (unix_seconds, seed))| (group, Frozen { unix_seconds, seed });
     Ok(State {
-        planner: head.planner,
-        tokens,
-        answers,
-        mounts: Arc::new(head.mounts),
+        sessions,
         frozen: head.frozen.into_iter().map(frozen).collect(),
         owed: head.owed,
         announced: Vec::new(),
@@ -276,11 +289,12 @@ mod tests {
         let mounts = Mounts::default();
         mounts.remember("secret", MountKind::Kv2);
         let held = Held { token: "hvs.\"quoted\"\n".into(), accessor: "acc".to_owned(), issued: 9 };
+        let answers: Answers = [(lookup, Arc::new(response))].into();
+        let other = Held { token: "hvs.other".into(), ..held.clone() };
+        let first = Session::of(planner.clone(), [(id, held)].into(), answers.clone(), mounts.clone());
+        let second = Session::of(planner, [(id, other)].into(), answers, mounts);
         State {
-            planner,
-            tokens: [(id, held)].into(),
-            answers: [(lookup, Arc::new(response))].into(),
-            mounts: Arc::new(mounts),
+            sessions: vec![first, second],
             frozen: [("g".to_owned(), Frozen { unix_seconds: 3, seed: 4 })].into(),
             owed: vec![Action::Command { argv: vec!["/reload".to_owned()] }],
             announced: Vec::new(),
@@ -290,7 +304,7 @@ mod tests {
     }
 
     fn refused(dir: &str, boot: &str) -> String {
-        match State::load(dir, boot) {
+        match State::load(dir, boot, 2) {
             Err(Absent::Unusable(cause)) => {
                 assert_eq!(cause.code, Code::StateUnreadable);
                 cause.answer
@@ -307,13 +321,15 @@ mod tests {
         kept.save(dir, "boot").unwrap();
         let mode = fs::metadata(State::path(dir)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        let Ok(back) = State::load(dir, "boot") else { panic!("unreadable") };
-        let (id, held) = back.tokens.first_key_value().unwrap();
-        assert_eq!((held.token.expose().as_str(), held.issued), ("hvs.\"quoted\"\n", 9));
-        assert_eq!(back.planner.token(), Some(*id));
-        assert_eq!(back.planner.lease_id(&Lookup::read("database/creds/app")), Some("database/creds/app/1"));
-        assert!(back.answers == kept.answers, "answers differ");
-        assert_eq!(back.mounts.find("secret/x"), kept.mounts.find("secret/x"));
+        let Ok(back) = State::load(dir, "boot", 2) else { panic!("unreadable") };
+        for (session, token) in back.sessions.iter().zip(["hvs.\"quoted\"\n", "hvs.other"]) {
+            let held = session.held().unwrap();
+            assert_eq!((held.token.expose().as_str(), held.issued), (token, 9));
+            assert_eq!(session.planner.lease_id(&Lookup::read("database/creds/app")), Some("database/creds/app/1"));
+            assert!(session.answers == kept.sessions[0].answers, "answers differ");
+            assert_eq!(session.mounts.find("secret/x"), kept.sessions[0].mounts.find("secret/x"));
+        }
+        assert_eq!(back.sessions.len(), 2);
         assert_eq!((&back.frozen, &back.owed), (&kept.frozen, &kept.owed));
         assert!(back.published && !back.revoking);
     }
@@ -324,10 +340,11 @@ mod tests {
         let dir = dir.path().to_str().unwrap();
         assert_eq!(refused(dir, "boot"), "nothing");
         state().save(dir, "boot").unwrap();
+        assert!(matches!(State::load(dir, "boot", 1), Err(Absent::Unusable(_))), "of another number of logins");
         assert_eq!(refused(dir, "another"), "it is from before the node's last boot");
         let text = fs::read_to_string(State::path(dir)).unwrap();
         let cases = [
-            (text.replacen("\"version\":1", "\"version\":9", 1), "it has version 9, this agent keeps version 1"),
+            (text.replacen("\"version\":2", "\"version\":9", 1), "it has version 9, this agent keeps version 2"),
             (text[..text.rfind('\n').unwrap()].to_owned(), "it ends too early"),
             ("hvs.secret".to_owned(), "not its form at line 1, column 1"),
         ];

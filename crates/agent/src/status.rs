@@ -31,6 +31,9 @@ pub struct Status {
     /// The own token, when there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<TokenStatus>,
+    /// The logins beside that one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<LoginStatus>,
     /// In the configuration's order.
     pub files: Vec<FileStatus>,
     /// In the order of their paths.
@@ -64,6 +67,20 @@ pub struct TokenStatus {
     pub issued: i64,
 }
 
+/// A login beside the pod's own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LoginStatus {
+    /// Where, and as whom.
+    pub login: String,
+    /// Its token, when there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenStatus>,
+    /// What stands in its way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+}
+
 /// One output.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -90,6 +107,9 @@ pub struct FileStatus {
 pub struct SecretStatus {
     /// Vault path.
     pub path: String,
+    /// Whose token reads it, where it is not the first login's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<String>,
     /// What the planner says: `fresh`, `waiting`, …
     pub state: String,
     /// When it is looked at next.
@@ -174,7 +194,8 @@ impl Status {
         let files = self.files.iter().filter_map(|file| file.cause.as_ref());
         let mut causes: Vec<&Cause> = Vec::new();
         let actions = self.actions.iter().filter_map(|action| action.cause.as_ref());
-        for cause in self.cause.iter().chain(secrets).chain(files).chain(actions) {
+        let others = self.others.iter().filter_map(|other| other.cause.as_ref());
+        for cause in self.cause.iter().chain(others).chain(secrets).chain(files).chain(actions) {
             if !causes.contains(&cause) {
                 causes.push(cause);
             }
@@ -204,10 +225,12 @@ impl Status {
     fn awaited(&self) -> Cause {
         let open: Vec<&str> =
             self.files.iter().filter(|f| f.good.is_none() && !f.optional).map(|f| f.name.as_str()).collect();
-        let answer = match &self.token {
-            None => "waiting for the login".to_owned(),
-            Some(_) if open.is_empty() => "waiting for the commands after the first files".to_owned(),
-            Some(_) => format!("waiting for {}", open.join(", ")),
+        let late = self.others.iter().find(|other| other.token.is_none());
+        let answer = match (&self.token, late) {
+            (None, _) => "waiting for the login".to_owned(),
+            (_, Some(other)) => format!("waiting for the login {}", other.login),
+            _ if open.is_empty() => "waiting for the commands after the first files".to_owned(),
+            _ => format!("waiting for {}", open.join(", ")),
         };
         Cause::new(Code::NotReady, "starting", answer)
     }
@@ -221,18 +244,22 @@ impl Status {
 
     fn write_text(&self, now: i64, out: &mut String) -> std::fmt::Result {
         writeln!(out, "{:?}, {} (sidekey-agent {})", self.phase, ago(now, self.updated), self.version)?;
-        let token = self.token.as_ref().map_or_else(
-            || "no token".to_owned(),
-            |token| format!("token {} issued {}", token.accessor, ago(now, token.issued)),
-        );
-        writeln!(out, "login    {}: {token}", self.login)?;
+        let others = self.others.iter().map(|other| (&other.login, &other.token));
+        for (login, token) in [(&self.login, &self.token)].into_iter().chain(others) {
+            let token = token.as_ref().map_or_else(
+                || "no token".to_owned(),
+                |token| format!("token {} issued {}", token.accessor, ago(now, token.issued)),
+            );
+            writeln!(out, "login    {login}: {token}")?;
+        }
         for file in &self.files {
             let good = file.good.map_or_else(|| "not written".to_owned(), |at| format!("good {}", ago(now, at)));
             let optional = if file.optional { ", optional" } else { "" };
             writeln!(out, "file     {}: {good}{optional}", file.path)?;
         }
         for secret in &self.secrets {
-            write!(out, "secret   {}: {}", secret.path, secret.state)?;
+            let by = secret.login.as_ref().map_or_else(String::new, |login| format!(", by {login}"));
+            write!(out, "secret   {}: {}{by}", secret.path, secret.state)?;
             let dates = [("answered", secret.answered), ("next look", secret.next), ("ends", secret.expires)];
             for (what, at) in dates.iter().filter_map(|(what, at)| at.map(|at| (what, at))) {
                 write!(out, ", {what} {}", ago(now, at))?;
@@ -283,6 +310,7 @@ pub(crate) mod tests {
             login: "auth/kubernetes as web at https://vault:8200".to_owned(),
             cause: None,
             token: None,
+            others: Vec::new(),
             files: vec![file],
             secrets: Vec::new(),
             actions: Vec::new(),
@@ -339,6 +367,7 @@ pub(crate) mod tests {
         let mut status = ready();
         status.secrets.push(SecretStatus {
             path: "database/creds/app".to_owned(),
+            login: None,
             state: "fresh".to_owned(),
             next: Some(1_040),
             expires: Some(1_000 + 3 * 3_600),

@@ -9,24 +9,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sidekey_core::contract::{Layout, Output, Shape};
-use sidekey_core::planner::{Planner, Policy, Time};
+use sidekey_core::planner::Time;
 use sidekey_core::{AgentConfig, Cause, Code, Lookup};
 use sidekey_runtime::drain::Drain;
-use sidekey_vault::{Client, Mounts};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::backoff::random;
 use crate::clock::{Clock, boot_id};
 use crate::exit::Exit;
 use crate::group::Group;
 use crate::listen::Listening;
 use crate::notify::Notifier;
 use crate::request::{self, Done};
+use crate::session::Session;
 use crate::sink::{Next, Sink};
 use crate::state::{Absent, State};
 use crate::status::{Counters, Status};
-use crate::suspects::Suspects;
 use crate::templates;
 use crate::termination;
 use crate::trouble::{Subject, Troubles};
@@ -68,13 +66,10 @@ pub struct Supervisor {
     pub(crate) groups: Vec<Group>,
     pub(crate) notifier: Notifier,
     pub(crate) env: Arc<BTreeMap<String, String>>,
-    pub(crate) client: Option<Client>,
     pub(crate) work: JoinSet<Done>,
     pub(crate) troubles: Troubles,
-    pub(crate) suspects: Suspects,
     pub(crate) said: BTreeSet<&'static str>,
     pub(crate) sinks: Vec<Sink>,
-    pub(crate) logging_in: bool,
     pub(crate) counters: Counters,
     pub(crate) status: watch::Sender<Arc<Status>>,
     pub(crate) reported: bool,
@@ -99,12 +94,9 @@ impl Supervisor {
             once,
             state,
             groups,
-            client: None,
             work: JoinSet::new(),
             troubles: Troubles::default(),
-            suspects: Suspects::default(),
             said: BTreeSet::new(),
-            logging_in: false,
             counters: Counters::default(),
             reported: false,
             told: String::new(),
@@ -144,7 +136,7 @@ impl Supervisor {
             }
             let due = self.launch(now);
             if let Some(listening) = &listening {
-                listening.follow(self.current());
+                listening.follow(self.current(0));
             }
             self.report(now);
             let open = deadline.filter(|_| !self.state.published);
@@ -181,7 +173,7 @@ impl Supervisor {
     /// Renders what has new data, and publishes: all groups together the first time, each on its own after that.
     fn settle(&mut self, now: Time) {
         for group in &mut self.groups {
-            group.render(&self.state.answers, &self.platform.env);
+            group.render(&self.state.sessions, &self.platform.env);
         }
         self.want();
         if self.state.published || self.groups.iter().all(Group::is_whole) {
@@ -220,13 +212,16 @@ impl Supervisor {
     /// Tells the planner what the outputs need; answers that nobody needs are forgotten. An output that has not rendered
     /// yet may need what it asked for before a restart.
     fn want(&mut self) {
-        let mut wanted: BTreeSet<Lookup> = self.groups.iter().flat_map(Group::needs).cloned().collect();
-        if !self.groups.iter().all(Group::knows_needs) {
-            wanted.extend(self.state.answers.keys().cloned());
+        let all_known = self.groups.iter().all(Group::knows_needs);
+        for (login, session) in self.state.sessions.iter_mut().enumerate() {
+            let mut wanted: BTreeSet<Lookup> =
+                self.groups.iter().flat_map(|group| group.needs(login)).cloned().collect();
+            if !all_known {
+                wanted.extend(session.answers.keys().cloned());
+            }
+            session.want(&wanted);
+            self.troubles.keep_secrets(login, |lookup| wanted.contains(lookup));
         }
-        self.state.planner.want(&wanted);
-        self.state.answers.retain(|lookup, _| wanted.contains(lookup));
-        self.troubles.keep_secrets(|lookup| wanted.contains(lookup));
     }
 
     /// When the agent's own work is due: a failed write, an old set, the token file.
@@ -236,8 +231,8 @@ impl Supervisor {
     }
 
     fn write_sinks(&mut self, now: Time) {
-        let Some(token) = self.current() else { return };
-        let client = self.client().ok();
+        let Some(token) = self.current(0) else { return };
+        let client = self.client(0).ok();
         for (index, sink) in self.sinks.iter_mut().enumerate() {
             match (sink.next(&token, &self.platform.env, now), &client) {
                 (Next::Nothing, _) | (Next::Wrap(_), None) => {}
@@ -276,7 +271,8 @@ impl Supervisor {
 
     /// What is behind a denial is found out first.
     fn is_login_fatal(&self) -> bool {
-        self.config.lifecycle.exit_on_login_failure && self.troubles.get(&Subject::Login).is_some()
+        let refused = |login| self.troubles.get(&Subject::Login(login)).is_some();
+        self.config.lifecycle.exit_on_login_failure && (0..self.config.login_count()).any(refused)
     }
 
     /// The kubelet starts the container again, with a back-off of its own.
@@ -322,13 +318,14 @@ async fn next(changes: &mut Option<mpsc::Receiver<()>>) -> Option<()> {
 }
 
 fn resume(config: &AgentConfig, platform: &Platform) -> State {
-    match State::load(&config.state_dir, &platform.boot) {
+    match State::load(&config.state_dir, &platform.boot, config.login_count()) {
         Ok(state) if state.revoking => {
             tracing::info!("the agent before was ending: starting afresh");
             fresh(config)
         }
         Ok(state) => {
-            tracing::info!(secrets = state.answers.len(), tokens = state.tokens.len(), "resuming");
+            let (secrets, tokens) = state.size();
+            tracing::info!(secrets, tokens, "resuming");
             state
         }
         Err(Absent::Nothing) => fresh(config),
@@ -349,10 +346,7 @@ fn programs(config: &AgentConfig, platform: &Platform) -> BTreeMap<String, Strin
 
 fn fresh(config: &AgentConfig) -> State {
     State {
-        planner: Planner::new(Policy::from(config), random()),
-        tokens: BTreeMap::new(),
-        answers: BTreeMap::new(),
-        mounts: Arc::new(Mounts::default()),
+        sessions: (0..config.login_count()).map(|login| Session::fresh(config, login)).collect(),
         frozen: BTreeMap::new(),
         owed: Vec::new(),
         announced: Vec::new(),

@@ -9,15 +9,15 @@ use sidekey_vault::VaultError;
 
 use crate::backoff::{Backoff, random};
 
-/// What something is wrong with; the widest first, which is the order people want to read.
+/// What something is wrong with; the widest first, which is the order people want to read. The numbers are logins.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Subject {
     /// The server cannot be reached for a renewal, or serves nobody.
-    Server,
+    Server(usize),
     /// The login.
-    Login,
+    Login(usize),
     /// One secret.
-    Secret(Lookup),
+    Secret(usize, Lookup),
     /// A token file for others, by its place among them.
     Sink(usize),
     /// The state for a restart.
@@ -43,7 +43,7 @@ impl Troubles {
     /// Something is wrong; said in the log when it was not so before.
     pub(crate) fn set(&mut self, subject: Subject, cause: Cause) {
         if self.causes.get(&subject) != Some(&cause) {
-            tracing::warn!(code = %cause.code, path = subject.path(), "{cause}");
+            tracing::warn!(code = %cause.code, path = subject.path(), login = subject.other_login(), "{cause}");
             self.causes.insert(subject, cause);
         }
     }
@@ -52,13 +52,14 @@ impl Troubles {
     pub(crate) fn clear(&mut self, subject: &Subject) {
         self.visits.remove(subject);
         if let Some(cause) = self.causes.remove(subject) {
-            tracing::info!(code = %cause.code, path = subject.path(), "recovered");
+            tracing::info!(code = %cause.code, path = subject.path(), login = subject.other_login(), "recovered");
         }
     }
 
-    /// Drops secrets that nobody asks for any more.
-    pub(crate) fn keep_secrets(&mut self, wanted: impl Fn(&Lookup) -> bool) {
-        let keep = |subject: &Subject| !matches!(subject, Subject::Secret(lookup) if !wanted(lookup));
+    /// Drops secrets of a login that nobody asks for any more.
+    pub(crate) fn keep_secrets(&mut self, login: usize, wanted: impl Fn(&Lookup) -> bool) {
+        let keep =
+            |subject: &Subject| !matches!(subject, Subject::Secret(of, lookup) if *of == login && !wanted(lookup));
         self.causes.retain(|subject, _| keep(subject));
         self.visits.retain(|subject, _| keep(subject));
     }
@@ -70,7 +71,12 @@ impl Troubles {
 
     /// What is wrong with more than one secret.
     pub(crate) fn general(&self) -> Option<&Cause> {
-        self.causes.iter().find(|(subject, _)| !matches!(subject, Subject::Secret(_))).map(|(_, cause)| cause)
+        self.causes.iter().find(|(subject, _)| !matches!(subject, Subject::Secret(..))).map(|(_, cause)| cause)
+    }
+
+    /// What is wrong with a login, or with its server.
+    pub(crate) fn of_login(&self, login: usize) -> Option<&Cause> {
+        self.get(&Subject::Server(login)).or_else(|| self.get(&Subject::Login(login)))
     }
 
     /// Whether a failure of it has not been followed by a success yet.
@@ -103,8 +109,18 @@ impl Subject {
     /// The Vault path, where there is one.
     fn path(&self) -> Option<&str> {
         match self {
-            Self::Secret(lookup) => Some(&lookup.path),
+            Self::Secret(_, lookup) => Some(&lookup.path),
             _ => None,
+        }
+    }
+
+    /// Its login, where it is not the pod's own.
+    fn other_login(&self) -> Option<usize> {
+        match self {
+            Self::Server(login) | Self::Login(login) | Self::Secret(login, _) => {
+                Some(*login).filter(|login| *login > 0)
+            }
+            Self::Sink(_) | Self::State | Self::Listener => None,
         }
     }
 }

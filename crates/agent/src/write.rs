@@ -187,6 +187,7 @@ mod tests {
             dir: root.to_str().unwrap().to_owned(),
             file: RelPath::parse(path).unwrap(),
             source: Source::Format(format),
+            login: 0,
             mode: Some(0o440),
             group: "g".to_owned(),
             layout,

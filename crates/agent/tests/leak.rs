@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::json;
-use sidekey_fakevault::{Fault, Matcher, Times};
+use sidekey_fakevault::{FakeVault, Fault, Matcher, Options, Times};
 use support::Bench;
 
 const MARKER: &str = "marker-7f3a9c";
@@ -85,7 +85,9 @@ async fn no_secret_token_or_credential_is_told_to_anybody() {
     agent.stop().await;
 
     let (mut shown, more) = other_logins().await;
-    let status = status + &more;
+    let (another, said) = second_login().await;
+    shown.extend(another);
+    let status = status + &more + &said;
 
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     let levels: Vec<usize> = ["TRACE", "DEBUG", "INFO", "WARN"].map(|level| log.matches(level).count()).into();
@@ -104,6 +106,39 @@ async fn no_secret_token_or_credential_is_told_to_anybody() {
             told.lines().find(|line| line.contains(secret.as_str())).unwrap()
         );
     }
+}
+
+/// A login at a second server, refused, taken, and down: what it showed and held, and what was told of it.
+async fn second_login() -> (Vec<String>, String) {
+    let far = FakeVault::start(Options::default()).await.unwrap();
+    far.enable_kubernetes("auth/far");
+    far.policy("web", &[("secret/data/*", &["read"])]);
+    far.kv2("secret");
+    far.put("secret/far", json!({"password": format!("{MARKER}-far")}));
+    let more = json!({"login": 1, "optional": true});
+    let bench = Bench::new().await.format("far.json", "json", "secret/data/far", more);
+    let jwt = far.jwt("shop", "web", "far");
+    std::fs::write(bench.path("far-jwt"), &jwt).unwrap();
+    let file = bench.path("far-jwt").to_str().unwrap().to_owned();
+    let server = json!({"address": far.address(), "caPem": far.ca_pem(), "timeoutSeconds": 5});
+    let auth = json!({"method": "kubernetes", "mount": "auth/far", "role": "far", "tokenFile": file});
+    let bench = bench.set(json!({"logins": [{"server": server, "auth": auth}]}));
+    let agent = bench.start();
+    let told_of = |bench: &Bench| bench.status().map_or_else(String::new, |status| status.text(0) + &status.line());
+    bench.until("a refusal", |bench| told_of(bench).contains("SK31")).await;
+    let mut told = told_of(&bench);
+    far.role("auth/far", "far", support::role());
+    bench.idle(Duration::from_secs(60)).await;
+    bench.until("the file", |bench| bench.read("far.json").is_some_and(|text| text.contains(MARKER))).await;
+    let state = std::fs::read_to_string(bench.path("state/state")).unwrap();
+    let tokens: Vec<String> =
+        state.split('"').filter(|word| word.starts_with("hvs.") && word.len() > 20).map(str::to_owned).collect();
+    assert_eq!(tokens.len(), 2);
+    far.fault(Matcher::path("secret/"), Fault::Garbage, Times::Always);
+    bench.idle(Duration::from_secs(120)).await;
+    told += &(told_of(&bench) + &serde_json::to_string(&bench.status().unwrap()).unwrap());
+    agent.stop().await;
+    (tokens.into_iter().chain([jwt]).collect(), told)
 }
 
 /// Every other kind of login, refused and taken: what it showed, and what was told of it.

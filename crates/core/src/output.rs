@@ -143,6 +143,7 @@ mod tests {
             dir: "/secrets/".to_owned(),
             file: RelPath::parse(name).unwrap(),
             source: Source::Template(Template::inline(Engine::Go, "")),
+            login: 0,
             mode: None,
             group: group.to_owned(),
             layout,

@@ -24,6 +24,7 @@ use crate::quantity::Quantity;
 use crate::resources::{Budget, Pair};
 use crate::settings::{SecurityContext, Settings};
 use crate::spec::{InjectSpec, Secret};
+use crate::token;
 
 const STATE: &str = "sidekey-state";
 /// Volume of Vault Agent's own files, named and placed as today.
@@ -71,7 +72,7 @@ pub(crate) fn container(
 pub(crate) fn volumes(plan: &Plan<'_>, spec: &InjectSpec, settings: &Settings) -> Vec<Volume> {
     let mut volumes = vec![memory(STATE, &plan.budget.state_size)];
     let own = plan.token.as_ref().filter(|token| token.own());
-    volumes.extend(own.map(|own| token(&own.volume, spec, settings)));
+    volumes.extend(own.map(|own| tokens(&own.volume, spec, settings)));
     volumes.extend(plan.directories.iter().map(|(name, _)| memory(name, &plan.budget.secrets_size)));
     let (extra, tls) = extra_names(spec.dialect);
     volumes.extend(spec.extras.extra_secret.as_ref().map(|secret| kubernetes_secret(extra.0, secret)));
@@ -182,7 +183,7 @@ const fn extra_names(dialect: Dialect) -> ((&'static str, &'static str), (&'stat
 fn mounts(plan: &Plan<'_>, pod: &Pod<'_>, spec: &InjectSpec) -> Vec<VolumeMount> {
     let mut mounts = vec![mount(STATE, STATE_DIR, false)];
     mounts.extend(plan.token.as_ref().map(|token| mount(&token.volume, &token.directory, true)));
-    mounts.extend(cloud::mount(pod, &spec.login.method));
+    mounts.extend(cloud::mount(pod, &spec.own().login.method));
     mounts.extend(plan.directories.iter().map(|(name, dir)| mount(name, dir, false)));
     let (extra, tls) = extra_names(spec.dialect);
     mounts.extend(spec.extras.extra_secret.is_some().then(|| mount(extra.0, extra.1, true)));
@@ -225,14 +226,18 @@ fn memory(name: &str, size: &Quantity) -> Volume {
     Volume { name: name.to_owned(), empty_dir: Some(source), ..Volume::default() }
 }
 
-fn token(name: &str, spec: &InjectSpec, settings: &Settings) -> Volume {
-    let projection = ServiceAccountTokenProjection {
-        audience: spec.login.audience.clone(),
-        expiration_seconds: Some(settings.token_expiration_seconds.into()),
-        path: "token".to_owned(),
+/// One token for each audience.
+fn tokens(name: &str, spec: &InjectSpec, settings: &Settings) -> Volume {
+    let source = |(at, audience): (usize, &Option<String>)| {
+        let projection = ServiceAccountTokenProjection {
+            audience: audience.clone(),
+            expiration_seconds: Some(settings.token_expiration_seconds.into()),
+            path: token::file_name(at),
+        };
+        VolumeProjection { service_account_token: Some(projection), ..VolumeProjection::default() }
     };
-    let source = VolumeProjection { service_account_token: Some(projection), ..VolumeProjection::default() };
-    let projected = ProjectedVolumeSource { sources: Some(vec![source]), ..ProjectedVolumeSource::default() };
+    let sources = spec.audiences().into_iter().enumerate().map(source).collect();
+    let projected = ProjectedVolumeSource { sources: Some(sources), ..ProjectedVolumeSource::default() };
     Volume { name: name.to_owned(), projected: Some(projected), ..Volume::default() }
 }
 

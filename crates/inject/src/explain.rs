@@ -78,6 +78,9 @@ pub struct FileLine {
     pub mode: String,
     /// Files of one group change together.
     pub group: String,
+    /// Whose token reads it, where a pod has several logins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub login: Option<String>,
     /// The annotation that asked for it.
     pub from: String,
 }
@@ -106,14 +109,18 @@ impl fmt::Display for Trace {
             return Ok(());
         }
         f.write_str("\n")?;
-        let files: Vec<[String; 5]> = self
-            .files
-            .iter()
-            .map(|file| {
-                [file.path.clone(), shown(&file.content), file.mode.clone(), file.group.clone(), file.from.clone()]
-            })
-            .collect();
-        table(f, ["file", "content", "mode", "group", "from"], &files)
+        let cells = |file: &FileLine| {
+            [file.path.clone(), shown(&file.content), file.mode.clone(), file.group.clone(), file.from.clone()]
+        };
+        let files: Vec<[String; 5]> = self.files.iter().map(cells).collect();
+        table(f, ["file", "content", "mode", "group", "from"], &files)?;
+        let by = |file: &FileLine| Some([file.path.clone(), file.login.clone()?]);
+        let logins: Vec<[String; 2]> = self.files.iter().filter_map(by).collect();
+        if logins.is_empty() {
+            return Ok(());
+        }
+        f.write_str("\n")?;
+        table(f, ["file", "read by"], &logins)
     }
 }
 

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | what can be said, in which dialect | `registry` |
 //! | what was said | `annotations`, `rules`, `reader` |
-//! | what is wanted | `parse`, `login`, `secrets`, `command` → `spec` |
+//! | what is wanted | `parse`, `login`, `logins`, `secrets`, `command` → `spec` |
 //! | what is decided | `targets`, `token`, `identity`, `resources`, `outputs`, `changes` → `plan` |
 //! | what is done | `build`, `cloud`, `amend`, `patch` → `operations` |
 //! | what a person sees | `outcome`, `explain` |
@@ -25,6 +25,7 @@ mod cloud;
 mod command;
 mod identity;
 mod login;
+mod logins;
 mod operations;
 mod outcome;
 mod outputs;

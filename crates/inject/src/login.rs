@@ -8,6 +8,7 @@ use sidekey_core::{Cause, Code};
 
 use crate::annotations::Entry;
 use crate::explain::Origin;
+use crate::logins;
 use crate::reader::Reader;
 use crate::registry::{Field, Kind};
 use crate::spec::Login;
@@ -59,7 +60,7 @@ const PARAMS: &[(&str, &str, Use)] = &[
 /// `AuthMethodRefused` for a method that is not served, `AnnotationMissing`, `AnnotationValue`.
 pub(crate) fn login(reader: &mut Reader<'_>, volume: Option<String>, backoffs: (u64, u64)) -> Result<Login, Cause> {
     let name = served(reader)?;
-    if reader.found.get(Field::ConfigMap).is_some_and(|entry| !entry.value.is_empty()) {
+    if is_by_files(reader) {
         return Ok(by_files(reader, &name, volume, backoffs));
     }
     let params = Params::read(reader, &name)?;
@@ -69,6 +70,11 @@ pub(crate) fn login(reader: &mut Reader<'_>, volume: Option<String>, backoffs: (
     let audience = if method.shows_service_account() { audience(reader, volume.is_some()) } else { None };
     let (min_backoff_ms, max_backoff_ms) = backoffs;
     Ok(Login { method, mount, role, volume, token_file, audience, min_backoff_ms, max_backoff_ms })
+}
+
+/// Whether Vault Agent's own files say how.
+pub(crate) fn is_by_files(reader: &Reader<'_>) -> bool {
+    reader.found.get(Field::ConfigMap).is_some_and(|entry| !entry.value.is_empty())
 }
 
 /// Vault Agent's files say how to log in; what the pod brings for it is all that is wanted of us.
@@ -147,19 +153,34 @@ fn aws(params: &Params<'_>) -> Result<Aws, Cause> {
 
 fn role(reader: &mut Reader<'_>, method: &AuthMethod, params: &Params<'_>) -> Result<String, Cause> {
     let role = reader.filled(Field::Role).or_else(|| params.text("role")).unwrap_or_default();
-    let wanted = matches!(method, AuthMethod::Kubernetes | AuthMethod::Aws(_));
-    let without = matches!(method, AuthMethod::AppRole(_) | AuthMethod::Cert(_) | AuthMethod::TokenFile);
-    if role.is_empty() && wanted {
+    if role.is_empty() && needs_role(method) && !logins::some_role(reader) {
         return Err(reader.missing(Field::Role, "Vault role to log in as"));
     }
-    if without && !role.is_empty() {
+    if names_no_role(method) && !role.is_empty() {
         reader.warn(format!("the role is ignored: a login by {} names none", method.name()));
         return Ok(String::new());
     }
     Ok(role)
 }
 
-/// Native users may leave `auth/` out; a pod that chooses another method than the settings gets that method's usual mount.
+/// Whether a login by it has to name a role.
+pub(crate) const fn needs_role(method: &AuthMethod) -> bool {
+    matches!(method, AuthMethod::Kubernetes | AuthMethod::Aws(_))
+}
+
+/// Whether it has no room for one.
+pub(crate) const fn names_no_role(method: &AuthMethod) -> bool {
+    matches!(method, AuthMethod::AppRole(_) | AuthMethod::Cert(_) | AuthMethod::TokenFile)
+}
+
+/// As the contract has it; native users may leave `auth/` out.
+pub(crate) fn mount_path(path: &str, native: bool) -> String {
+    let path = path.trim_matches('/');
+    let short = native && !path.starts_with("auth/") && !path.contains("/auth/");
+    if short { format!("auth/{path}") } else { path.to_owned() }
+}
+
+/// A pod that chooses another method than the settings gets that method's usual mount.
 fn mount(reader: &mut Reader<'_>, method: &str) -> Result<String, Cause> {
     if reader.found.get(Field::AuthPath).is_none() && reader.settings.value(Field::AuthType) != Some(method) {
         let mount = format!("auth/{method}");
@@ -167,9 +188,7 @@ fn mount(reader: &mut Reader<'_>, method: &str) -> Result<String, Cause> {
         return Ok(mount);
     }
     let path = reader.needed(Field::AuthPath, "path of the auth method")?;
-    let path = path.trim_matches('/');
-    let short = reader.dialect == Dialect::Native && !path.starts_with("auth/") && !path.contains("/auth/");
-    Ok(if short { format!("auth/{path}") } else { path.to_owned() })
+    Ok(mount_path(&path, reader.dialect == Dialect::Native))
 }
 
 /// `None` is the API server's own, which a Vault role without an audience and a reviewer of any kind accept.

@@ -31,6 +31,7 @@ fn output(secret: &Secret, group: &str, layout: Layout, mode: Option<u32>) -> Ou
         dir: secret.dir.clone(),
         file: secret.file.clone(),
         source: secret.source.clone(),
+        login: secret.login,
         mode: secret.mode.or(mode),
         group: group.to_owned(),
         layout,
@@ -90,7 +91,8 @@ fn groups(spec: &InjectSpec, lookups: &[BTreeSet<Lookup>]) -> Vec<String> {
     for later in 0..secrets.len() {
         for earlier in 0..later {
             let free = secrets[earlier].group.is_none() && secrets[later].group.is_none();
-            let near = secrets[earlier].dir == secrets[later].dir && !lookups[earlier].is_disjoint(&lookups[later]);
+            let place = |at: usize| (&secrets[at].dir, secrets[at].login);
+            let near = place(earlier) == place(later) && !lookups[earlier].is_disjoint(&lookups[later]);
             if free && near && groups[earlier] != groups[later] {
                 let (from, to) = (groups[later].clone(), groups[earlier].clone());
                 groups.iter_mut().filter(|group| **group == from).for_each(|group| group.clone_from(&to));

@@ -7,12 +7,13 @@ use sidekey_core::goparse::parse_bool;
 use sidekey_core::{Cause, Code};
 
 use crate::amend;
+use crate::annotations::{Author, Entry};
 use crate::changes;
 use crate::reader::{Basis, Reader};
 use crate::registry::{Field, Kind};
-use crate::settings::{DefaultTemplate, SecurityContext};
-use crate::spec::{Amounts, End, Extras, InjectSpec, ResourceSpec, Start, UserSpec};
-use crate::{login, secrets, value};
+use crate::settings::{DefaultTemplate, SecurityContext, Settings};
+use crate::spec::{Amounts, End, Extras, InjectSpec, Place, ResourceSpec, Start, UserSpec};
+use crate::{login, logins, secrets, value};
 
 /// Reads everything.
 ///
@@ -34,15 +35,21 @@ pub(crate) fn parse(reader: &mut Reader<'_>) -> Result<InjectSpec, Cause> {
     start.exit_on_login_failure =
         reader.found.get(Field::AuthExitOnError).is_some() && reader.flag(Field::AuthExitOnError)?;
     let dir = secrets::directory(reader)?;
+    let image = image(reader)?;
+    let own = own(reader, skip_verify, volume, backoffs)?;
+    let resources = ResourceSpec { limits: limits(reader)?, requests: requests(reader)? };
+    let (log, extras) = (log(reader)?, extras(reader));
+    let mut secrets = secrets::secrets(reader, &dir, default_template)?;
+    let own_is_needed = token_sink || listener.is_some() || secrets.is_empty() || extras.config_map.is_some();
+    let places = logins::places(reader, &own, own_is_needed, &mut secrets)?;
     let mut spec = InjectSpec {
         dialect: reader.dialect,
-        image: image(reader)?,
-        server: server(reader, skip_verify)?,
-        login: login::login(reader, volume, backoffs)?,
-        resources: ResourceSpec { limits: limits(reader)?, requests: requests(reader)? },
-        log: log(reader)?,
-        extras: extras(reader),
-        secrets: secrets::secrets(reader, &dir, default_template)?,
+        image,
+        places,
+        resources,
+        log,
+        extras,
+        secrets,
         containers: reader.given(Field::Containers).map(|given| value::list(given.value)),
         refresh,
         listener,
@@ -187,17 +194,44 @@ fn image(reader: &mut Reader<'_>) -> Result<String, Cause> {
     reader.needed(Field::Image, "image of the agent")
 }
 
+/// Where the pod's own login is made. What the settings chose, they allow.
+fn own(
+    reader: &mut Reader<'_>,
+    skip_verify: bool,
+    volume: Option<String>,
+    backoffs: (u64, u64),
+) -> Result<Place, Cause> {
+    let theirs = |entry: Option<Entry<'_>>| entry.is_some_and(|it| it.author != Author::Pod && !it.value.is_empty());
+    let (role, address) = (reader.found.get(Field::Role), reader.found.get(Field::Address));
+    Ok(Place {
+        server: server(reader, skip_verify)?,
+        login: login::login(reader, volume, backoffs)?,
+        from: None,
+        role_is_free: theirs(role),
+        address_is_free: address.is_none() || theirs(address),
+    })
+}
+
+/// Refuses an address without one; `key` says where it stands.
+pub(crate) fn scheme(address: &str, key: &str) -> Result<(), Cause> {
+    if ["http://", "https://"].iter().any(|scheme| address.starts_with(scheme)) {
+        return Ok(());
+    }
+    let answer = format!("`{}` has no scheme", value::shown(address));
+    Err(Cause::new(Code::AnnotationValue, format!("reading {key}"), answer)
+        .with_fix("Write Vault's URL, such as https://vault.vault.svc:8200."))
+}
+
+/// The settings' CA certificates, if there are any.
+pub(crate) fn bundle(settings: &Settings) -> Option<String> {
+    Some(settings.ca_pem.trim().to_owned()).filter(|bundle| !bundle.is_empty())
+}
+
 fn server(reader: &mut Reader<'_>, skip_verify: bool) -> Result<Server, Cause> {
     let address = reader.needed(Field::Address, "address of Vault")?;
-    if !["http://", "https://"].iter().any(|scheme| address.starts_with(scheme)) {
-        let key = reader.found.get(Field::Address).map_or("settings field vaultAddress", |entry| entry.key);
-        let answer = format!("`{}` has no scheme", value::shown(&address));
-        return Err(Cause::new(Code::AnnotationValue, format!("reading {key}"), answer)
-            .with_fix("Write Vault's URL, such as https://vault.vault.svc:8200."));
-    }
+    scheme(&address, reader.found.get(Field::Address).map_or("settings field vaultAddress", |entry| entry.key))?;
     let (ca_file, ca_dir) = (reader.filled(Field::CaCert), reader.filled(Field::CaPath));
-    let bundle = reader.settings.ca_pem.trim();
-    let ca_pem = (ca_file.is_none() && ca_dir.is_none() && !bundle.is_empty()).then(|| bundle.to_owned());
+    let ca_pem = bundle(reader.settings).filter(|_| ca_file.is_none() && ca_dir.is_none());
     Ok(Server {
         address,
         namespace: reader.filled(Field::Namespace),

@@ -1,6 +1,8 @@
 //! pod + spec → plan: every decision that depends on the pod's other fields.
 
-use sidekey_core::contract::{AgentConfig, Auth, Dialect, Lifecycle, PodIdentity, Shape, Source, TokenSink, VERSION};
+use sidekey_core::contract::{
+    AgentConfig, Auth, Dialect, Lifecycle, Login, PodIdentity, Shape, Source, TokenSink, VERSION,
+};
 use sidekey_core::{Cause, Code};
 
 use crate::amend;
@@ -13,7 +15,7 @@ use crate::pod::{List, Names, Pod};
 use crate::quantity::Quantity;
 use crate::resources::{Budget, budget};
 use crate::settings::Settings;
-use crate::spec::{InjectSpec, Secret};
+use crate::spec::{InjectSpec, Place, Secret};
 use crate::targets::{Target, targets};
 use crate::token::{Token, token};
 
@@ -60,8 +62,9 @@ pub(crate) fn plan<'a>(
     notes: &mut Notes<'_>,
 ) -> Result<Plan<'a>, Cause> {
     refuse(pod, spec)?;
-    let shows = spec.login.method.shows_service_account();
-    let token = shows.then(|| token(pod, &spec.login, spec.dialect)).transpose()?;
+    let login = &spec.own().login;
+    let shows = login.method.shows_service_account();
+    let token = shows.then(|| token(pod, login, spec.dialect)).transpose()?;
     let targets = targets(pod, spec, settings, notes.warnings);
     let identity = identity(pod, spec, &targets, notes.trace)?;
     let directories = directories(spec);
@@ -141,20 +144,13 @@ fn config(
     identity: &Identity,
 ) -> Result<AgentConfig, Cause> {
     let sink_mode = identity.mode.unwrap_or(0o640);
-    let login = &spec.login;
     Ok(AgentConfig {
         version: VERSION,
         dialect: spec.dialect,
         pod: PodIdentity { namespace: facts.namespace.clone(), service_account: pod.service_account().to_owned() },
-        server: spec.server.clone(),
-        auth: Auth {
-            method: login.method.clone(),
-            mount: login.mount.clone(),
-            role: login.role.clone(),
-            token_file: token.map(|token| token.file.clone()).or_else(|| login.token_file.clone()).unwrap_or_default(),
-            min_backoff_ms: login.min_backoff_ms,
-            max_backoff_ms: login.max_backoff_ms,
-        },
+        server: spec.own().server.clone(),
+        auth: auth(spec, spec.own(), token),
+        logins: spec.places.iter().skip(1).map(|place| another(spec, place, token)).collect(),
         outputs: outputs(spec, identity.mode)?,
         notify: Vec::new(),
         token_sinks: spec.token_sink.then(|| sink(spec, sink_mode)).into_iter().collect(),
@@ -166,12 +162,31 @@ fn config(
     })
 }
 
+fn auth(spec: &InjectSpec, place: &Place, token: Option<&Token>) -> Auth {
+    let login = &place.login;
+    let token_file = token.map(|token| token.file_of(spec, place)).or_else(|| login.token_file.clone());
+    Auth {
+        method: login.method.clone(),
+        mount: login.mount.clone(),
+        role: login.role.clone(),
+        token_file: token_file.unwrap_or_default(),
+        min_backoff_ms: login.min_backoff_ms,
+        max_backoff_ms: login.max_backoff_ms,
+    }
+}
+
+fn another(spec: &InjectSpec, place: &Place, token: Option<&Token>) -> Login {
+    let server = Some(&place.server).filter(|server| **server != spec.own().server).cloned();
+    Login { server, auth: auth(spec, place, token) }
+}
+
 /// Vault Agent's own files say what is written; of the annotations only volumes are left.
 fn by_files(spec: &InjectSpec, config: &mut AgentConfig, warnings: &mut Vec<String>) {
     if !spec.secrets.is_empty() || spec.token_sink {
         warnings
             .push("files and token of the annotations are not written: the agent-configmap says what is".to_owned());
     }
+    config.logins.clear();
     (config.outputs, config.notify, config.token_sinks) = (Vec::new(), Vec::new(), Vec::new());
 }
 
@@ -184,7 +199,7 @@ fn lifecycle(spec: &InjectSpec, shape: Shape) -> Lifecycle {
     let lasting = matches!(shape, Shape::Native | Shape::Sidecar);
     Lifecycle {
         shape,
-        revoke: lasting && spec.end.revoke && !spec.login.method.borrows_token(),
+        revoke: lasting && spec.end.revoke && !spec.own().login.method.borrows_token(),
         exit_on_login_failure: spec.start.exit_on_login_failure,
         revoke_grace_seconds: if shape == Shape::Sidecar { spec.end.grace_seconds } else { 0 },
         start_deadline_seconds: spec.start.deadline_seconds,
@@ -260,6 +275,7 @@ fn files(config: &AgentConfig, spec: &InjectSpec, trace: &mut Trace) {
             content: content(secret),
             mode: format!("{:04o}", output.mode.unwrap_or(0o644)),
             group: output.group.clone(),
+            login: (spec.places.len() > 1).then(|| spec.places[output.login].name()),
             from: secret.key.clone(),
         });
     }

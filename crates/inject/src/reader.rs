@@ -147,7 +147,7 @@ impl<'a> Reader<'a> {
 
     /// The refusal of a pod that lacks an annotation.
     pub(crate) fn missing(&self, field: Field, meaning: &str) -> Cause {
-        let key = field.row().full_key(self.dialect);
+        let key = field.row().full_key(self.dialect).replace("[-<NAME>]", "");
         Cause::new(Code::AnnotationMissing, "reading the pod's annotations", format!("there is no {meaning}"))
             .with_fix(format!("Set {key} to the {meaning}."))
     }

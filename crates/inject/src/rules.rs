@@ -115,26 +115,34 @@ pub(crate) fn check(
     let theirs = |field| found.get(field).is_some_and(|entry| entry.author != Author::Pod && !entry.value.is_empty());
     let lists =
         |pick: fn(&Allowed) -> &Vec<String>, field| allowed(settings, namespace, pick).filter(|_| !theirs(field));
-    if let Some(list) = lists(|allowed| &allowed.roles, Field::Role) {
-        one_of(list, &spec.login.role, ("Vault role", ""), namespace)?;
+    if let Some(list) = allowed(settings, namespace, |allowed| &allowed.roles) {
+        for place in spec.places.iter().filter(|place| !place.role_is_free) {
+            one_of(list, &place.login.role, ("Vault role", ""), namespace)?;
+        }
     }
     if let Some(list) = lists(|allowed| &allowed.images, Field::Image) {
         image(list, &spec.image, settings, namespace)?;
     }
     let Some(list) = allowed(settings, namespace, |allowed| &allowed.addresses) else { return Ok(()) };
-    if found.get(Field::Address).is_some() && !theirs(Field::Address) {
-        one_of(list, spec.server.address.trim_end_matches('/'), ADDRESS, namespace)?;
+    for place in spec.places.iter().filter(|place| !place.address_is_free) {
+        one_of(list, place.server.address.trim_end_matches('/'), ADDRESS, namespace)?;
     }
-    // Each of these would lead the agent to another server than the one that was checked.
-    for field in [Field::Proxy, Field::TlsSkipVerify, Field::TlsServerName, Field::ConfigMap] {
-        let own = found.get(field).filter(|entry| entry.author == Author::Pod);
-        if let Some(entry) = own.filter(|entry| !matches!(entry.value, "" | "false")) {
-            let answer = "the settings allow some addresses of Vault only, and it could lead elsewhere";
-            return Err(Cause::new(Code::PolicyRefused, format!("reading annotation {}", entry.key), answer)
-                .with_fix("Remove it; the webhook's settings can set it as a default or a forced value."));
-        }
-    }
-    Ok(())
+    let Some(entry) = astray(found) else { return Ok(()) };
+    let answer = "the settings allow some addresses of Vault only, and it could lead elsewhere";
+    Err(Cause::new(Code::PolicyRefused, format!("reading annotation {}", entry.key), answer)
+        .with_fix("Remove it; the webhook's settings can set it as a default or a forced value."))
+}
+
+/// What would lead the agent to another server than the one that was checked.
+fn astray<'a>(found: &Annotations<'a>) -> Option<Entry<'a>> {
+    const FIELDS: [Field; 4] = [Field::Proxy, Field::TlsSkipVerify, Field::TlsServerName, Field::ConfigMap];
+    let leads = |field, entry: &Entry<'_>| {
+        FIELDS.contains(&field) && entry.author == Author::Pod && !matches!(entry.value, "" | "false")
+    };
+    let mut all: Vec<Entry<'a>> =
+        found.all().filter(|(field, _, entry)| leads(*field, entry)).map(|(.., entry)| entry).collect();
+    all.sort_by_key(|entry| entry.key);
+    all.first().copied()
 }
 
 /// Checks the image of a container that a JSON patch of the pod's has gone over.

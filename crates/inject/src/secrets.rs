@@ -111,6 +111,7 @@ impl Family<'_> {
             dir,
             file,
             path: self.path(reader).to_owned(),
+            login: 0,
             source,
             template,
             mode: self.mode(reader)?,

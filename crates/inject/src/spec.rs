@@ -11,8 +11,8 @@ use crate::settings::SecurityContext;
 pub(crate) struct InjectSpec {
     pub(crate) dialect: Dialect,
     pub(crate) image: String,
-    pub(crate) server: Server,
-    pub(crate) login: Login,
+    /// Never empty. The first is the pod's own where anything needs that one.
+    pub(crate) places: Vec<Place>,
     pub(crate) refresh: Refresh,
     pub(crate) listener: Option<Listener>,
     pub(crate) log: Log,
@@ -48,6 +48,28 @@ pub(crate) struct Amendment {
     pub(crate) key: String,
     /// Never empty.
     pub(crate) operations: json_patch::Patch,
+}
+
+/// A server, and who we are there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) server: Server,
+    pub(crate) login: Login,
+    /// The annotation of the first file that asks for it; `None` is the pod's own.
+    pub(crate) from: Option<String>,
+    /// The settings chose the role, so it needs no leave.
+    pub(crate) role_is_free: bool,
+    /// The same for the address.
+    pub(crate) address_is_free: bool,
+}
+
+impl Place {
+    /// For people: `auth/kubernetes as web at https://…`.
+    pub(crate) fn name(&self) -> String {
+        let role = if self.login.role.is_empty() { String::new() } else { format!(" as {}", self.login.role) };
+        let namespace = self.server.namespace.as_ref().map_or_else(String::new, |name| format!(", namespace {name}"));
+        format!("{}{role} at {}{namespace}", self.login.mount, self.server.address)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,6 +148,8 @@ pub(crate) struct Secret {
     pub(crate) file: RelPath,
     /// In Vault; empty where only a template is given.
     pub(crate) path: String,
+    /// Whose token reads it: a place of the spec's.
+    pub(crate) login: usize,
     pub(crate) source: Source,
     /// The annotation that holds a template of the user's, which has to be checked.
     pub(crate) template: Option<String>,
@@ -148,6 +172,24 @@ pub(crate) struct Reaction {
     pub(crate) key: String,
     /// Refused where it cannot work, in place of a warning.
     pub(crate) strict: bool,
+}
+
+impl InjectSpec {
+    /// The pod's own login, or the first that stands in for it. All of a pod's logins are by one method.
+    pub(crate) fn own(&self) -> &Place {
+        &self.places[0]
+    }
+
+    /// The audiences that tokens of our own volume are for, each once; the first login's comes first.
+    pub(crate) fn audiences(&self) -> Vec<&Option<String>> {
+        let mut all: Vec<&Option<String>> = Vec::new();
+        for place in &self.places {
+            if !all.contains(&&place.login.audience) {
+                all.push(&place.login.audience);
+            }
+        }
+        all
+    }
 }
 
 impl Secret {

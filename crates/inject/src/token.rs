@@ -6,7 +6,7 @@ use sidekey_core::{Cause, Code};
 
 use crate::pod::{List, Pod, items, text};
 use crate::registry::Field;
-use crate::spec::Login;
+use crate::spec::{InjectSpec, Login, Place};
 use crate::value::shown;
 
 /// Name of our own volume.
@@ -24,10 +24,23 @@ pub(crate) struct Token {
 }
 
 impl Token {
+    /// The file of a login of the pod's.
+    pub(crate) fn file_of(&self, spec: &InjectSpec, place: &Place) -> String {
+        match spec.audiences().iter().position(|audience| **audience == place.login.audience) {
+            Some(at) if at > 0 && self.own() => format!("{}/{}", self.directory, file_name(at)),
+            _ => self.file.clone(),
+        }
+    }
+
     /// Whether the volume is ours to add.
     pub(crate) fn own(&self) -> bool {
         self.volume == VOLUME
     }
+}
+
+/// Of the token for the audience at that place among those of the pod.
+pub(crate) fn file_name(at: usize) -> String {
+    if at == 0 { "token".to_owned() } else { format!("token-{at}") }
 }
 
 /// Our own volume, or the pod's that the annotations name; for logins that show a service account token.

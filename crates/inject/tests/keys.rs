@@ -232,6 +232,14 @@ const PAIRS: &[(Dialect, &[&str])] = &[
     (Dialect::Native, &["native-sidecar=false", "json-patch=[{\"op\":\"add\",\"path\":\"/tty\",\"value\":true}]"]),
     (Dialect::Native, &["service-account-token-volume-name=token", "token-audience=x"]),
     (Dialect::Native, &["format-db=raw", "field-db=password"]),
+    (Dialect::Native, &["role-db=other"]),
+    (Dialect::Native, &["role-db=web"]),
+    (Dialect::Native, &["role-db=other", "inject-token=true"]),
+    (Dialect::Native, &["address-db=https://far:8200", "tls-server-name=near"]),
+    (Dialect::Native, &["namespace=a", "namespace-db="]),
+    (Dialect::Native, &["secret-x=database/creds/web", "token-audience-x=far"]),
+    (Dialect::Native, &["ca-cert=/a.pem", "ca-cert-db=/b.pem", "secret-x=a/b"]),
+    (Dialect::Native, &["auth-path-db=other", "secret-x=a/b"]),
     (Dialect::Native, &["set-security-context=platformUser", "run-as-user=7"]),
 ];
 

@@ -121,6 +121,9 @@ fn a_pod_chooses_from_what_is_allowed() {
     let cases = [
         ("shop", ("S/address", "https://evil:8200"), "https://evil:8200"),
         ("shop", ("S/address", "https://x.vault.example:8200/../"), "address of Vault"),
+        ("shop", ("S/address-ca.pem", "https://evil:8200"), "https://evil:8200"),
+        ("shop", ("S/tls-server-name-ca.pem", "evil"), "sidekey.dev/tls-server-name-ca.pem"),
+        ("team-b", ("S/role-ca.pem", "everyone"), "Use one of team, team-*"),
         ("shop", ("S/address", "https://evil/.vault.example:8200"), "address of Vault"),
         ("shop", ("S/address", "https://evil:1@x.vault.example:8200"), "address of Vault"),
         ("shop", ("S/image", "sidekey-agent:5000/evil"), "agent image"),
@@ -135,6 +138,24 @@ fn a_pod_chooses_from_what_is_allowed() {
         assert_eq!(cause.code, Code::PolicyRefused, "{cause}");
         assert!(cause.to_string().contains(word), "{more:?}: {cause}");
     }
+}
+
+#[test]
+fn a_login_that_the_settings_chose_for_a_file_needs_no_leave() {
+    let text =
+        SETTINGS.replace("secret-ca.pem: pki/cert/ca", "secret-ca.pem: pki/cert/ca\n    sidekey.dev/role-ca.pem: pki");
+    let settings = Settings::from_yaml(&text).unwrap();
+    let pod = |more: &str| {
+        json!({ "metadata": { "annotations": { "sidekey.dev/inject": "true", "sidekey.dev/role": "team-x",
+            "sidekey.dev/secret-x": "a/b", "sidekey.dev/role-x": more } }, "spec": { "containers": [{ "name": "app" }] } })
+    };
+    let facts = Facts { namespace: "team-b".to_owned(), native_sidecars: true };
+    let Outcome::Patch(injection) = mutate(&pod("team-y"), &facts, &settings) else { panic!("not injected") };
+    let config = &injection.agents[0].1;
+    let roles: Vec<&str> = (0..config.login_count()).map(|login| config.auth_of(login).role.as_str()).collect();
+    assert_eq!(roles, ["pki", "team-y"], "the pod's own is needed by nothing");
+    // The pod asks for the same by itself.
+    assert!(matches!(mutate(&pod("pki"), &facts, &settings), Outcome::Deny { .. }));
 }
 
 #[test]

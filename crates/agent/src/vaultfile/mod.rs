@@ -273,6 +273,7 @@ fn finish(draft: Draft, base: Option<&AgentConfig>, env: &Env, mut said: Said) -
         pod,
         server,
         auth,
+        logins: Vec::new(),
         outputs,
         notify,
         token_sinks: auto_auth.sinks,

@@ -47,6 +47,7 @@ pub(super) fn read(block: &Block, line: usize, said: &mut Said) -> Option<File> 
         dir,
         file,
         source: Source::Template(template),
+        login: 0,
         mode,
         group: destination,
         layout: Layout::Plain,

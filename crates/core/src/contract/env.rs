@@ -70,7 +70,7 @@ impl AgentConfig {
         if version != VERSION {
             return Err(ContractError::Version(version));
         }
-        serde_json::from_str(json).map_err(malformed)
+        serde_json::from_str(json).map_err(malformed).and_then(Self::whole)
     }
 }
 

@@ -6,6 +6,7 @@ mod auth;
 mod env;
 mod lifecycle;
 mod listener;
+mod login;
 mod notify;
 mod output;
 mod server;
@@ -20,6 +21,7 @@ pub use self::auth::{AppRole, Auth, AuthMethod, Aws, Cert, METHODS, Service};
 pub use self::env::{ContractError, ENV, MAX_ENV_BYTES};
 pub use self::lifecycle::{Lifecycle, Log, Refresh, Shape};
 pub use self::listener::{Bearer, Listener};
+pub use self::login::Login;
 pub use self::notify::{Action, Notify, Process, Signal};
 pub use self::output::{Layout, Output, Seal, TokenSink};
 pub use self::server::Server;
@@ -42,6 +44,9 @@ pub struct AgentConfig {
     pub server: Server,
     /// How to log in.
     pub auth: Auth,
+    /// Logins beside that one, for files that name them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub logins: Vec<Login>,
     /// What to write; order is the order of the files' names.
     pub outputs: Vec<Output>,
     /// What to do after outputs have changed.

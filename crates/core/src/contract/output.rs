@@ -18,6 +18,9 @@ pub struct Output {
     pub file: RelPath,
     /// What is in it.
     pub source: Source,
+    /// Whose token reads it: 0 is the pod's own login, 1 the first of the others.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub login: usize,
     /// Permission bits; `None` is the dialect's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<u32>,

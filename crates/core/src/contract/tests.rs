@@ -81,7 +81,7 @@ prop_compose! {
         optional in any::<bool>(),
     ) -> Output {
         let file = RelPath::parse(&file).unwrap();
-        Output { name, dir, file, source, mode, group, layout: Layout::Linked, optional }
+        Output { name, dir, file, source, login: 0, mode, group, layout: Layout::Linked, optional }
     }
 }
 
@@ -102,10 +102,24 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn login()(server in option(server()), auth in (text(), text(), text())) -> Login {
+        let (mount, role, token_file) = auth;
+        let auth = Auth { method: AuthMethod::Kubernetes, mount, role, token_file, min_backoff_ms: 1, max_backoff_ms: 2 };
+        Login { server, auth }
+    }
+}
+
+/// Each output names a login that is there.
+fn spread(outputs: Vec<Output>, logins: usize) -> Vec<Output> {
+    outputs.into_iter().enumerate().map(|(at, output)| Output { login: at % (logins + 1), ..output }).collect()
+}
+
+prop_compose! {
     fn config()(
         pod in (text(), text()),
         server in server(),
         auth in (text(), text(), text(), any::<u64>(), any::<u64>()),
+        logins in prop::collection::vec(login(), 0..3),
         outputs in prop::collection::vec(output(), 0..4),
         notify in prop::collection::vec(notify(), 0..3),
         sink in option((text(), any::<u32>())),
@@ -121,7 +135,8 @@ prop_compose! {
             pod: PodIdentity { namespace: pod.0, service_account: pod.1 },
             server,
             auth: Auth { method: AuthMethod::Jwt, mount, role, token_file, min_backoff_ms, max_backoff_ms },
-            outputs,
+            outputs: spread(outputs, logins.len()),
+            logins,
             notify,
             token_sinks: sink.map(|(path, mode)| TokenSink { path, mode, ..TokenSink::default() }).into_iter().collect(),
             listener: pod_listener,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::AgentConfig;
 
-/// The planner's settings; [`Policy::from`] an [`AgentConfig`].
+/// The planner's settings; [`Policy::of_login`] of an [`AgentConfig`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Policy {
     /// Between two looks at a secret without a lease; each is jittered down by up to 15 %, the first, and the first after the
@@ -38,19 +38,18 @@ impl Default for Policy {
     }
 }
 
-impl From<&AgentConfig> for Policy {
-    fn from(config: &AgentConfig) -> Self {
+impl Policy {
+    /// For one login of a pod; the first one's token is what token files hold.
+    pub fn of_login(config: &AgentConfig, login: usize) -> Self {
+        let auth = config.auth_of(login);
         Self {
             static_interval: Duration::from_millis(config.refresh.static_interval_ms),
             renewal_threshold: config.refresh.lease_renewal_threshold,
-            login_backoff: (
-                Duration::from_millis(config.auth.min_backoff_ms),
-                Duration::from_millis(config.auth.max_backoff_ms),
-            ),
+            login_backoff: (Duration::from_millis(auth.min_backoff_ms), Duration::from_millis(auth.max_backoff_ms)),
             // A reader of the token file may still use the old token: nobody tells when it stops.
             revoke_superseded: config.lifecycle.revoke
-                && config.token_sinks.is_empty()
-                && !config.auth.method.borrows_token(),
+                && (login > 0 || config.token_sinks.is_empty())
+                && !auth.method.borrows_token(),
             ..Self::default()
         }
     }

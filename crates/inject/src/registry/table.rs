@@ -173,13 +173,16 @@ table! {
         "Run as the first container's declared user, which must not be root.";
 
     // Vault and login.
-    Address: Text, set("service", "vaultAddress"), set("address", "vaultAddress"), Now, "Vault's URL, with its scheme.";
+    Address: Text, set("service", "vaultAddress"), set("address[-<NAME>]", "vaultAddress"), Now,
+        "Vault's URL, with its scheme. With a NAME, of the server that holds that file's secrets.";
     AuthType: Text, set("auth-type", "authType"), set("auth-type", "authType"), Now,
         "Auth method: `kubernetes`, `jwt`, `approle`, `cert`, `aws` or `token_file`; any other is refused by name.";
-    AuthPath: Text, set("auth-path", "authPath"), set("auth-path", "authPath"), Now,
+    AuthPath: Text, set("auth-path", "authPath"), set("auth-path[-<NAME>]", "authPath"), Now,
         "Mount path of the auth method, such as `auth/kubernetes`. A pod of another auth type than the settings' has `auth/<type>`.";
-    Namespace: Text, set("namespace", "vaultNamespace"), set("namespace", "vaultNamespace"), Now, "Vault namespace; empty is the root.";
-    Role: Text, none("role"), none("role"), Now, "Vault role to log in as. Needed for `kubernetes` and `aws`.";
+    Namespace: Text, set("namespace", "vaultNamespace"), set("namespace[-<NAME>]", "vaultNamespace"), Now,
+        "Vault namespace; empty is the root.";
+    Role: Text, none("role"), none("role[-<NAME>]"), Now,
+        "Vault role to log in as. Needed for `kubernetes` and `aws`. With a NAME, for that file alone: each distinct login of a pod is made once.";
     AuthConfig: Text, none("auth-config-<PARAM>"), none("auth-config-<PARAM>"), Now,
         "Parameters of the login by Vault Agent's names, with dashes or underscores: the files of `approle` and `cert`, `region` and `header-value` of `aws`, `token-file-path`, and so on. One without an effect is warned about.";
     AuthMinBackoff: Duration, set("auth-min-backoff", "authMinBackoff"), set("auth-min-backoff", "authMinBackoff"), Now,
@@ -191,15 +194,16 @@ table! {
     TokenVolume: Text, so("agent-service-account-token-volume-name", "a projected token volume of Sidekey's own"),
         so("service-account-token-volume-name", "a projected token volume of Sidekey's own"), Now,
         "A projected volume of the pod whose service account token the agent logs in with.";
-    TokenAudience: Text, NO, so("token-audience", "settings `audience`; in a Vault-dialect pod the API server's"), Now,
+    TokenAudience: Text, NO, so("token-audience[-<NAME>]", "settings `audience`; in a Vault-dialect pod the API server's"), Now,
         "Audience of the agent's own token; empty is the API server's.";
-    CaCert: Text, none("ca-cert"), none("ca-cert"), Now, "PEM file with CA certificates, in the agent container.";
+    CaCert: Text, none("ca-cert"), none("ca-cert[-<NAME>]"), Now, "PEM file with CA certificates, in the agent container.";
     CaPath: Text, none("ca-key"), none("ca-path"), Now, "Directory of PEM files with CA certificates, in the agent container.";
     ClientCert: Text, none("client-cert"), none("client-cert"), Now, "PEM file with a client certificate, in the agent container.";
     ClientKey: Text, none("client-key"), none("client-key"), Now, "PEM file with the client certificate's key, in the agent container.";
     TlsSecret: Text, none("tls-secret"), none("tls-secret"), Now,
         "A Kubernetes Secret, mounted read-only in the agent at `/vault/tls` (native: `/sidekey/tls`).";
-    TlsServerName: Text, none("tls-server-name"), none("tls-server-name"), Now, "Name to check in Vault's certificate.";
+    TlsServerName: Text, none("tls-server-name"), none("tls-server-name[-<NAME>]"), Now,
+        "Name to check in Vault's certificate. A file with an `address` of its own does not have the pod's.";
     TlsSkipVerify: Bool, is("tls-skip-verify", "false"), is("tls-skip-verify", "false"), Now, "Accept any certificate. Not for production.";
     Proxy: Text, set("proxy-address", "proxyAddress"), set("proxy-address", "proxyAddress"), Now, "URL of a proxy for requests to Vault.";
     NoProxy: List, NO, none("no-proxy"), Now, "Hosts, domains and networks that are reached without the proxy, as `NO_PROXY` has them. Loopback always is.";
