@@ -104,12 +104,16 @@ fn agent(loaded: Loaded) -> io::Result<Exit> {
     runtime()?.block_on(async {
         let drain = drain::on_signals()?;
         let (state_dir, shape) = (config.state_dir.clone(), config.lifecycle.shape);
+        let metrics_port = config.metrics_port.filter(|_| !once);
         tracing::info!(version = env!("CARGO_PKG_VERSION"), ?shape, address = config.server.address, "starting");
         for note in notes {
             tracing::warn!("{note}");
         }
         let supervisor = Supervisor::new(config, once, Platform::of_process());
         serve::start(&state_dir, supervisor.status());
+        if let Some(port) = metrics_port {
+            serve::start_port(port, supervisor.status());
+        }
         Ok(supervisor.run(drain).await)
     })
 }

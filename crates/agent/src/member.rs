@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use sidekey_core::contract::{Output, Source};
+use sidekey_core::planner::LeaseTerms;
 use sidekey_core::{Cause, Code, Lookup, Sensitive};
 use sidekey_template::{Compiled, Inputs, Rendered};
 
@@ -126,6 +127,10 @@ impl Member {
             Ok(Rendered::Complete { bytes, used }) => {
                 self.needs = used;
                 self.knows_needs = true;
+                if let Some(cause) = self.unsteady(inputs) {
+                    self.failed(cause);
+                    return None;
+                }
                 self.recovered();
                 Some(bytes)
             }
@@ -138,6 +143,17 @@ impl Member {
                 None
             }
         }
+    }
+
+    /// What the app would go on reading after its end.
+    fn unsteady(&self, inputs: &Inputs<'_>) -> Option<Cause> {
+        let ends = |lookup: &&Lookup| {
+            let answer = inputs.answers.get(lookup);
+            answer.is_some_and(|answer| !matches!(LeaseTerms::of(&answer, 0), LeaseTerms::Static { .. }))
+        };
+        let lookup = self.needs.iter().find(ends).filter(|_| self.output.pinned)?;
+        let answer = format!("what {} gives ends or rotates", lookup.path);
+        Some(Cause::new(Code::PinnedEnds, format!("rendering {}", self.output.name), answer))
     }
 
     fn failed(&mut self, cause: Cause) {

@@ -1,6 +1,7 @@
-//! `/live`, `/ready`, `/status` and `/metrics` on a unix socket of the private tmpfs.
+//! `/live`, `/ready`, `/status` and `/metrics` on a unix socket of the private tmpfs, and on a port where asked for.
 
 use std::convert::Infallible;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,8 +14,9 @@ use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::net::UnixListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::metrics;
 use crate::status::{Phase, Status};
@@ -42,6 +44,45 @@ pub fn start(state_dir: &str, status: watch::Receiver<Arc<Status>>) {
     }
 }
 
+/// Serves the pod's network in a task of its own. Nothing of it is secret, and nothing can be changed by it.
+pub fn start_port(port: u16, status: watch::Receiver<Arc<Status>>) {
+    // The first takes IPv4 as well, where the node has IPv6 at all.
+    let any = [SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)), SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))];
+    let opened = std::net::TcpListener::bind(&any[..])
+        .and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
+        .and_then(TcpListener::from_std);
+    match opened {
+        Ok(listener) => drop(tokio::spawn(accept_port(listener, status))),
+        Err(error) => tracing::warn!(port, %error, "no metrics port"),
+    }
+}
+
+async fn accept_port(listener: TcpListener, status: watch::Receiver<Arc<Status>>) {
+    let readers = Arc::new(Semaphore::new(READERS));
+    loop {
+        let Ok(permit) = readers.clone().acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, _)) => drop(tokio::spawn(serve(stream, status.clone(), permit))),
+            // Out of descriptors, which passes.
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
+
+async fn serve<S>(stream: S, status: watch::Receiver<Arc<Status>>, permit: OwnedSemaphorePermit)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request| {
+        let answer = answer(&request, &status.borrow());
+        async move { Ok::<_, Infallible>(answer) }
+    });
+    let mut http = http1::Builder::new();
+    let connection = http.keep_alive(false).serve_connection(TokioIo::new(stream), service);
+    let _ = tokio::time::timeout(PATIENCE, connection).await;
+    drop(permit);
+}
+
 fn listen(path: &Path) -> std::io::Result<UnixListener> {
     crate::private::remove(path)?;
     let listener = UnixListener::bind(path)?;
@@ -53,22 +94,11 @@ async fn accept(listener: UnixListener, status: watch::Receiver<Arc<Status>>) {
     let readers = Arc::new(Semaphore::new(READERS));
     loop {
         let Ok(permit) = readers.clone().acquire_owned().await else { return };
-        let Ok((stream, _)) = listener.accept().await else {
+        match listener.accept().await {
+            Ok((stream, _)) => drop(tokio::spawn(serve(stream, status.clone(), permit))),
             // Out of descriptors, which passes.
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            continue;
-        };
-        let status = status.clone();
-        tokio::spawn(async move {
-            let service = service_fn(move |request| {
-                let answer = answer(&request, &status.borrow());
-                async move { Ok::<_, Infallible>(answer) }
-            });
-            let mut http = http1::Builder::new();
-            let connection = http.keep_alive(false).serve_connection(TokioIo::new(stream), service);
-            let _ = tokio::time::timeout(PATIENCE, connection).await;
-            drop(permit);
-        });
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
     }
 }
 

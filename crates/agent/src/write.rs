@@ -192,6 +192,7 @@ mod tests {
             group: "g".to_owned(),
             layout,
             optional: false,
+            pinned: false,
         }
     }
 

@@ -114,6 +114,7 @@ codes! {
     CaUnreadable = 5005, "a CA or client certificate file cannot be read", "Check its mount and that it is PEM.";
     NotReady = 5006, "the agent has not started its work yet", "Wait; if it stays, read the agent's log.";
     CertificateMismatch = 5007, "a certificate does not fit its key", "Nothing: the old pair stays; the next issue is tried.";
+    PinnedEnds = 5008, "a file mounted by its own path holds what ends or rotates", "Remove subpath-<NAME>, and read the file in its directory, where it changes.";
     ActionFailed = 5020, "an action after a change failed", "Correct the action; it is tried again, and the files stay as they are.";
 
     CertificateUnusable = 6001, "the webhook's certificate cannot be used", "Check the mounted files or the CA Secret; the old certificate stays in force.";

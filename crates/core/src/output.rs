@@ -148,6 +148,7 @@ mod tests {
             group: group.to_owned(),
             layout,
             optional: false,
+            pinned: false,
         }
     }
 

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Capabilities, ConfigMapVolumeSource, Container, ContainerResizePolicy, EmptyDirVolumeSource, EnvVar, EnvVarSource,
-    ExecAction, ObjectFieldSelector, Probe, ProjectedVolumeSource, ResourceRequirements, SeccompProfile,
+    Capabilities, ConfigMapVolumeSource, Container, ContainerPort, ContainerResizePolicy, EmptyDirVolumeSource, EnvVar,
+    EnvVarSource, ExecAction, ObjectFieldSelector, Probe, ProjectedVolumeSource, ResourceRequirements, SeccompProfile,
     SecretVolumeSource, SecurityContext as ContainerSecurity, ServiceAccountTokenProjection, Volume, VolumeMount,
     VolumeProjection,
 };
@@ -25,6 +25,7 @@ use crate::resources::{Budget, Pair};
 use crate::settings::{SecurityContext, Settings};
 use crate::spec::{InjectSpec, Secret};
 use crate::token;
+use crate::trust;
 
 const STATE: &str = "sidekey-state";
 /// Volume of Vault Agent's own files, named and placed as today.
@@ -44,7 +45,6 @@ pub(crate) fn container(
     agent: &Agent,
     pod: &Pod<'_>,
     spec: &InjectSpec,
-    settings: &Settings,
 ) -> Result<Box<RawValue>, Cause> {
     let one_shot = matches!(agent.config.lifecycle.shape, Shape::Init | Shape::InitOnly);
     let mut args = vec!["run".to_owned()];
@@ -53,10 +53,11 @@ pub(crate) fn container(
     let built = Container {
         name: agent.name.to_owned(),
         image: Some(spec.image.clone()),
-        image_pull_policy: settings.image_pull_policy.map(|policy| policy.as_str().to_owned()),
+        image_pull_policy: spec.pull.policy.map(|policy| policy.as_str().to_owned()),
         args: Some(args),
         env: Some(environment(&agent.config, pod, spec)?),
-        resources: Some(resources(&plan.budget)),
+        ports: agent.config.metrics_port.map(port),
+        resources: Some(resources(plan.init_budget.as_ref().filter(|_| one_shot).unwrap_or(&plan.budget))),
         resize_policy: (!one_shot).then(resize),
         restart_policy: (agent.config.lifecycle.shape == Shape::Native).then(|| "Always".to_owned()),
         security_context: (plan.identity.context != SecurityContext::None).then(|| security(plan.identity.ids)),
@@ -68,16 +69,22 @@ pub(crate) fn container(
     copy_mounts(raw(&built)?, pod, spec)
 }
 
+fn port(number: u16) -> Vec<ContainerPort> {
+    let name = Some("sidekey-metrics".to_owned());
+    vec![ContainerPort { container_port: number.into(), name, ..ContainerPort::default() }]
+}
+
 /// Every volume of ours, in a fixed order.
 pub(crate) fn volumes(plan: &Plan<'_>, spec: &InjectSpec, settings: &Settings) -> Vec<Volume> {
     let mut volumes = vec![memory(STATE, &plan.budget.state_size)];
     let own = plan.token.as_ref().filter(|token| token.own());
     volumes.extend(own.map(|own| tokens(&own.volume, spec, settings)));
-    volumes.extend(plan.directories.iter().map(|(name, _)| memory(name, &plan.budget.secrets_size)));
+    volumes.extend(plan.directories.iter().map(|one| memory(&one.volume, &plan.budget.secrets_size)));
     let (extra, tls) = extra_names(spec.dialect);
     volumes.extend(spec.extras.extra_secret.as_ref().map(|secret| kubernetes_secret(extra.0, secret)));
     volumes.extend(spec.extras.tls_secret.as_ref().map(|secret| kubernetes_secret(tls.0, secret)));
     volumes.extend(spec.extras.config_map.as_ref().map(|name| config_map(name)));
+    volumes.extend(trust::volume(&spec.places));
     volumes
 }
 
@@ -89,11 +96,6 @@ pub(crate) const fn kind(volume: &Volume) -> &'static str {
         (.., Some(_)) => "configMap",
         _ => "projected",
     }
-}
-
-/// The mount of a directory of secrets in the app: the known injector's is writable.
-pub(crate) fn app_mount(name: &str, dir: &str, dialect: Dialect) -> VolumeMount {
-    mount(name, dir, dialect == Dialect::Native)
 }
 
 /// Reads the contract back as the agent will, before anyone is promised that it can.
@@ -184,11 +186,13 @@ fn mounts(plan: &Plan<'_>, pod: &Pod<'_>, spec: &InjectSpec) -> Vec<VolumeMount>
     let mut mounts = vec![mount(STATE, STATE_DIR, false)];
     mounts.extend(plan.token.as_ref().map(|token| mount(&token.volume, &token.directory, true)));
     mounts.extend(cloud::mount(pod, &spec.own().login.method));
-    mounts.extend(plan.directories.iter().map(|(name, dir)| mount(name, dir, false)));
+    mounts.extend(plan.directories.iter().map(|one| mount(&one.volume, &one.dir, false)));
     let (extra, tls) = extra_names(spec.dialect);
     mounts.extend(spec.extras.extra_secret.is_some().then(|| mount(extra.0, extra.1, true)));
     mounts.extend(spec.extras.tls_secret.is_some().then(|| mount(tls.0, tls.1, true)));
     mounts.extend(spec.extras.config_map.is_some().then(|| mount(FILES, FILES_DIR, true)));
+    let trusts = spec.places.iter().any(|place| place.bundle.is_some());
+    mounts.extend(trusts.then(|| mount(trust::VOLUME, trust::DIRECTORY, true)));
     mounts
 }
 

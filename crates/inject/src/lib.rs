@@ -8,8 +8,8 @@
 //! | what can be said, in which dialect | `registry` |
 //! | what was said | `annotations`, `rules`, `reader` |
 //! | what is wanted | `parse`, `login`, `logins`, `secrets`, `command` → `spec` |
-//! | what is decided | `targets`, `token`, `identity`, `resources`, `outputs`, `changes` → `plan` |
-//! | what is done | `build`, `cloud`, `amend`, `patch` → `operations` |
+//! | what is decided | `targets`, `token`, `identity`, `resources`, `outputs`, `directories`, `changes` → `plan` |
+//! | what is done | `build`, `cloud`, `trust`, `amend`, `patch` → `operations` |
 //! | what a person sees | `outcome`, `explain` |
 
 pub mod explain;
@@ -23,6 +23,7 @@ mod build;
 mod changes;
 mod cloud;
 mod command;
+mod directories;
 mod identity;
 mod login;
 mod logins;
@@ -41,6 +42,7 @@ mod spec;
 mod switch;
 mod targets;
 mod token;
+mod trust;
 mod value;
 
 use serde_json::Value;

@@ -9,13 +9,16 @@ use crate::reader::Reader;
 use crate::registry::Field;
 use crate::settings::Settings;
 use crate::spec::{Login, Place, Secret};
+use crate::trust::{self, Bundle};
 use crate::{login, parse};
 
 /// What one file may say of its login.
-const FIELDS: [Field; 7] = [
+const FIELDS: [Field; 9] = [
     Field::Address,
     Field::Namespace,
     Field::CaCert,
+    Field::CaConfigMap,
+    Field::CaSecret,
     Field::TlsServerName,
     Field::AuthPath,
     Field::Role,
@@ -115,15 +118,19 @@ fn server(reader: &mut Reader<'_>, raw: &str, place: &mut Place) -> Result<(), C
     if let Some(name) = of(Field::TlsServerName) {
         place.server.server_name = name;
     }
-    if let Some(file) = of(Field::CaCert) {
-        trust(&mut place.server, file, reader.settings);
+    let file = of(Field::CaCert);
+    let bundle = trust::bundle(reader, Some(raw))?;
+    if file.is_some() || bundle.is_some() {
+        let file = file.flatten().or_else(|| bundle.as_ref().map(Bundle::path));
+        believe(&mut place.server, file, reader.settings);
+        place.bundle = bundle;
     }
     Ok(())
 }
 
 /// A file, else the settings' bundle.
-fn trust(server: &mut Server, file: Option<String>, settings: &Settings) {
-    server.ca_pem = parse::bundle(settings).filter(|_| file.is_none());
+fn believe(server: &mut Server, file: Option<String>, settings: &Settings) {
+    server.ca_pem = parse::settings_bundle(settings).filter(|_| file.is_none());
     (server.ca_file, server.ca_dir) = (file, None);
 }
 

@@ -6,6 +6,7 @@ use sidekey_core::contract::{Dialect, Layout, Output, Source};
 use sidekey_core::{Cause, Code, Lookup};
 
 use crate::spec::{InjectSpec, Secret};
+use crate::value::shown;
 
 /// File name of the token for readers who ask for it.
 pub(crate) const TOKEN_FILE: &str = "token";
@@ -19,6 +20,7 @@ pub(crate) fn outputs(spec: &InjectSpec, mode: Option<u32>) -> Result<Vec<Output
     let lookups = spec.secrets.iter().map(|secret| lookups(secret, spec.dialect)).collect::<Result<Vec<_>, _>>()?;
     let groups = groups(spec, &lookups);
     one_directory(&spec.secrets, &groups)?;
+    pinned(spec, &lookups, &groups)?;
     let plain = |group: &String| groups.iter().filter(|one| *one == group).count() < 2;
     let layouts = groups.iter().map(|group| if plain(group) { Layout::Plain } else { Layout::Linked });
     let all = spec.secrets.iter().zip(&groups).zip(layouts);
@@ -36,6 +38,7 @@ fn output(secret: &Secret, group: &str, layout: Layout, mode: Option<u32>) -> Ou
         group: group.to_owned(),
         layout,
         optional: secret.optional,
+        pinned: secret.subpath.is_some(),
     }
 }
 
@@ -100,6 +103,27 @@ fn groups(spec: &InjectSpec, lookups: &[BTreeSet<Lookup>]) -> Vec<String> {
         }
     }
     groups
+}
+
+/// A mount of one file holds on to the file that is there at the container's start.
+fn pinned(spec: &InjectSpec, lookups: &[BTreeSet<Lookup>], groups: &[String]) -> Result<(), Cause> {
+    const ENDS: [&str; 5] = ["creds", "static-creds", "issue", "sign", "secret-id"];
+    for ((secret, lookups), group) in spec.secrets.iter().zip(lookups).zip(groups) {
+        let Some(path) = secret.subpath.as_deref().map(shown) else { continue };
+        let ends = |lookup: &&Lookup| lookup.path.split('/').any(|part| ENDS.contains(&part));
+        let answer = if let Some(lookup) = lookups.iter().find(ends) {
+            format!("what {} gives ends or rotates, and a file at {path} would stay as it was", shown(&lookup.path))
+        } else if !spec.start.pre_populate {
+            format!("the app does not wait for its files, so there is nothing to mount at {path} yet")
+        } else if groups.iter().filter(|one| *one == group).count() > 1 {
+            format!("`{}` changes together with other files, and a file at {path} would not", secret.raw)
+        } else {
+            continue;
+        };
+        return Err(Cause::new(Code::NotSupported, format!("mounting `{}` by itself", secret.raw), answer)
+            .with_fix("Remove the sub-path, and read the file in its directory."));
+    }
+    Ok(())
 }
 
 /// A group is swapped by one rename, so it cannot span volumes.

@@ -9,10 +9,11 @@ use sidekey_core::{Cause, Code};
 use crate::amend;
 use crate::annotations::{Author, Entry};
 use crate::changes;
-use crate::reader::{Basis, Reader};
+use crate::reader::{Asked, Basis, Reader};
 use crate::registry::{Field, Kind};
-use crate::settings::{DefaultTemplate, SecurityContext, Settings};
-use crate::spec::{Amounts, End, Extras, InjectSpec, Place, ResourceSpec, Start, UserSpec};
+use crate::settings::{DefaultTemplate, PullPolicy, SecurityContext, Settings};
+use crate::spec::{Amounts, End, Extras, InjectSpec, Metrics, Place, Pull, ResourceSpec, Start, UserSpec};
+use crate::trust::{self, Bundle};
 use crate::{login, logins, secrets, value};
 
 /// Reads everything.
@@ -32,12 +33,15 @@ pub(crate) fn parse(reader: &mut Reader<'_>) -> Result<InjectSpec, Cause> {
     let (default_template, token_sink) = contents(reader)?;
     let refresh = refresh(reader)?;
     let listener = listener(reader, cache)?;
+    let metrics = metrics(reader, listener.as_ref())?;
     start.exit_on_login_failure =
         reader.found.get(Field::AuthExitOnError).is_some() && reader.flag(Field::AuthExitOnError)?;
     let dir = secrets::directory(reader)?;
     let image = image(reader)?;
     let own = own(reader, skip_verify, volume, backoffs)?;
-    let resources = ResourceSpec { limits: limits(reader)?, requests: requests(reader)? };
+    let resources = ResourceSpec { limits: limits(reader)?, requests: requests(reader)?, init: false };
+    let init_resources = init_resources(reader, &resources)?;
+    let pull = pull(reader)?;
     let (log, extras) = (log(reader)?, extras(reader));
     let mut secrets = secrets::secrets(reader, &dir, default_template)?;
     let own_is_needed = token_sink || listener.is_some() || secrets.is_empty() || extras.config_map.is_some();
@@ -47,6 +51,9 @@ pub(crate) fn parse(reader: &mut Reader<'_>) -> Result<InjectSpec, Cause> {
         image,
         places,
         resources,
+        init_resources,
+        pull,
+        metrics,
         log,
         extras,
         secrets,
@@ -203,9 +210,11 @@ fn own(
 ) -> Result<Place, Cause> {
     let theirs = |entry: Option<Entry<'_>>| entry.is_some_and(|it| it.author != Author::Pod && !it.value.is_empty());
     let (role, address) = (reader.found.get(Field::Role), reader.found.get(Field::Address));
+    let bundle = trust::bundle(reader, None)?;
     Ok(Place {
-        server: server(reader, skip_verify)?,
+        server: server(reader, skip_verify, bundle.as_ref())?,
         login: login::login(reader, volume, backoffs)?,
+        bundle,
         from: None,
         role_is_free: theirs(role),
         address_is_free: address.is_none() || theirs(address),
@@ -223,15 +232,16 @@ pub(crate) fn scheme(address: &str, key: &str) -> Result<(), Cause> {
 }
 
 /// The settings' CA certificates, if there are any.
-pub(crate) fn bundle(settings: &Settings) -> Option<String> {
+pub(crate) fn settings_bundle(settings: &Settings) -> Option<String> {
     Some(settings.ca_pem.trim().to_owned()).filter(|bundle| !bundle.is_empty())
 }
 
-fn server(reader: &mut Reader<'_>, skip_verify: bool) -> Result<Server, Cause> {
+fn server(reader: &mut Reader<'_>, skip_verify: bool, bundle: Option<&Bundle>) -> Result<Server, Cause> {
     let address = reader.needed(Field::Address, "address of Vault")?;
     scheme(&address, reader.found.get(Field::Address).map_or("settings field vaultAddress", |entry| entry.key))?;
-    let (ca_file, ca_dir) = (reader.filled(Field::CaCert), reader.filled(Field::CaPath));
-    let ca_pem = bundle(reader.settings).filter(|_| ca_file.is_none() && ca_dir.is_none());
+    let ca_file = reader.filled(Field::CaCert).or_else(|| bundle.map(Bundle::path));
+    let ca_dir = reader.filled(Field::CaPath);
+    let ca_pem = settings_bundle(reader.settings).filter(|_| ca_file.is_none() && ca_dir.is_none());
     Ok(Server {
         address,
         namespace: reader.filled(Field::Namespace),
@@ -262,6 +272,51 @@ fn requests(reader: &mut Reader<'_>) -> Result<Amounts, Cause> {
         memory: reader.quantity(Field::RequestsMemory)?,
         ephemeral: reader.quantity(Field::RequestsEphemeral)?,
     })
+}
+
+/// What the init container's annotations leave out is the sidecar's.
+fn init_resources(reader: &mut Reader<'_>, sidecar: &ResourceSpec) -> Result<Option<ResourceSpec>, Cause> {
+    let mut init = ResourceSpec { init: true, ..sidecar.clone() };
+    let fields = [
+        (Field::InitLimitsCpu, &mut init.limits.cpu),
+        (Field::InitLimitsMemory, &mut init.limits.memory),
+        (Field::InitRequestsCpu, &mut init.requests.cpu),
+        (Field::InitRequestsMemory, &mut init.requests.memory),
+    ];
+    let mut said = false;
+    for (field, amount) in fields {
+        let asked = reader.quantity(field)?;
+        if asked != Asked::Default {
+            (*amount, said) = (asked, true);
+        }
+    }
+    Ok(said.then_some(init))
+}
+
+fn pull(reader: &mut Reader<'_>) -> Result<Pull, Cause> {
+    let policy = reader.word(Field::PullPolicy, PullPolicy::parse)?.flatten();
+    Ok(Pull { policy, secrets: value::list(reader.text(Field::PullSecrets)) })
+}
+
+fn metrics(reader: &mut Reader<'_>, listener: Option<&Listener>) -> Result<Option<Metrics>, Cause> {
+    let filled = reader.found.get(Field::MetricsPort).is_some_and(|entry| !entry.value.is_empty());
+    let port = |text: &str| text.parse().ok().filter(|port| *port > 0);
+    let port: Option<u16> = if filled { reader.parsed(Field::MetricsPort, port)? } else { None };
+    let scrape = asked(reader, Field::MetricsScrape)?;
+    match (port, listener) {
+        (Some(port), Some(listener)) if listener.port == port => {
+            let key = Field::MetricsPort.row().full_key(Dialect::Native);
+            let answer = format!("{port} is the port of the agent's listener on loopback");
+            Err(Cause::new(Code::AnnotationConflict, format!("reading annotation {key}"), answer)
+                .with_fix("Choose another port."))
+        }
+        (Some(port), _) => Ok(Some(Metrics { port, scrape })),
+        (None, _) if scrape => {
+            reader.warn("metrics-scrape is ignored: there is no metrics-port");
+            Ok(None)
+        }
+        (None, _) => Ok(None),
+    }
 }
 
 fn log(reader: &mut Reader<'_>) -> Result<Log, Cause> {

@@ -1,20 +1,21 @@
 //! plan → RFC 6902 operations, for what is not there yet. A pod that has everything gives no operation.
 
 use k8s_openapi::api::core::v1::{Volume, VolumeMount};
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use sidekey_core::contract::Dialect;
 use sidekey_core::{Cause, Code};
 
 use crate::amend;
 use crate::build;
+use crate::directories;
 use crate::operations::Patch;
 use crate::plan::{Agent, Plan};
 use crate::pod::{List, Names, Pod, is_ours, items, text};
 use crate::registry::Field;
 use crate::rules;
 use crate::settings::Settings;
-use crate::spec::InjectSpec;
+use crate::spec::{InjectSpec, Metrics};
 use crate::targets::Target;
 
 /// The operations. Mounts come before containers, so their indexes are those of the pod as it came.
@@ -40,7 +41,7 @@ pub(crate) fn patch(
             Place::Right => {}
             Place::Move { from, to } => patch.shift(from, to),
             Place::New(at) => {
-                let container = build::container(plan, agent, pod, spec, settings)?;
+                let container = build::container(plan, agent, pod, spec)?;
                 let container = match amend::of(spec, agent.config.lifecycle.shape) {
                     Some(amendment) => {
                         let container = amend::amend(&container, amendment, warnings)?;
@@ -56,6 +57,9 @@ pub(crate) fn patch(
     if let Some(share) = spec.share_processes.filter(|share| pod.share_processes() != Some(*share)) {
         patch.add("/spec/shareProcessNamespace".to_owned(), &share)?;
     }
+    pull_secrets(&mut patch, pod, spec)?;
+    let asked = plan.agents.iter().any(|agent| agent.config.metrics_port.is_some());
+    scrape(&mut patch, pod, spec.metrics.filter(|metrics| asked && metrics.scrape), warnings)?;
     status(&mut patch, pod, spec.dialect)?;
     Ok(patch)
 }
@@ -135,11 +139,12 @@ fn missing_volumes(
 fn missing_mounts(plan: &Plan<'_>, target: &Target<'_>, spec: &InjectSpec) -> Result<Vec<VolumeMount>, Cause> {
     let known = items(target.container, "volumeMounts");
     let mut missing = Vec::new();
-    for (name, dir) in &plan.directories {
-        match known.iter().find(|mount| text(mount, "mountPath").trim_end_matches('/') == dir) {
-            None => missing.push(build::app_mount(name, dir, spec.dialect)),
-            Some(mount) if text(mount, "name") == name => {}
-            Some(mount) => return Err(taken(target, mount, dir, spec)),
+    let mine = plan.directories.iter().filter(|directory| directory.is_for(target));
+    for mount in mine.flat_map(|directory| directory.mounts(spec.dialect)) {
+        match known.iter().find(|known| text(known, "mountPath").trim_end_matches('/') == mount.mount_path) {
+            None => missing.push(mount),
+            Some(known) if directories::same(known, &mount) => {}
+            Some(known) => return Err(taken(target, known, &mount.mount_path, spec)),
         }
     }
     Ok(missing)
@@ -151,6 +156,29 @@ fn taken(target: &Target<'_>, mount: &Value, dir: &str, spec: &InjectSpec) -> Ca
     let key = Field::VolumePath.row().full_key(spec.dialect);
     Cause::new(Code::AnnotationConflict, "mounting the secrets", answer)
         .with_fix(format!("Choose another directory with {key}."))
+}
+
+/// Those that the pod has not, after its own.
+fn pull_secrets(patch: &mut Patch, pod: &Pod<'_>, spec: &InjectSpec) -> Result<(), Cause> {
+    let known = pod.pull_secrets();
+    let missing = spec.pull.secrets.iter().filter(|name| !known.iter().any(|one| text(one, "name") == *name));
+    let missing: Vec<Value> = missing.map(|name| json!({ "name": name })).collect();
+    patch.append("/spec/imagePullSecrets", known.is_empty(), &missing)
+}
+
+/// What many Prometheus installations go by. One annotation of the pod's own means that somebody else is scraped.
+fn scrape(patch: &mut Patch, pod: &Pod<'_>, metrics: Option<Metrics>, warnings: &mut Vec<String>) -> Result<(), Cause> {
+    let Some(Metrics { port, .. }) = metrics else { return Ok(()) };
+    let wanted = [("scrape", "true".to_owned()), ("port", port.to_string()), ("path", "/metrics".to_owned())];
+    let known = |name: &str| pod.annotations().and_then(|map| map.get(&format!("prometheus.io/{name}"))?.as_str());
+    if wanted.iter().any(|(name, value)| known(name).is_some_and(|known| known != value)) {
+        warnings.push("metrics-scrape is ignored: the pod has prometheus.io annotations of its own".to_owned());
+        return Ok(());
+    }
+    for (name, value) in wanted.iter().filter(|(name, _)| known(name).is_none()) {
+        patch.add(format!("/metadata/annotations/prometheus.io~1{name}"), value)?;
+    }
+    Ok(())
 }
 
 /// The mark people and tools look for.

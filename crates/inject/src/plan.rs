@@ -1,19 +1,18 @@
 //! pod + spec → plan: every decision that depends on the pod's other fields.
 
-use sidekey_core::contract::{
-    AgentConfig, Auth, Dialect, Lifecycle, Login, PodIdentity, Shape, Source, TokenSink, VERSION,
-};
+use sidekey_core::contract::{AgentConfig, Auth, Lifecycle, Login, PodIdentity, Shape, Source, TokenSink, VERSION};
 use sidekey_core::{Cause, Code};
 
 use crate::amend;
 use crate::changes;
+use crate::directories::{Directory, directories};
 use crate::explain::{FileLine, Origin, Trace};
 use crate::identity::{Identity, identity, shut_out};
 use crate::outcome::Facts;
 use crate::outputs::{TOKEN_FILE, outputs};
 use crate::pod::{List, Names, Pod};
 use crate::quantity::Quantity;
-use crate::resources::{Budget, budget};
+use crate::resources::{Budget, budgets};
 use crate::settings::Settings;
 use crate::spec::{InjectSpec, Place, Secret};
 use crate::targets::{Target, targets};
@@ -29,8 +28,9 @@ pub(crate) struct Plan<'a> {
     pub(crate) token: Option<Token>,
     pub(crate) identity: Identity,
     pub(crate) budget: Budget,
-    /// Volume name and mount path of each directory of secrets.
-    pub(crate) directories: Vec<(String, String)>,
+    /// Of the one-shot init container, where it differs.
+    pub(crate) init_budget: Option<Budget>,
+    pub(crate) directories: Vec<Directory>,
     /// Containers of ours, in the order in which they start.
     pub(crate) agents: Vec<Agent>,
 }
@@ -67,9 +67,12 @@ pub(crate) fn plan<'a>(
     let token = shows.then(|| token(pod, login, spec.dialect)).transpose()?;
     let targets = targets(pod, spec, settings, notes.warnings);
     let identity = identity(pod, spec, &targets, notes.trace)?;
-    let directories = directories(spec);
-    let budget = budget(pod, spec, settings, directories.len(), notes.warnings)?;
-    figures(&budget, notes.trace);
+    let directories = directories(spec)?;
+    let (budget, init_budget) = budgets(pod, spec, settings, directories.len(), notes.warnings)?;
+    figures(["cpu", "memory"], &budget, notes.trace);
+    if let Some(budget) = &init_budget {
+        figures(["init cpu", "init memory"], budget, notes.trace);
+    }
     let mut config = config(pod, spec, facts, token.as_ref(), &identity)?;
     if spec.secrets.iter().any(|secret| !secret.reactions.is_empty()) {
         let groups: Vec<&str> = config.outputs.iter().map(|output| output.group.as_str()).collect();
@@ -78,12 +81,16 @@ pub(crate) fn plan<'a>(
     if spec.extras.config_map.is_some() {
         by_files(spec, &mut config, notes.warnings);
     }
-    readable(pod, &targets, &identity, &config, notes.warnings);
+    readable(pod, (&targets, &directories), &identity, &config, notes.warnings);
     files(&config, spec, notes.trace);
     let native = native(pod, spec, facts, settings, notes);
     let agents = agents(spec, native, config);
     amend::warn_of_unused(spec, &agents, notes.warnings);
-    Ok(Plan { targets, token, identity, budget, directories, agents })
+    let one_shot = |agent: &Agent| matches!(agent.config.lifecycle.shape, Shape::Init | Shape::InitOnly);
+    if init_budget.is_some() && !agents.iter().any(one_shot) {
+        notes.warnings.push("resources of the init container are ignored: there is none".to_owned());
+    }
+    Ok(Plan { targets, token, identity, budget, init_budget, directories, agents })
 }
 
 fn refuse(pod: &Pod<'_>, spec: &InjectSpec) -> Result<(), Cause> {
@@ -108,8 +115,8 @@ fn refuse(pod: &Pod<'_>, spec: &InjectSpec) -> Result<(), Cause> {
 }
 
 /// What follows from several annotations at once.
-fn figures(budget: &Budget, trace: &mut Trace) {
-    for (what, pair) in [("cpu", &budget.cpu), ("memory", &budget.memory)] {
+fn figures(names: [&'static str; 2], budget: &Budget, trace: &mut Trace) {
+    for (what, pair) in names.into_iter().zip([&budget.cpu, &budget.memory]) {
         let shown = |amount: &Option<Quantity>| amount.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
         let figures = format!("{} to {}", shown(&pair.request), shown(&pair.limit));
         trace.choose(
@@ -118,21 +125,6 @@ fn figures(budget: &Budget, trace: &mut Trace) {
             Origin::Derived("annotations, settings, sizes of volumes, class of the pod".into()),
         );
     }
-}
-
-/// The shared volume first, then one for each other path, in the order of the secrets.
-fn directories(spec: &InjectSpec) -> Vec<(String, String)> {
-    let shared = match spec.dialect {
-        Dialect::Vault => "vault-secrets",
-        Dialect::Native => "sidekey-secrets",
-    };
-    let mut all = vec![(shared.to_owned(), spec.dir.clone())];
-    for secret in &spec.secrets {
-        if !all.iter().any(|(_, dir)| *dir == secret.dir) {
-            all.push((format!("{shared}-custom-{}", all.len() - 1), secret.dir.clone()));
-        }
-    }
-    all
 }
 
 /// The contract but for what differs between two containers of one pod.
@@ -155,6 +147,7 @@ fn config(
         notify: Vec::new(),
         token_sinks: spec.token_sink.then(|| sink(spec, sink_mode)).into_iter().collect(),
         listener: None,
+        metrics_port: None,
         refresh: spec.refresh.clone(),
         lifecycle: lifecycle(spec, Shape::Native),
         state_dir: STATE_DIR.to_owned(),
@@ -236,7 +229,8 @@ fn agents(spec: &InjectSpec, native: bool, config: AgentConfig) -> Vec<Agent> {
         // One-shot containers are gone before anybody could ask.
         let lasting = matches!(shape, Shape::Native | Shape::Sidecar);
         let listener = spec.listener.clone().filter(|_| lasting);
-        let config = AgentConfig { lifecycle: lifecycle(spec, shape), listener, ..config };
+        let metrics_port = spec.metrics.map(|metrics| metrics.port).filter(|_| lasting);
+        let config = AgentConfig { lifecycle: lifecycle(spec, shape), listener, metrics_port, ..config };
         Agent { name, list, probe, config }
     };
     match (spec.start.pre_populate, spec.start.only, native) {
@@ -254,15 +248,19 @@ fn agents(spec: &InjectSpec, native: bool, config: AgentConfig) -> Vec<Agent> {
 /// Warns about files that a container of the app will not be able to read.
 fn readable(
     pod: &Pod<'_>,
-    targets: &[Target<'_>],
+    (targets, directories): (&[Target<'_>], &[Directory]),
     identity: &Identity,
     config: &AgentConfig,
     warnings: &mut Vec<String>,
 ) {
-    let files = config.outputs.iter().map(|output| (output.name.as_str(), output.mode.unwrap_or(0o644)));
-    let sink = config.token_sinks.iter().map(|sink| ("token", sink.mode));
-    for (name, mode) in files.chain(sink) {
-        if let Some(container) = shut_out(pod, targets, identity.ids, mode) {
+    let shared = directories.first().map_or("", |directory| &directory.dir);
+    let files = config.outputs.iter().map(|it| (it.name.as_str(), it.dir.as_str(), it.mode.unwrap_or(0o644)));
+    let sink = config.token_sinks.iter().map(|sink| ("token", shared, sink.mode));
+    for (name, dir, mode) in files.chain(sink) {
+        let home = directories.iter().find(|directory| directory.dir == dir);
+        let readers = targets.iter().filter(|target| home.is_some_and(|home| home.is_for(target)));
+        let readers: Vec<Target<'_>> = readers.copied().collect();
+        if let Some(container) = shut_out(pod, &readers, identity.ids, mode) {
             warnings.push(format!("container {container} cannot read {name}: its mode {mode:04o} shuts that user out"));
         }
     }

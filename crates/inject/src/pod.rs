@@ -85,6 +85,10 @@ impl<'a> Pod<'a> {
         self.volumes
     }
 
+    pub(crate) fn pull_secrets(&self) -> &'a [Value] {
+        items(self.spec, "imagePullSecrets")
+    }
+
     pub(crate) fn service_account(&self) -> &'a str {
         let name = text(self.spec, "serviceAccountName");
         if name.is_empty() { "default" } else { name }

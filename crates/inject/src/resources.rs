@@ -8,7 +8,7 @@ use crate::quantity::Quantity;
 use crate::reader::Asked;
 use crate::registry::Field;
 use crate::settings::Settings;
-use crate::spec::InjectSpec;
+use crate::spec::{InjectSpec, ResourceSpec};
 
 /// What goes into the container and its volumes; `None` leaves an entry out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,25 +28,44 @@ pub(crate) struct Pair {
     pub(crate) limit: Option<Quantity>,
 }
 
-/// Decides all of it for `volumes` volumes of secrets.
+/// The sidecar's, and the init container's where its annotations ask for another; both write to the same volumes.
 ///
 /// # Errors
-/// `AnnotationConflict` when the pod itself asks for a request above a limit.
-pub(crate) fn budget(
+/// As [`budget`].
+pub(crate) fn budgets(
     pod: &Pod<'_>,
     spec: &InjectSpec,
     settings: &Settings,
     volumes: usize,
     warnings: &mut Vec<String>,
+) -> Result<(Budget, Option<Budget>), Cause> {
+    let mut sidecar = budget(pod, (spec, &spec.resources), settings, volumes, warnings)?;
+    let Some(asked) = &spec.init_resources else { return Ok((sidecar, None)) };
+    let init = budget(pod, (spec, asked), settings, volumes, warnings)?;
+    sidecar.secrets_size = sidecar.secrets_size.min(init.secrets_size.clone());
+    sidecar.state_size = sidecar.state_size.min(init.state_size.clone());
+    Ok((sidecar, Some(init)))
+}
+
+/// Decides all of it for `volumes` volumes of secrets.
+///
+/// # Errors
+/// `AnnotationConflict` when the pod itself asks for a request above a limit.
+fn budget(
+    pod: &Pod<'_>,
+    (spec, asked): (&InjectSpec, &ResourceSpec),
+    settings: &Settings,
+    volumes: usize,
+    warnings: &mut Vec<String>,
 ) -> Result<Budget, Cause> {
-    let (limits, requests) = (&spec.resources.limits, &spec.resources.requests);
-    let refuse = |what: &'static str| move || conflict(what, spec);
+    let (limits, requests) = (&asked.limits, &asked.requests);
+    let refuse = |what: &'static str| move || conflict(what, spec, asked.init);
     let guaranteed = guaranteed(pod, &Names::of(spec.dialect));
     let defaults = &settings.resources;
     let mut cpu = pair(&requests.cpu, &limits.cpu, Some(&defaults.cpu_request), Some(&defaults.cpu_limit))
         .ok_or_else(refuse("CPU"))?;
     if guaranteed {
-        cpu = guaranteed_cpu(cpu, spec, &defaults.cpu_guaranteed);
+        cpu = guaranteed_cpu(cpu, asked, &defaults.cpu_guaranteed);
     }
     let fit = fit(&limits.memory, settings, volumes);
     warnings.extend(fit.warning);
@@ -87,8 +106,10 @@ fn pair(
     Some(pair)
 }
 
-fn conflict(what: &str, spec: &InjectSpec) -> Cause {
+fn conflict(what: &str, spec: &InjectSpec, init: bool) -> Cause {
     let rows = match what {
+        "CPU" if init => (Field::InitRequestsCpu, Field::InitLimitsCpu),
+        "memory" if init => (Field::InitRequestsMemory, Field::InitLimitsMemory),
         "CPU" => (Field::RequestsCpu, Field::LimitsCpu),
         "memory" => (Field::RequestsMemory, Field::LimitsMemory),
         _ => (Field::RequestsEphemeral, Field::LimitsEphemeral),
@@ -103,8 +124,8 @@ fn conflict(what: &str, spec: &InjectSpec) -> Cause {
 }
 
 /// A request that equals its limit, from whichever side the pod names.
-fn guaranteed_cpu(cpu: Pair, spec: &InjectSpec, default: &Quantity) -> Pair {
-    let both = match (&spec.resources.limits.cpu, &spec.resources.requests.cpu, &cpu.limit) {
+fn guaranteed_cpu(cpu: Pair, asked: &ResourceSpec, default: &Quantity) -> Pair {
+    let both = match (&asked.limits.cpu, &asked.requests.cpu, &cpu.limit) {
         (_, _, None) => return cpu,
         (Asked::Of(limit), ..) => limit.clone(),
         (_, Asked::Of(request), _) => request.clone(),

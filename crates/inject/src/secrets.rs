@@ -105,6 +105,10 @@ impl Family<'_> {
         };
         let group = reader.found.of(Field::Group, self.raw).filter(|entry| !entry.value.is_empty());
         let reactions = changes::reactions(reader, self.raw, &dir)?;
+        let subpath = self.filled(reader, Field::SubPath).map(|entry| absolute(&entry)).transpose()?;
+        if subpath.is_some() && !reactions.is_empty() {
+            reader.warn(format!("{}: the app does not see a change at its sub-path before it starts again", self.raw));
+        }
         Ok(Secret {
             raw: self.raw.to_owned(),
             key: self.defining.map_or_else(String::new, |entry| entry.key.to_owned()),
@@ -117,12 +121,18 @@ impl Family<'_> {
             mode: self.mode(reader)?,
             group: group.map(|entry| entry.value.to_owned()),
             optional: self.flag(reader, Field::Optional)?,
+            containers: self.filled(reader, Field::Containers).map(|entry| value::list(entry.value)),
+            subpath,
             reactions,
         })
     }
 
     fn path<'b>(&self, reader: &Reader<'b>) -> &'b str {
         reader.found.of(Field::Secret, self.raw).map_or("", |entry| entry.value.trim())
+    }
+
+    fn filled<'b>(&self, reader: &Reader<'b>, field: Field) -> Option<Entry<'b>> {
+        reader.found.of(field, self.raw).filter(|entry| !entry.value.is_empty())
     }
 
     fn dialect(&self) -> Dialect {

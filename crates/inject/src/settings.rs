@@ -185,6 +185,17 @@ pub enum PullPolicy {
 }
 
 impl PullPolicy {
+    /// Reads an annotation; empty leaves it to Kubernetes.
+    pub(crate) fn parse(text: &str) -> Option<Option<Self>> {
+        Some(match text {
+            "" => None,
+            "Always" => Some(Self::Always),
+            "IfNotPresent" => Some(Self::IfNotPresent),
+            "Never" => Some(Self::Never),
+            _ => return None,
+        })
+    }
+
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Always => "Always",
@@ -310,6 +321,7 @@ impl Settings {
         }
         Some(match field {
             Field::Image => &self.agent_image,
+            Field::PullPolicy => self.image_pull_policy?.as_str(),
             Field::DefaultTemplate => self.default_template.as_str(),
             Field::Revoke => word(self.revoke_on_shutdown),
             Field::SetSecurityContext => self.security_context.as_str(),

@@ -4,7 +4,8 @@ use sidekey_core::contract::{Action, AuthMethod, Dialect, Listener, Log, Refresh
 use sidekey_core::path::RelPath;
 
 use crate::reader::Asked;
-use crate::settings::SecurityContext;
+use crate::settings::{PullPolicy, SecurityContext};
+use crate::trust::Bundle;
 
 /// Everything the annotations and defaults say. Nothing in it depends on the pod's other fields.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +29,10 @@ pub(crate) struct InjectSpec {
     pub(crate) containers: Option<Vec<String>>,
     pub(crate) user: UserSpec,
     pub(crate) resources: ResourceSpec,
+    /// Of the one-shot init container, where that is another.
+    pub(crate) init_resources: Option<ResourceSpec>,
+    pub(crate) pull: Pull,
+    pub(crate) metrics: Option<Metrics>,
     pub(crate) extras: Extras,
     pub(crate) share_processes: Option<bool>,
     pub(crate) amendments: Amendments,
@@ -55,6 +60,8 @@ pub(crate) struct Amendment {
 pub(crate) struct Place {
     pub(crate) server: Server,
     pub(crate) login: Login,
+    /// What the server's CA file is made from, when it is an object.
+    pub(crate) bundle: Option<Bundle>,
     /// The annotation of the first file that asks for it; `None` is the pod's own.
     pub(crate) from: Option<String>,
     /// The settings chose the role, so it needs no leave.
@@ -118,6 +125,23 @@ pub(crate) struct UserSpec {
 pub(crate) struct ResourceSpec {
     pub(crate) limits: Amounts,
     pub(crate) requests: Amounts,
+    /// Whether the init container's own annotations said so.
+    pub(crate) init: bool,
+}
+
+/// How the agent's image comes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pull {
+    pub(crate) policy: Option<PullPolicy>,
+    pub(crate) secrets: Vec<String>,
+}
+
+/// The agent's port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Metrics {
+    pub(crate) port: u16,
+    /// Tell scrapers by annotations.
+    pub(crate) scrape: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -156,6 +180,10 @@ pub(crate) struct Secret {
     pub(crate) mode: Option<u32>,
     pub(crate) group: Option<String>,
     pub(crate) optional: bool,
+    /// Containers that get it; `None` is all that get secrets.
+    pub(crate) containers: Option<Vec<String>>,
+    /// Where else the app has it.
+    pub(crate) subpath: Option<String>,
     /// What is to be done after it changed.
     pub(crate) reactions: Vec<Reaction>,
 }

@@ -14,6 +14,8 @@ pub(crate) struct Target<'a> {
     pub(crate) list: List,
     pub(crate) index: usize,
     pub(crate) container: &'a Value,
+    /// It gets what is not for single containers.
+    pub(crate) listed: bool,
 }
 
 /// The Vault dialect's list names regular containers only, and init containers are served whenever an agent comes before
@@ -34,10 +36,12 @@ pub(crate) fn targets<'a>(
         (Dialect::Vault, List::Init) => spec.start.pre_populate,
         _ => listed(container),
     };
+    let singled =
+        |container: &Value| spec.secrets.iter().flat_map(|one| &one.containers).any(|names| has(names, container));
     let others = pod.all().filter(|(_, _, container)| !is_ours(container, &names));
     let found: Vec<Target<'a>> = others
-        .filter(|(list, _, container)| wanted(*list, container))
-        .map(|(list, index, container)| Target { list, index, container })
+        .map(|(list, index, container)| Target { list, index, container, listed: wanted(list, container) })
+        .filter(|target| target.listed || singled(target.container))
         .collect();
     warn_of_absent(pod, spec, warnings);
     found
@@ -45,6 +49,14 @@ pub(crate) fn targets<'a>(
 
 fn warn_of_absent(pod: &Pod<'_>, spec: &InjectSpec, warnings: &mut Vec<String>) {
     let regular = spec.dialect == Dialect::Vault;
+    let mut singled: Vec<&String> = spec.secrets.iter().flat_map(|one| &one.containers).flatten().collect();
+    singled.sort();
+    singled.dedup();
+    for name in singled {
+        if !pod.all().any(|(_, _, container)| text(container, "name") == name) {
+            warnings.push(format!("there is no container called {} to give secrets to", shown(name)));
+        }
+    }
     for name in spec.containers.iter().flatten() {
         let mut all = pod.all().filter(|(list, ..)| !regular || *list == List::Regular);
         if !all.any(|(_, _, container)| text(container, "name") == name) {

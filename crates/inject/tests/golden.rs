@@ -43,6 +43,9 @@ impl Default for CaseFacts {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Again {
+    /// Its init container comes after all others, in place of before them.
+    #[serde(default)]
+    last: bool,
     init_container: Value,
     container: Value,
 }
@@ -115,7 +118,8 @@ fn patches_pods_as_written_beside_them() {
         let mut injection = injected(&case.pod, &facts, &case.settings);
         let mut pod = apply(&case.pod, &injection);
         if let Some(again) = case.again {
-            pod["spec"]["initContainers"].as_array_mut().unwrap().insert(0, again.init_container);
+            let init = pod["spec"]["initContainers"].as_array_mut().unwrap();
+            init.insert(if again.last { init.len() } else { 0 }, again.init_container);
             pod["spec"]["containers"].as_array_mut().unwrap().push(again.container);
             injection = injected(&pod, &facts, &case.settings);
             pod = apply(&pod, &injection);

@@ -256,10 +256,12 @@ fn finish(draft: Draft, base: Option<&AgentConfig>, env: &Env, mut said: Said) -
         namespace: variable(&["NAMESPACE", "POD_NAMESPACE"]).unwrap_or_else(|| "unknown".to_owned()),
         service_account: variable(&["SERVICE_ACCOUNT"]).unwrap_or_else(|| "unknown".to_owned()),
     };
+    let mut metrics_port = None;
     let mut state_dir = variable(&[STATE_DIR_VARIABLE]).unwrap_or_else(|| STATE_DIR.to_owned());
     if let Some(base) = base {
         server = over(server, &base.server);
         (lifecycle, pod, state_dir) = (base.lifecycle.clone(), base.pod.clone(), base.state_dir.clone());
+        metrics_port = base.metrics_port;
         let usual = auth.token_file.starts_with("/var/run/secrets/kubernetes.io/serviceaccount/");
         if usual && !base.auth.token_file.is_empty() {
             auth.token_file.clone_from(&base.auth.token_file);
@@ -278,6 +280,7 @@ fn finish(draft: Draft, base: Option<&AgentConfig>, env: &Env, mut said: Said) -
         notify,
         token_sinks: auto_auth.sinks,
         listener,
+        metrics_port,
         refresh,
         lifecycle,
         state_dir,

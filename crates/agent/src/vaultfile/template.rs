@@ -52,6 +52,7 @@ pub(super) fn read(block: &Block, line: usize, said: &mut Said) -> Option<File> 
         group: destination,
         layout: Layout::Plain,
         optional: false,
+        pinned: false,
     };
     Some(File { output, notify })
 }

@@ -58,6 +58,9 @@ pub struct AgentConfig {
     /// What to serve to the pod's other containers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listener: Option<Listener>,
+    /// TCP port for `/live`, `/ready`, `/status` and `/metrics`, beside the socket in `state_dir`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics_port: Option<u16>,
     /// How often to look again.
     #[serde(default)]
     pub refresh: Refresh,

@@ -31,6 +31,9 @@ pub struct Output {
     /// Whether readiness waits for it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub optional: bool,
+    /// The app sees the first version until its container starts again: what ends or rotates is refused.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub pinned: bool,
 }
 
 /// How a group lies on disk.

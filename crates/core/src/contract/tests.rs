@@ -81,7 +81,7 @@ prop_compose! {
         optional in any::<bool>(),
     ) -> Output {
         let file = RelPath::parse(&file).unwrap();
-        Output { name, dir, file, source, login: 0, mode, group, layout: Layout::Linked, optional }
+        Output { name, dir, file, source, login: 0, mode, group, layout: Layout::Linked, optional, pinned: optional }
     }
 }
 
@@ -140,6 +140,7 @@ prop_compose! {
             notify,
             token_sinks: sink.map(|(path, mode)| TokenSink { path, mode, ..TokenSink::default() }).into_iter().collect(),
             listener: pod_listener,
+            metrics_port: Some(lifecycle.1 as u16).filter(|port| *port > 0),
             refresh: Refresh { static_interval_ms: refresh.0, lease_renewal_threshold: refresh.1 },
             lifecycle: Lifecycle {
                 shape: Shape::InitOnly,

@@ -35,6 +35,7 @@ const FORMATS: super::Kind = OneOf(&[
     "jdbc",
     "pem",
 ]);
+const PULLS: super::Kind = OneOf(&["Always", "IfNotPresent", "Never"]);
 const CONTEXTS: super::Kind = OneOf(&["true", "false", "platformUser"]);
 const SINGLE: super::Effect = Never("the agent is one thread and needs no tuning");
 const CACHE: super::Effect =
@@ -66,10 +67,13 @@ table! {
         "Written by Sidekey: `injected`. In the Vault dialect a pod that has it already is left alone.";
     RequestNamespace: Text, so("agent-request-namespace", "namespace of the request"), NO, Now,
         "Checked to be non-empty, as today; the request's own namespace counts.";
-    Containers: List, so("agent-inject-containers", "all regular containers"), so("containers", "all containers but a mesh's"), Now,
-        "Containers that get the secrets, by name. In the Vault dialect init containers get them in any case.";
+    Containers: List, so("agent-inject-containers", "all regular containers"), so("containers[-<NAME>]", "all containers but a mesh's"), Now,
+        "Containers that get the secrets, by name. In the Vault dialect init containers get them in any case. With a NAME, for one file, which then has a directory of its own.";
     Image: Text, set("agent-image", "agentImage"), set("image", "agentImage"), Now,
         "The agent's image. In the Vault dialect any image that is not Sidekey's is ignored with a warning.";
+    PullPolicy: PULLS, NO, set("image-pull-policy", "imagePullPolicy"), Now, "When the agent's image is pulled; without a value Kubernetes decides.";
+    PullSecrets: List, NO, none("image-pull-secrets"), Now,
+        "Secrets of the pod's namespace for the registry of the agent's image, added to the pod's `imagePullSecrets`.";
 
     // Secrets and templates.
     Secret: Text, none("agent-inject-secret-<NAME>"), none("secret-<NAME>"), Now,
@@ -102,6 +106,8 @@ table! {
         "The pod starts without this file if it cannot be written yet.";
     VolumePath: Path, is("secret-volume-path[-<NAME>]", "/vault/secrets"), is("path[-<NAME>]", "/secrets"), Now,
         "Directory of the secrets in agent and app; with a NAME, a volume of its own for that file.";
+    SubPath: Path, NO, none("subpath-<NAME>"), Now,
+        "A path in the app's containers at which this one file is mounted too, into a directory that may hold others. The app sees a change only when its container starts again, so it is for what neither ends nor rotates.";
     PreserveCase: Bool, is("preserve-secret-case[-<NAME>]", "false"), NO, Now,
         "Keep the case of NAME in the file's name. Native names always keep it.";
     Command: Text, none("agent-inject-command-<NAME>"), none("command-<NAME>"), Now,
@@ -165,6 +171,10 @@ table! {
     RequestsMemory: Quantity, set("agent-requests-mem", "resources.memoryRequest"), set("requests-mem", "resources.memoryRequest"), Now,
         "Memory request; empty removes it.";
     RequestsEphemeral: Quantity, none("agent-requests-ephemeral"), none("requests-ephemeral"), Now, "Request of ephemeral storage; empty removes it.";
+    InitLimitsCpu: Quantity, NO, so("init-limits-cpu", "as of the sidecar"), Now, "CPU limit of the one-shot init container; empty removes it.";
+    InitLimitsMemory: Quantity, NO, so("init-limits-mem", "as of the sidecar"), Now, "Memory limit of the one-shot init container; empty removes it.";
+    InitRequestsCpu: Quantity, NO, so("init-requests-cpu", "as of the sidecar"), Now, "CPU request of the one-shot init container; empty removes it.";
+    InitRequestsMemory: Quantity, NO, so("init-requests-mem", "as of the sidecar"), Now, "Memory request of the one-shot init container; empty removes it.";
     SetSecurityContext: CONTEXTS, set("agent-set-security-context", "securityContext"), set("set-security-context", "securityContext"), Now,
         "Write the agent's security context: `true` (or `full`), `false` (or `none`), or `platformUser`, all but the ids, which OpenShift gives.";
     RunAsUser: Int, is("agent-run-as-user", "100"), so("run-as-user", "the app's one declared user, else 65532"), Now, "The agent's uid.";
@@ -197,6 +207,9 @@ table! {
     TokenAudience: Text, NO, so("token-audience[-<NAME>]", "settings `audience`; in a Vault-dialect pod the API server's"), Now,
         "Audience of the agent's own token; empty is the API server's.";
     CaCert: Text, none("ca-cert"), none("ca-cert[-<NAME>]"), Now, "PEM file with CA certificates, in the agent container.";
+    CaConfigMap: Text, NO, none("ca-configmap[-<NAME>]"), Now,
+        "CA certificates from a ConfigMap of the pod's namespace: `NAME`, or `NAME/KEY` where the key is not `ca.crt`. trust-manager's bundles fit.";
+    CaSecret: Text, NO, none("ca-secret[-<NAME>]"), Now, "The same from a Secret.";
     CaPath: Text, none("ca-key"), none("ca-path"), Now, "Directory of PEM files with CA certificates, in the agent container.";
     ClientCert: Text, none("client-cert"), none("client-cert"), Now, "PEM file with a client certificate, in the agent container.";
     ClientKey: Text, none("client-key"), none("client-key"), Now, "PEM file with the client certificate's key, in the agent container.";
@@ -212,6 +225,11 @@ table! {
     MaxProcs: Text, none("go-max-procs"), NO, SINGLE, "Threads of Vault Agent.";
     LogLevel: OneOf(&["trace", "debug", "info", "warn", "error"]), set("log-level", "logLevel"), set("log-level", "logLevel"), Now, "The agent's log level.";
     LogFormat: OneOf(&["json", "standard"]), set("log-format", "logFormat"), set("log-format", "logFormat"), Now, "The agent's log lines.";
+
+    MetricsPort: Uint, NO, none("metrics-port"), Now,
+        "TCP port of the pod on which the agent serves `/metrics`, `/live`, `/ready` and `/status`.";
+    MetricsScrape: Bool, NO, is("metrics-scrape", "false"), Now,
+        "Add `prometheus.io/scrape`, `/port` and `/path` for that port, unless the pod has such annotations of its own.";
 
     // Tuning.
     ExitOnRetryFailure: Bool, is("template-config-exit-on-retry-failure", "true"), NO, RETRIES, "Whether Vault Agent ends when its retries are used up.";
