@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use http::header::{ACCEPT, CONTENT_TYPE};
-use http::{Method, Request, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use kube::Client;
 use kube::client::Body;
@@ -22,6 +22,12 @@ const LONGEST: usize = 32 * 1024 * 1024;
 
 /// JSON, as most calls send and get it.
 pub const JSON: &str = "application/json";
+
+/// The metadata of what changed, in a watch.
+const CHANGES: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+
+/// Longest watch: longer than any caller asks the API server for.
+const WATCH: Duration = Duration::from_secs(300);
 
 /// Server-side apply.
 pub const APPLY: &str = "application/apply-patch+yaml";
@@ -119,6 +125,32 @@ impl Api {
         self.call(method, path, JSON, kind, body).await
     }
 
+    /// Holds a watch to its end. `changed` is called when it begins and at the end of each event; events are dropped unread.
+    ///
+    /// # Errors
+    /// [`ApiError`], when it is refused or breaks off.
+    pub async fn watch(&self, path: &str, changed: impl Fn()) -> Result<(), ApiError> {
+        let failed = |failure| ApiError { what: format!("WATCH {path}"), failure };
+        let response = timeout(DEADLINE, self.exchange(Method::GET, path, CHANGES, JSON, Vec::new())).await;
+        let response = response.unwrap_or_else(|_| Err(late())).map_err(failed)?;
+        if !response.status().is_success() {
+            let refused = timeout(DEADLINE, answer::<serde_json::Value>(response)).await;
+            return refused.unwrap_or_else(|_| Err(late())).map(drop).map_err(failed);
+        }
+        changed();
+        let mut body = response.into_body();
+        let events = async {
+            while let Some(frame) = body.frame().await {
+                let frame = frame.map_err(|error| Failure::Transport(chain(&error)))?;
+                if frame.data_ref().is_some_and(|bytes| bytes.contains(&b'\n')) {
+                    changed();
+                }
+            }
+            Ok(())
+        };
+        timeout(WATCH, events).await.unwrap_or(Ok(())).map_err(failed)
+    }
+
     async fn call<T: DeserializeOwned>(
         &self,
         method: Method,
@@ -128,19 +160,33 @@ impl Api {
         body: Vec<u8>,
     ) -> Result<T, ApiError> {
         let what = format!("{method} {path}");
-        let exchange = async {
-            let request = Request::builder().method(method).uri(path).header(ACCEPT, accept).header(CONTENT_TYPE, kind);
-            let request = request.body(Body::from(body)).map_err(|error| Failure::Transport(error.to_string()))?;
-            let response = self.0.send(request).await.map_err(|error| Failure::Transport(chain(&error)))?;
-            let status = response.status();
-            let body = Limited::new(response.into_body(), LONGEST).collect().await;
-            let bytes = body.map_err(|error| Failure::Transport(error.to_string()))?.to_bytes();
-            read(status, &bytes)
-        };
-        let done = timeout(DEADLINE, exchange).await;
-        done.unwrap_or_else(|_| Err(Failure::Transport(format!("no answer within {} s", DEADLINE.as_secs()))))
-            .map_err(|failure| ApiError { what, failure })
+        let done = timeout(DEADLINE, async { answer(self.exchange(method, path, accept, kind, body).await?).await }).await;
+        done.unwrap_or_else(|_| Err(late())).map_err(|failure| ApiError { what, failure })
     }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        accept: &str,
+        kind: &str,
+        body: Vec<u8>,
+    ) -> Result<Response<Body>, Failure> {
+        let request = Request::builder().method(method).uri(path).header(ACCEPT, accept).header(CONTENT_TYPE, kind);
+        let request = request.body(Body::from(body)).map_err(|error| Failure::Transport(error.to_string()))?;
+        self.0.send(request).await.map_err(|error| Failure::Transport(chain(&error)))
+    }
+}
+
+fn late() -> Failure {
+    Failure::Transport(format!("no answer within {} s", DEADLINE.as_secs()))
+}
+
+async fn answer<T: DeserializeOwned>(response: Response<Body>) -> Result<T, Failure> {
+    let status = response.status();
+    let body = Limited::new(response.into_body(), LONGEST).collect().await;
+    let bytes = body.map_err(|error| Failure::Transport(error.to_string()))?.to_bytes();
+    read(status, &bytes)
 }
 
 fn read<T: DeserializeOwned>(status: StatusCode, bytes: &[u8]) -> Result<T, Failure> {

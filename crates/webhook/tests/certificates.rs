@@ -246,6 +246,73 @@ async fn waits_for_a_lock_and_takes_it_from_a_holder_that_is_gone() {
     assert!(replica.readiness.is_ready());
 }
 
+/// Real time: what a person sees.
+async fn within(limit: Duration, what: &str, mut is: impl FnMut() -> bool) {
+    let become_so = async {
+        while !is() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    assert!(timeout(limit, become_so).await.is_ok(), "{what} within {limit:?}");
+}
+
+fn all_trust(cluster: &Cluster) -> bool {
+    cluster.get(CONFIGURATION).is_some() && cluster.bundles().iter().all(|bundle| *bundle == [current(cluster)])
+}
+
+#[tokio::test]
+async fn what_others_delete_change_and_make_anew_is_right_again_at_once() {
+    let cluster = Cluster::with_hooks(HOOKS);
+    let Replica { keeper, readiness, .. } = Replica::new(&cluster, "a");
+    tokio::spawn(keeper.run());
+    within(Duration::from_secs(10), "ready", || readiness.is_ready()).await;
+    let ca = current(&cluster);
+    for _ in 0..3 {
+        let anew = Cluster::with_hooks(HOOKS).get(CONFIGURATION).unwrap();
+        cluster.delete(CONFIGURATION);
+        cluster.put(CONFIGURATION, anew);
+        within(Duration::from_millis(500), "caBundle of a configuration made anew", || all_trust(&cluster)).await;
+        cluster.change(CONFIGURATION, |object| object["webhooks"][1]["clientConfig"]["caBundle"] = json!("bm8="));
+        within(Duration::from_millis(500), "caBundle that was damaged", || all_trust(&cluster)).await;
+        cluster.delete(SECRET);
+        within(Duration::from_millis(500), "the Secret", || cluster.get(SECRET).is_some()).await;
+        assert_eq!(current(&cluster), ca, "it is the same CA");
+    }
+    cluster.end_watches();
+    cluster.change(CONFIGURATION, |object| object["webhooks"][0]["clientConfig"]["caBundle"] = json!(""));
+    within(Duration::from_secs(1), "caBundle changed while nothing was watched", || all_trust(&cluster)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_writes_against_it_all_day_makes_no_loop() {
+    let cluster = Cluster::with_hooks(HOOKS);
+    tokio::spawn(Replica::new(&cluster, "a").keeper.run());
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    cluster.take_calls();
+    let end = tokio::time::Instant::now() + Duration::from_secs(60);
+    while tokio::time::Instant::now() < end {
+        cluster.change(CONFIGURATION, |object| object["webhooks"][0]["clientConfig"]["caBundle"] = json!(""));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let written = cluster.take_calls().iter().filter(|call| call.starts_with("PATCH ")).count();
+    assert!((60..=160).contains(&written), "{written} writes in a minute");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_is_refused_is_begun_ever_later() {
+    let cluster = Cluster::with_hooks(HOOKS);
+    tokio::spawn(Replica::new(&cluster, "a").keeper.run());
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    cluster.fail(403);
+    cluster.end_watches();
+    cluster.take_calls();
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    let calls = cluster.take_calls();
+    let watches = calls.iter().filter(|call| call.starts_with("WATCH ")).count();
+    assert!((30..=80).contains(&watches), "{watches} watches begun in ten minutes");
+    assert!(calls.len() < 200, "{} calls in ten minutes", calls.len());
+}
+
 fn write_pair(directory: &Path, name: &str) -> Vec<u8> {
     let key = rcgen::KeyPair::generate().unwrap();
     let certificate = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap().self_signed(&key).unwrap();

@@ -158,3 +158,20 @@ async fn one_replica_looks_and_another_takes_over() {
     let _ = timeout(Duration::from_secs(120), third.run()).await;
     assert!(looks(cluster.take_calls()) >= 1, "nobody took over within two minutes");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_configuration_made_anew_is_looked_behind_at_once() {
+    let cluster = cluster(&[]);
+    cluster.change(support::CONFIGURATION, |configuration| configuration["metadata"]["uid"] = json!("one"));
+    tokio::spawn(watch(&cluster, "", "a").run());
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let mut anew = cluster.get(support::CONFIGURATION).unwrap();
+    anew["metadata"]["uid"] = json!("two");
+    cluster.delete(support::CONFIGURATION);
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    cluster.put(support::CONFIGURATION, anew);
+    cluster.take_calls();
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    let looks = cluster.take_calls().iter().filter(|call| call.starts_with("GET /api/v1/pods")).count();
+    assert_eq!(looks, 2, "one at once and one more soon after, none in between");
+}

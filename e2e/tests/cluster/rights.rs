@@ -9,9 +9,10 @@ const USER: &str = "system:serviceaccount:sidekey:sidekey-webhook";
 /// `verb`, `group/resource[/subresource]`, namespace, name; empty is all or any.
 type Right = (&'static str, &'static str, &'static str, &'static str);
 
-const MAY: [Right; 15] = [
+const MAY: [Right; 17] = [
     ("get", "admissionregistration.k8s.io/mutatingwebhookconfigurations", "", "sidekey-webhook"),
     ("patch", "admissionregistration.k8s.io/mutatingwebhookconfigurations", "", "sidekey-webhook"),
+    ("watch", "admissionregistration.k8s.io/mutatingwebhookconfigurations", "", "sidekey-webhook"),
     ("list", "/nodes", "", ""),
     ("list", "/pods", "", ""),
     ("get", "/pods", "default", "web"),
@@ -19,6 +20,7 @@ const MAY: [Right; 15] = [
     ("create", "/events", "default", ""),
     ("get", "/secrets", "sidekey", "sidekey-webhook-ca"),
     ("update", "/secrets", "sidekey", "sidekey-webhook-ca"),
+    ("watch", "/secrets", "sidekey", "sidekey-webhook-ca"),
     ("create", "/secrets", "sidekey", ""),
     ("get", "coordination.k8s.io/leases", "sidekey", "sidekey-webhook"),
     ("update", "coordination.k8s.io/leases", "sidekey", "sidekey-webhook"),
@@ -27,15 +29,17 @@ const MAY: [Right; 15] = [
     ("create", "coordination.k8s.io/leases", "sidekey", ""),
 ];
 
-const MAY_NOT: [Right; 29] = [
+const MAY_NOT: [Right; 31] = [
     ("patch", "admissionregistration.k8s.io/mutatingwebhookconfigurations", "", "another"),
     ("get", "admissionregistration.k8s.io/mutatingwebhookconfigurations", "", "another"),
     ("list", "admissionregistration.k8s.io/mutatingwebhookconfigurations", "", ""),
+    ("watch", "admissionregistration.k8s.io/mutatingwebhookconfigurations", "", ""),
     ("delete", "admissionregistration.k8s.io/mutatingwebhookconfigurations", "", "sidekey-webhook"),
     ("patch", "admissionregistration.k8s.io/validatingwebhookconfigurations", "", "sidekey-webhook"),
     ("get", "/secrets", "sidekey", "another"),
     ("list", "/secrets", "sidekey", ""),
     ("watch", "/secrets", "sidekey", ""),
+    ("watch", "/secrets", "default", "sidekey-webhook-ca"),
     ("delete", "/secrets", "sidekey", "sidekey-webhook-ca"),
     ("get", "/secrets", "default", "sidekey-webhook-ca"),
     ("create", "/secrets", "default", ""),

@@ -13,7 +13,8 @@ use crate::api::{APPLY, Api, ApiError, JSON};
 /// Owner of the `caBundle` fields, apart from whoever applies the manifests: their tools see no drift.
 const FIELD_MANAGER: &str = "sidekey-webhook";
 
-const PATH: &str = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations";
+/// The collection of webhook configurations.
+pub(crate) const PATH: &str = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations";
 
 /// One entry and what it trusts.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use sidekey_core::{Cause, Code};
 use sidekey_runtime::readiness::Token;
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use super::authority::{Authority, AuthorityError, CaCertificate, Leaf};
@@ -13,12 +14,13 @@ use super::bundle::{self, Entry};
 use super::lock::Lock;
 use super::plan::{InService, LeafStep, Step, leaf_step, step};
 use super::store::{Place, Store, Stored};
+use super::wake::{self, Pace};
 use super::{Served, Unix, unix_now};
 use crate::api::{Api, ApiError};
 use crate::jitter::jittered;
 use crate::metrics::Metrics;
 
-/// How often the Secret and the configuration are looked at.
+/// How often the Secret and the configuration are looked at, if no watch says that they changed.
 pub const POLL: Duration = Duration::from_secs(10);
 
 /// The same, while a change waits for the lock, and for the first [`PATIENCE`] rounds of a start.
@@ -96,12 +98,26 @@ impl Keeper {
         }
     }
 
-    /// Keeps on, for ever.
+    /// Keeps on, for ever: a round at each change of Secret or configuration, and one now and then.
     pub async fn run(mut self) {
+        let (api, metrics, changed) = (self.api.clone(), self.metrics.clone(), Notify::new());
+        let (secrets, secret, configuration) = (self.place.all(), self.place.name.clone(), self.configuration.clone());
+        tokio::join!(
+            wake::follow(api.clone(), &secrets, &secret, &changed, &metrics),
+            wake::follow(api, bundle::PATH, &configuration, &changed, &metrics),
+            self.keep(&changed),
+        );
+    }
+
+    async fn keep(&mut self, changed: &Notify) {
+        let mut pace = Pace::new(Instant::now());
         for round in 0_u64.. {
             let settled = self.round().await;
             let starting = self.ready.is_some() && round < PATIENCE;
-            sleep(jittered(if starting || !settled { SOON } else { POLL })).await;
+            tokio::select! {
+                () = sleep(jittered(if starting || !settled { SOON } else { POLL })) => {}
+                () = changed.notified() => sleep(pace.wait(Instant::now())).await,
+            }
         }
     }
 

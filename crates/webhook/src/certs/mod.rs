@@ -9,6 +9,7 @@
 //! | `caBundle` of our webhook configuration | `bundle` |
 //! | what to do next, decided | `plan` |
 //! | the Lease that lets one replica at a time change shared things | `lock` |
+//! | the watches that say when to look | `wake` |
 //! | the task that looks, decides and acts | `keeper` |
 //! | mounted files | `files` |
 
@@ -19,6 +20,7 @@ pub mod keeper;
 pub mod lock;
 pub mod plan;
 pub mod store;
+mod wake;
 
 use std::fmt;
 use std::sync::Arc;

@@ -60,7 +60,8 @@ pub struct Place {
 }
 
 impl Place {
-    fn all(&self) -> String {
+    /// The collection it is in.
+    pub(super) fn all(&self) -> String {
         format!("/api/v1/namespaces/{}/secrets", self.namespace)
     }
 

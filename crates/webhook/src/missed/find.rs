@@ -14,6 +14,9 @@ pub(super) const PAGE: usize = 500;
 /// Lists without specs and statuses: a pod's metadata is a tenth of it.
 pub(super) const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 
+/// One object's metadata.
+pub(super) const METADATA_OF_ONE: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+
 /// The next page of all pods that still run or will.
 pub(super) fn path(more: &str) -> String {
     let living = "fieldSelector=status.phase%21%3DSucceeded%2Cstatus.phase%21%3DFailed";

@@ -22,6 +22,7 @@ use tokio::time::{Instant, sleep};
 use self::find::{Candidate, Page};
 use crate::admit::Admission;
 use crate::api::{Api, ApiError, JSON};
+use crate::certs::bundle;
 use crate::certs::lock::Lock;
 use crate::jitter::jittered;
 use crate::metrics::Metrics;
@@ -29,7 +30,7 @@ use crate::metrics::Metrics;
 /// How often the Lease is renewed, and asked for.
 const BEAT: Duration = Duration::from_secs(10);
 
-/// How often the pods are looked at.
+/// How often the pods are looked at, unless the webhook configuration was made anew.
 const LOOK: Duration = Duration::from_secs(120);
 
 /// Pages of one look, [`find::PAGE`] pods each.
@@ -63,6 +64,8 @@ pub struct Watch {
     lock: Lock,
     /// Pods that were told about, by uid.
     told: BTreeSet<String>,
+    /// The uid of the webhook configuration at the last beat.
+    asked_by: Option<String>,
 }
 
 /// What one look found.
@@ -78,7 +81,7 @@ impl Watch {
     /// Looks at nothing yet.
     pub fn new(api: Api, names: Names, admission: Arc<Admission>, metrics: Metrics) -> Self {
         let lock = Lock::new(names.namespace.clone(), names.lease.clone(), names.identity.clone());
-        Self { api, admission, metrics, names, lock, told: BTreeSet::new() }
+        Self { api, admission, metrics, names, lock, told: BTreeSet::new(), asked_by: None }
     }
 
     /// Keeps on, for ever.
@@ -100,15 +103,46 @@ impl Watch {
                 self.metrics.missed.set(0);
                 return;
             }
-            Ok(Some(_)) if Instant::now() < *next => return,
-            Ok(Some(_)) => self.look().await,
-            Err(error) => Err(error),
+            Ok(Some(_)) => {
+                let anew = self.is_anew().await;
+                if !anew && Instant::now() < *next {
+                    return;
+                }
+                // Once more soon after: an API server may take a moment to know the new configuration.
+                *next = Instant::now() + jittered(if anew { BEAT / 2 } else { LOOK });
+                self.look().await.map(drop)
+            }
+            Err(error) => {
+                *next = Instant::now() + jittered(LOOK);
+                Err(error)
+            }
         };
-        *next = Instant::now() + jittered(LOOK);
         if let Err(error) = outcome {
             self.metrics.api_failed();
             tracing::warn!(cause = %error.cause(Code::KubernetesApi), "pods without their agent were not looked for");
         }
+    }
+
+    /// Whether the configuration is another object than at the last beat: in between, nobody asked the webhook. One that is not
+    /// there is another one when it is back.
+    async fn is_anew(&mut self) -> bool {
+        let now: Value = match self.api.get(&self.configuration(), find::METADATA_OF_ONE).await {
+            Ok(read) => read,
+            Err(error) => {
+                if !error.is_absent() {
+                    self.metrics.api_failed();
+                    tracing::debug!(%error, "the configuration was not looked at");
+                }
+                return false;
+            }
+        };
+        let uid = now["metadata"]["uid"].as_str().map(str::to_owned);
+        let before = std::mem::replace(&mut self.asked_by, uid);
+        before.is_some() && before != self.asked_by
+    }
+
+    fn configuration(&self) -> String {
+        format!("{}/{}", bundle::PATH, self.names.configuration)
     }
 
     /// One look at all pods.
@@ -168,9 +202,7 @@ impl Watch {
             #[serde(default)]
             namespace_selector: LabelSelector,
         }
-        let path =
-            format!("/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/{}", self.names.configuration);
-        let read: Configuration = self.api.get(&path, JSON).await?;
+        let read: Configuration = self.api.get(&self.configuration(), JSON).await?;
         Ok(read.webhooks.into_iter().map(|entry| entry.namespace_selector).collect())
     }
 

@@ -11,9 +11,11 @@ use std::sync::{Arc, Mutex};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use futures::FutureExt;
+use futures::{FutureExt, StreamExt};
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::Frame;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use kube::client::Body;
@@ -27,6 +29,7 @@ use sidekey_webhook::admit::Admission;
 use sidekey_webhook::api::Api;
 use sidekey_webhook::metrics::Metrics;
 use tokio::net::TcpStream;
+use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -45,6 +48,8 @@ struct State {
     calls: Mutex<Vec<String>>,
     /// Every call fails with this status; 0 means none does.
     broken: AtomicU16,
+    /// Paths that changed, for watches. Dropping the sender ends them.
+    changes: Mutex<Option<broadcast::Sender<String>>>,
 }
 
 impl Cluster {
@@ -70,8 +75,13 @@ impl Cluster {
                 let (parts, body) = request.into_parts();
                 let body = body.collect().await.unwrap().to_bytes();
                 let object = serde_json::from_slice(&body).unwrap_or(Value::Null);
-                let (status, answer) = state.answer(parts.method.as_str(), parts.uri.path(), object);
-                let answer = Full::new(Bytes::from(answer.to_string()));
+                let (status, answer) = match parts.uri.query() {
+                    Some(query) if query.starts_with("watch=true&") => state.watch(parts.uri.path(), query),
+                    _ => {
+                        let (status, answer) = state.answer(parts.method.as_str(), parts.uri.path(), object);
+                        (status, Full::new(Bytes::from(answer.to_string())).boxed_unsync())
+                    }
+                };
                 Ok::<_, Infallible>(Response::builder().status(status).body(answer).unwrap())
             }
             .boxed()
@@ -84,6 +94,7 @@ impl Cluster {
         objects.0 += 1;
         object["metadata"]["resourceVersion"] = json!(objects.0.to_string());
         objects.1.insert(path.to_owned(), object);
+        self.0.tell(path);
     }
 
     pub fn get(&self, path: &str) -> Option<Value> {
@@ -92,6 +103,12 @@ impl Cluster {
 
     pub fn delete(&self, path: &str) {
         self.0.objects.lock().unwrap().1.remove(path);
+        self.0.tell(path);
+    }
+
+    /// Ends every watch, as an API server does that restarts.
+    pub fn end_watches(&self) {
+        self.0.changes.lock().unwrap().take();
     }
 
     pub fn change(&self, path: &str, change: impl FnOnce(&mut Value)) {
@@ -121,6 +138,37 @@ impl Cluster {
 }
 
 impl State {
+    fn tell(&self, path: &str) {
+        if let Some(changes) = &*self.changes.lock().unwrap() {
+            let _ = changes.send(path.to_owned());
+        }
+    }
+
+    /// A line for the object if it is there, and one for each change; what a line says is read by nobody.
+    fn watch(&self, collection: &str, query: &str) -> (StatusCode, UnsyncBoxBody<Bytes, Infallible>) {
+        self.calls.lock().unwrap().push(format!("WATCH {collection}"));
+        let broken = self.broken.load(Ordering::SeqCst);
+        if broken != 0 {
+            let (status, body) = failure(broken, "the API server has a bad day");
+            return (status, Full::new(Bytes::from(body.to_string())).boxed_unsync());
+        }
+        let name = query.split('&').find_map(|part| part.strip_prefix("fieldSelector=metadata.name%3D")).unwrap();
+        let path = format!("{collection}/{name}");
+        let changes = self.changes.lock().unwrap().get_or_insert_with(|| broadcast::channel(64).0).subscribe();
+        let there = self.objects.lock().unwrap().1.contains_key(&path);
+        let line = || Ok(Frame::data(Bytes::from_static(b"{}\n")));
+        let later = futures::stream::unfold((changes, path), move |(mut changes, path)| async move {
+            while let Ok(changed) = changes.recv().await {
+                if changed == path {
+                    return Some((line(), (changes, path)));
+                }
+            }
+            None
+        });
+        let first = futures::stream::iter(there.then(line));
+        (StatusCode::OK, StreamBody::new(first.chain(later)).boxed_unsync())
+    }
+
     fn answer(&self, verb: &str, path: &str, object: Value) -> (StatusCode, Value) {
         self.calls.lock().unwrap().push(format!("{verb} {path}"));
         let broken = self.broken.load(Ordering::SeqCst);
@@ -159,9 +207,10 @@ impl State {
         object["metadata"]["resourceVersion"] = json!(version.to_string());
         *objects = (version, {
             let mut all = std::mem::take(&mut objects.1);
-            all.insert(path, object.clone());
+            all.insert(path.clone(), object.clone());
             all
         });
+        self.tell(&path);
         (StatusCode::OK, object)
     }
 }
