@@ -1,11 +1,13 @@
 //! The user's own JSON patches for containers of ours: applied last, to what is built.
 
+use json_patch::PatchOperation;
 use k8s_openapi::api::core::v1::Container;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use sidekey_core::contract::{ENV, Shape};
 use sidekey_core::{Cause, Code};
 
+use crate::annotations::LONGEST;
 use crate::operations::raw;
 use crate::plan::Agent;
 use crate::pod::{items, text};
@@ -59,7 +61,7 @@ pub(crate) fn amend(
     let mut after = before.clone();
     // Today's sidecar always has one, and patches add to it.
     after["lifecycle"] = json!({});
-    json_patch::patch(&mut after, &amendment.operations).map_err(|error| refused(error.to_string()))?;
+    apply(&mut after, &amendment.operations.0).map_err(refused)?;
     if !after.is_object() {
         return Err(refused("the result is no container".to_owned()));
     }
@@ -79,6 +81,36 @@ pub(crate) fn amend(
     serde_json::from_value::<Container>(after.clone())
         .map_err(|error| refused(format!("the result is no container: {error}")))?;
     raw(&after)
+}
+
+/// Copies double what is there, again and again: all of them together may not be longer than a pod's annotations.
+fn apply(container: &mut Value, operations: &[PatchOperation]) -> Result<(), String> {
+    let mut room = LONGEST;
+    for (index, operation) in operations.iter().enumerate() {
+        if let PatchOperation::Copy(copy) = operation
+            && let Some(source) = container.pointer(copy.from.as_str())
+        {
+            room = left(source, room).ok_or_else(|| format!("its copies are longer than {LONGEST} bytes"))?;
+        }
+        json_patch::patch(container, std::slice::from_ref(operation)).map_err(|mut error| {
+            error.operation = index;
+            error.to_string()
+        })?;
+    }
+    Ok(())
+}
+
+/// What is left of `room` once `value` is in it; a node counts as much as it takes at least.
+fn left(value: &Value, room: usize) -> Option<usize> {
+    let room = room.checked_sub(16)?;
+    match value {
+        Value::String(text) => room.checked_sub(text.len()),
+        Value::Array(values) => values.iter().try_fold(room, |room, value| left(value, room)),
+        Value::Object(fields) => {
+            fields.iter().try_fold(room, |room, (key, value)| left(value, room.checked_sub(key.len())?))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => Some(room),
+    }
 }
 
 /// All variables that carry the contract; of two of one name the last would win.

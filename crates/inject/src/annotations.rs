@@ -11,6 +11,41 @@ use crate::explain::Origin;
 use crate::registry::{self, Effect, Fallback, Field, Kind, NATIVE, OPENBAO, Parsed, VAULT};
 use crate::value::shown;
 
+/// Longest annotations of an object, keys and values together (Kubernetes, `TotalAnnotationSizeLimitB`). Admission comes before
+/// that is checked.
+pub(crate) const LONGEST: usize = 256 * 1024;
+
+/// Warnings of one admission: an API server passes on 4096 bytes of them.
+pub(crate) const WARNINGS: usize = 20;
+
+/// The first of them, and how many there were more.
+pub(crate) fn first(mut warnings: Vec<String>) -> Vec<String> {
+    let more = warnings.len().saturating_sub(WARNINGS);
+    if more > 0 {
+        warnings.truncate(WARNINGS);
+        warnings.push(format!("and {more} more warnings"));
+    }
+    warnings
+}
+
+/// The refusal of a pod that asks and whose annotations no API server would take: nothing of them is read.
+///
+/// # Errors
+/// `PodRefused`.
+pub(crate) fn bounded(map: &Map<String, Value>) -> Result<(), Cause> {
+    let length: usize = map.iter().map(|(key, value)| key.len() + value.as_str().map_or(0, str::len)).sum();
+    let asks = |prefix: &&str| {
+        let dialect = if *prefix == NATIVE { Dialect::Native } else { Dialect::Vault };
+        Field::Inject.row().key(dialect).is_some_and(|key| map.contains_key(&format!("{prefix}{}", key.name)))
+    };
+    if length <= LONGEST || ![NATIVE, VAULT, OPENBAO].iter().any(asks) {
+        return Ok(());
+    }
+    let answer = format!("they are {length} bytes long; Kubernetes takes {LONGEST} at most");
+    Err(Cause::new(Code::PodRefused, "reading the pod's annotations", answer)
+        .with_fix("Move long templates into a ConfigMap."))
+}
+
 /// One annotation of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Entry<'a> {
@@ -66,6 +101,7 @@ pub(crate) struct Annotations<'a> {
     families: BTreeMap<(&'a str, Field), Entry<'a>>,
     /// About keys that are unknown, without effect, or said twice.
     pub(crate) warnings: Vec<String>,
+    unknown: usize,
 }
 
 impl<'a> Annotations<'a> {
@@ -80,6 +116,9 @@ impl<'a> Annotations<'a> {
         for raw in found {
             let Some(value) = raw.value.as_str() else { return Err(not_a_string(raw.key)) };
             all.insert(raw.parse(map), Entry { key: raw.key, value, dialect: raw.dialect, author: Author::Pod });
+        }
+        if let Some(more) = all.unknown.checked_sub(WARNINGS).filter(|more| *more > 0) {
+            all.warnings.push(format!("{more} more unknown annotations are ignored"));
         }
         all.warn_of_effects();
         Ok(all)
@@ -139,7 +178,11 @@ impl<'a> Annotations<'a> {
 
     fn insert(&mut self, parsed: Parsed<'a>, entry: Entry<'a>) {
         if parsed == Parsed::Unknown {
-            self.warnings.push(unknown(&entry));
+            self.unknown += 1;
+            // Looking for the nearest key takes time.
+            if self.unknown <= WARNINGS {
+                self.warnings.push(unknown(&entry));
+            }
         }
         let replaced = self.replace(parsed, entry);
         if let Some(old) = replaced {

@@ -45,9 +45,17 @@ fn absolute(entry: &Entry<'_>) -> Result<String, Cause> {
     Ok(format!("/{}", parts.join("/")))
 }
 
+/// Secrets of one pod: far more than anybody has, and few enough that comparing each with each costs nothing.
+const MOST: usize = 1000;
+
 /// Every file, in the order of the raw names.
 pub(crate) fn secrets(reader: &mut Reader<'_>, dir: &str, default: DefaultTemplate) -> Result<Vec<Secret>, Cause> {
     let names = names(reader);
+    if names.len() > MOST {
+        let answer = format!("there are {}, and {MOST} are the most that are served", names.len());
+        return Err(Cause::new(Code::PodRefused, "counting the pod's secrets", answer)
+            .with_fix("Render several values with one template."));
+    }
     orphans(reader, &names);
     let all: Result<Vec<Secret>, Cause> = names
         .into_iter()

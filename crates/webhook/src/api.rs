@@ -160,7 +160,8 @@ impl Api {
         body: Vec<u8>,
     ) -> Result<T, ApiError> {
         let what = format!("{method} {path}");
-        let done = timeout(DEADLINE, async { answer(self.exchange(method, path, accept, kind, body).await?).await }).await;
+        let done =
+            timeout(DEADLINE, async { answer(self.exchange(method, path, accept, kind, body).await?).await }).await;
         done.unwrap_or_else(|_| Err(late())).map_err(|failure| ApiError { what, failure })
     }
 
