@@ -9,6 +9,7 @@ use sidekey_core::{Cause, Code};
 
 use crate::explain::Origin;
 use crate::registry::{self, Effect, Fallback, Field, Kind, NATIVE, OPENBAO, Parsed, VAULT};
+use crate::settings::Prefix;
 use crate::value::shown;
 
 /// Longest annotations of an object, keys and values together (Kubernetes, `TotalAnnotationSizeLimitB`). Admission comes before
@@ -109,8 +110,8 @@ impl<'a> Annotations<'a> {
     ///
     /// # Errors
     /// `AnnotationValue` when a value of ours is not a string, as in unquoted YAML.
-    pub(crate) fn collect(map: &'a Map<String, Value>) -> Result<Self, Cause> {
-        let mut found: Vec<Raw<'a>> = map.iter().filter_map(|(key, value)| Raw::of(key, value)).collect();
+    pub(crate) fn collect(map: &'a Map<String, Value>, served: &[Prefix]) -> Result<Self, Cause> {
+        let mut found: Vec<Raw<'a>> = map.iter().filter_map(|(key, value)| Raw::of(key, value, served)).collect();
         found.sort_by_key(|raw| (raw.rank, raw.name));
         let mut all = Self::default();
         for raw in found {
@@ -240,11 +241,16 @@ struct Raw<'a> {
 }
 
 impl<'a> Raw<'a> {
-    fn of(key: &'a str, value: &'a Value) -> Option<Self> {
-        let prefixes = [(0, Dialect::Vault, VAULT), (1, Dialect::Vault, OPENBAO), (2, Dialect::Native, NATIVE)];
+    fn of(key: &'a str, value: &'a Value, served: &[Prefix]) -> Option<Self> {
+        let prefixes = [
+            (0, Dialect::Vault, Prefix::Vault),
+            (1, Dialect::Vault, Prefix::Openbao),
+            (2, Dialect::Native, Prefix::Native),
+        ];
         prefixes
             .into_iter()
-            .find_map(|(rank, dialect, prefix)| Some((rank, dialect, key.strip_prefix(prefix)?)))
+            .filter(|(.., prefix)| served.contains(prefix))
+            .find_map(|(rank, dialect, prefix)| Some((rank, dialect, key.strip_prefix(prefix.as_str())?)))
             .map(|(rank, dialect, name)| Self { rank, dialect, key, name, value })
     }
 
@@ -283,7 +289,7 @@ mod tests {
             "vault.hashicorp.com/namespace": "x", "openbao.org/namespace": "y",
             "other.example/role": "z",
         }));
-        let found = Annotations::collect(&map).unwrap();
+        let found = Annotations::collect(&map, &Prefix::ALL).unwrap();
         assert_eq!(found.get(Field::Role).unwrap().value, "c");
         assert_eq!(found.get(Field::Namespace).unwrap().value, "y");
         assert_eq!(found.warnings.len(), 3, "{:?}", found.warnings);
@@ -299,7 +305,7 @@ mod tests {
             "vault.hashicorp.com/agent-telemetry-statsd-address": "x:1",
             "sidekey.dev/env-PASSWORD": "secret/data/web#password",
         }));
-        let warnings = Annotations::collect(&map).unwrap().warnings;
+        let warnings = Annotations::collect(&map, &Prefix::ALL).unwrap().warnings;
         let wanted =
             ["did you mean vault.hashicorp.com/agent-inject?", "no effect yet", "no effect: ", "pushes to nobody"];
         assert_eq!(warnings.len(), wanted.len(), "{warnings:?}");
@@ -314,15 +320,18 @@ mod tests {
             "vault.hashicorp.com/agent-inject-secret-file-x": "p",
             "vault.hashicorp.com/agent-inject-template-file-x": "text",
         }));
-        let found = Annotations::collect(&declared).unwrap();
+        let found = Annotations::collect(&declared, &Prefix::ALL).unwrap();
         assert_eq!(found.of(Field::Template, "file-x").unwrap().value, "text");
         let alone = map(json!({ "vault.hashicorp.com/agent-inject-template-file-x": "/t" }));
-        assert_eq!(Annotations::collect(&alone).unwrap().of(Field::TemplateFile, "x").unwrap().value, "/t");
+        assert_eq!(
+            Annotations::collect(&alone, &Prefix::ALL).unwrap().of(Field::TemplateFile, "x").unwrap().value,
+            "/t"
+        );
     }
 
     #[test]
     fn refuses_unquoted_values() {
         let map = map(json!({ "sidekey.dev/inject": true }));
-        assert_eq!(Annotations::collect(&map).unwrap_err().code, Code::AnnotationValue);
+        assert_eq!(Annotations::collect(&map, &Prefix::ALL).unwrap_err().code, Code::AnnotationValue);
     }
 }

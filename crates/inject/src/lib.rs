@@ -65,7 +65,8 @@ pub fn mutate(pod: &Value, facts: &Facts, settings: &Settings) -> Outcome {
     let pod = Pod::new(pod);
     let Some(map) = pod.annotations() else { return Outcome::Skip(SkipReason::NotAsked) };
     let mut warnings = Vec::new();
-    let collected = annotations::bounded(map).and_then(|()| Annotations::collect(map)).map_err(Stop::Deny);
+    let collected =
+        annotations::bounded(map).and_then(|()| Annotations::collect(map, &settings.dialects)).map_err(Stop::Deny);
     match collected.and_then(|found| inject(&pod, found, facts, settings, &mut warnings)) {
         Ok(injection) => Outcome::Patch(Box::new(Injection { warnings: annotations::first(warnings), ..injection })),
         Err(Stop::Skip(reason)) => Outcome::Skip(reason),

@@ -12,7 +12,7 @@ use crate::directories;
 use crate::operations::Patch;
 use crate::plan::{Agent, Plan};
 use crate::pod::{List, Names, Pod, is_ours, items, text};
-use crate::registry::Field;
+use crate::registry::{Field, OPENBAO, VAULT};
 use crate::rules;
 use crate::settings::Settings;
 use crate::spec::{InjectSpec, Metrics};
@@ -181,11 +181,17 @@ fn scrape(patch: &mut Patch, pod: &Pod<'_>, metrics: Option<Metrics>, warnings: 
     Ok(())
 }
 
-/// The mark people and tools look for.
+/// The mark people and tools look for, and the known injector's own where the pod asks that one too.
 fn status(patch: &mut Patch, pod: &Pod<'_>, dialect: Dialect) -> Result<(), Cause> {
-    let key = Field::Status.row().full_key(dialect);
-    match pod.annotations().and_then(|map| map.get(&key)?.as_str()) {
-        Some("injected") => Ok(()),
-        _ => patch.add(format!("/metadata/annotations/{}", key.replace('/', "~1")), "injected"),
+    let Some(map) = pod.annotations() else { return Ok(()) };
+    let theirs = Field::Inject.row().key(Dialect::Vault).map_or("", |key| key.name);
+    let asks = [VAULT, OPENBAO].iter().any(|prefix| map.contains_key(&format!("{prefix}{theirs}")));
+    for marked in [Dialect::Native, Dialect::Vault] {
+        let key = Field::Status.row().full_key(marked);
+        let wanted = marked == dialect || (marked == Dialect::Vault && asks);
+        if wanted && map.get(&key).and_then(Value::as_str) != Some("injected") {
+            patch.add(format!("/metadata/annotations/{}", key.replace('/', "~1")), "injected")?;
+        }
     }
+    Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod context;
 mod policy;
+mod prefix;
 
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use sidekey_core::goparse::parse_duration;
@@ -11,6 +12,7 @@ use thiserror::Error as ThisError;
 pub use self::context::SecurityContext;
 pub use self::policy::{Allowed, NamespacePolicy, Policy};
 pub(crate) use self::policy::{matches, matches_within, parse};
+pub use self::prefix::Prefix;
 use crate::quantity::Quantity;
 use crate::registry::Field;
 
@@ -56,6 +58,8 @@ pub struct Settings {
     /// Lifetime of the agent's projected token; at least 600.
     #[serde(deserialize_with = "expiration")]
     pub token_expiration_seconds: u32,
+    /// Whose annotations are served; those of other injectors are not read.
+    pub dialects: Vec<Prefix>,
     /// Shape of the injected agent.
     pub native_sidecars: NativeSidecars,
     /// Requests and limits of the agent.
@@ -118,6 +122,7 @@ impl Default for Settings {
             auth_type: "kubernetes".to_owned(),
             audience: "vault".to_owned(),
             token_expiration_seconds: 3600,
+            dialects: Prefix::ALL.to_vec(),
             native_sidecars: NativeSidecars::Auto,
             resources: Resources::default(),
             secrets_size: Quantity::mebibytes(16),

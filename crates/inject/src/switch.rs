@@ -1,5 +1,6 @@
 //! Whether a pod is to be injected at all, and by whose rules.
 
+use serde_json::{Map, Value};
 use sidekey_core::contract::Dialect;
 use sidekey_core::goparse::parse_bool;
 use sidekey_core::{Cause, Code};
@@ -8,7 +9,7 @@ use crate::Stop;
 use crate::annotations::Annotations;
 use crate::outcome::{Facts, SkipReason};
 use crate::pod::{Names, Pod};
-use crate::registry::{Field, Kind};
+use crate::registry::{Field, Kind, OPENBAO, VAULT};
 
 /// Namespaces of Kubernetes itself.
 const SYSTEM: [&str; 2] = ["kube-system", "kube-public"];
@@ -21,7 +22,7 @@ pub(crate) fn read(pod: &Pod<'_>, found: &Annotations<'_>, facts: &Facts) -> Res
     if !on {
         return Err(Stop::Skip(SkipReason::SwitchedOff));
     }
-    if marked(pod, found, dialect) {
+    if marked(pod, dialect) {
         return Err(Stop::Skip(SkipReason::AlreadyInjected));
     }
     if pod.annotations().is_some_and(|map| map.contains_key("kubernetes.io/config.mirror")) {
@@ -41,10 +42,13 @@ pub(crate) fn read(pod: &Pod<'_>, found: &Annotations<'_>, facts: &Facts) -> Res
     Ok(dialect)
 }
 
-/// The known injector goes by the mark alone: a marked pod without our container is another injector's, or is meant to be
-/// left alone. With our container, or in the native dialect, what is missing is looked for.
-fn marked(pod: &Pod<'_>, found: &Annotations<'_>, dialect: Dialect) -> bool {
+/// The known injector goes by the mark alone: a pod with its mark and without our container is another injector's, or is meant
+/// to be left alone, also when it asks in our own dialect besides. With our container, what is missing is looked for.
+fn marked(pod: &Pod<'_>, dialect: Dialect) -> bool {
     let names = Names::of(dialect);
     let ours = pod.ours(names.agent).or_else(|| pod.ours(names.init)).is_some();
-    dialect == Dialect::Vault && !ours && found.get(Field::Status).is_some_and(|status| status.value == "injected")
+    let theirs = Field::Status.row().key(Dialect::Vault).map_or("", |key| key.name);
+    let mark =
+        |map: &Map<String, Value>, prefix| map.get(&format!("{prefix}{theirs}")).is_some_and(|it| it == "injected");
+    !ours && pod.annotations().is_some_and(|map| [VAULT, OPENBAO].iter().any(|prefix| mark(map, prefix)))
 }

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 use sidekey_core::{AgentConfig, Cause, Code};
-use sidekey_inject::{Facts, Injection, Outcome, Settings, mutate};
+use sidekey_inject::{Facts, Injection, Outcome, Settings, SkipReason, mutate};
 
 const SETTINGS: &str = r#"
 policy:
@@ -166,4 +166,59 @@ fn a_bad_value_of_the_settings_is_named_as_theirs() {
     let facts = Facts { namespace: "shop".to_owned(), native_sidecars: true };
     let Outcome::Deny { cause, .. } = mutate(&pod, &facts, &settings) else { panic!("not denied") };
     assert!(cause.to_string().contains("settings policy, default sidekey.dev/path"), "{cause}");
+}
+
+fn pod_with(annotations: &[(&str, &str)]) -> Value {
+    let map: Map<_, _> = annotations.iter().map(|(key, value)| ((*key).to_owned(), json!(value))).collect();
+    json!({"metadata": {"annotations": map}, "spec": {"containers": [{"name": "app", "image": "app:1"}]}})
+}
+
+const NATIVE_ASKS: [(&str, &str); 3] =
+    [("sidekey.dev/inject", "true"), ("sidekey.dev/role", "web"), ("sidekey.dev/secret-a", "secret/data/a")];
+const VAULT_ASKS: [(&str, &str); 3] = [
+    ("vault.hashicorp.com/agent-inject", "true"),
+    ("vault.hashicorp.com/role", "web"),
+    ("vault.hashicorp.com/agent-inject-secret-a", "secret/data/a"),
+];
+const VAULT_MARK: &str = "vault.hashicorp.com/agent-inject-status";
+
+#[test]
+fn a_pod_that_the_other_injector_has_injected_is_left_alone_whatever_it_asks_for() {
+    let facts = Facts { namespace: "shop".to_owned(), native_sidecars: true };
+    for mark in [VAULT_MARK, "openbao.org/agent-inject-status"] {
+        for asks in [&NATIVE_ASKS[..], &VAULT_ASKS[..], &[NATIVE_ASKS, VAULT_ASKS].concat()] {
+            for dialects in ["[sidekey.dev, vault.hashicorp.com, openbao.org]", "[sidekey.dev, vault.hashicorp.com]"] {
+                let settings = Settings::from_yaml(&format!("dialects: {dialects}")).unwrap();
+                let pod = pod_with(&[asks, &[(mark, "injected")]].concat());
+                let outcome = mutate(&pod, &facts, &settings);
+                assert!(matches!(outcome, Outcome::Skip(SkipReason::AlreadyInjected)), "{pod} {outcome:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_pod_that_asks_both_is_marked_for_both() {
+    let facts = Facts { namespace: "shop".to_owned(), native_sidecars: true };
+    let both = pod_with(&[NATIVE_ASKS, VAULT_ASKS].concat());
+    for (mut pod, wanted) in [(both, json!("injected")), (pod_with(&NATIVE_ASKS), json!(null))] {
+        let Outcome::Patch(injection) = mutate(&pod, &facts, &Settings::default()) else { panic!("not injected") };
+        injection.patch.apply(&mut pod).unwrap();
+        assert_eq!(pod["metadata"]["annotations"]["sidekey.dev/status"], "injected");
+        assert_eq!(pod["metadata"]["annotations"][VAULT_MARK], wanted);
+        let again = mutate(&pod, &facts, &Settings::default());
+        assert!(matches!(again, Outcome::Skip(SkipReason::AlreadyInjected)), "{again:?}");
+    }
+}
+
+#[test]
+fn a_dialect_that_is_not_served_is_not_read() {
+    let facts = Facts { namespace: "shop".to_owned(), native_sidecars: true };
+    let settings = Settings::from_yaml("dialects: [sidekey.dev]").unwrap();
+    let theirs = pod_with(&VAULT_ASKS);
+    assert!(matches!(mutate(&theirs, &facts, &settings), Outcome::Skip(SkipReason::NotAsked)));
+    let broken = pod_with(&[NATIVE_ASKS, [("vault.hashicorp.com/agent-inject", "perhaps"); 3]].concat());
+    let Outcome::Patch(injection) = mutate(&broken, &facts, &settings) else { panic!("not injected") };
+    assert!(injection.warnings.is_empty(), "{:?}", injection.warnings);
+    assert!(Settings::from_yaml("dialects: [vault]").is_err(), "an unknown one is refused");
 }
