@@ -12,6 +12,7 @@ mod kv;
 mod lifecycle;
 mod marker;
 mod missed;
+mod operator;
 mod rights;
 mod rollout;
 mod security;
