@@ -55,7 +55,8 @@ pub enum Change {
 struct List {
     #[serde(default)]
     metadata: ListMeta,
-    items: Vec<Object>,
+    // An empty list of mere metadata is `null`.
+    items: Option<Vec<Object>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -122,7 +123,7 @@ async fn list(api: &Api, source: Source, sink: &Sender<Seen>) -> Result<Option<S
     loop {
         let path = format!("{}limit={PAGE}{from}", source.path());
         let List { metadata, items } = api.get(&path, source.accept().0).await?;
-        for object in items {
+        for object in items.unwrap_or_default() {
             names.insert((object.metadata.namespace.clone(), object.metadata.name.clone()));
             if sink.send(Seen { source, change: Change::Present(Box::new(object)) }).await.is_err() {
                 return Ok(None);

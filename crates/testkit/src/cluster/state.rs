@@ -98,6 +98,8 @@ impl State {
             meta["continue"] = json!(found.last().map(|(path, _)| path));
         }
         let items: Vec<_> = found.into_iter().map(|(_, object)| object).collect();
+        // As a real one has it: an empty list of mere metadata is none at all.
+        let items = if metadata && items.is_empty() { Value::Null } else { json!(items) };
         (200, json!({ "kind": "List", "apiVersion": "v1", "metadata": meta, "items": items }))
     }
 
