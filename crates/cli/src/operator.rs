@@ -9,6 +9,7 @@ use clap::{ArgAction, Args};
 use sidekey_core::goparse;
 use sidekey_operator::addresses::Addresses;
 use sidekey_operator::jitter::Backoff;
+use sidekey_operator::plan::storage::Persistence;
 use sidekey_operator::run::{self, Options};
 use sidekey_runtime::{drain, log};
 use tokio::runtime::Builder;
@@ -67,6 +68,23 @@ pub(crate) struct OperatorArgs {
     /// How long the restart of a workload waits for other secrets of the same workload.
     #[arg(long, env = "SIDEKEY_RESTART_DEBOUNCE", default_value = "2s", value_parser = duration)]
     pub(crate) restart_debounce: Duration,
+    /// Which logins outlive a restart: none; all, in Secrets of the operator's namespace; or the same, encrypted by the transit
+    /// key of its VaultAuth with the label cacheStorageEncryption=true.
+    #[arg(long, env = "VSO_CLIENT_CACHE_PERSISTENCE_MODEL", default_value = "none",
+        value_parser = ["none", "direct-unencrypted", "direct-encrypted"])]
+    pub(crate) client_cache_persistence_model: String,
+    /// Accepted; every login is shared.
+    #[arg(long, env = "VSO_CLIENT_CACHE_SIZE", default_value_t = 10_000)]
+    pub(crate) client_cache_size: u32,
+    /// Accepted; no lock is waited for.
+    #[arg(long, env = "VSO_CLIENT_CACHE_NUM_LOCKS", default_value_t = 100)]
+    pub(crate) client_cache_num_locks: u32,
+    /// Take the operator's finalizers from all objects, and end: for a hook that runs before the operator is removed.
+    #[arg(long)]
+    pub(crate) uninstall: bool,
+    /// Longest time for --uninstall, seconds.
+    #[arg(long, default_value_t = 60)]
+    pub(crate) pre_delete_hook_timeout_seconds: u64,
     /// How much to say.
     #[arg(long, env = "SIDEKEY_LOG_LEVEL", default_value = "info",
         value_parser = ["off", "error", "warn", "info", "debug", "trace"])]
@@ -91,6 +109,10 @@ pub(crate) fn run(args: &OperatorArgs) -> Result<(), Error> {
     log::init(&args.log_level, args.log_format == LogFormat::Json).map_err(|error| failed(&error))?;
     let runtime = Builder::new_multi_thread().enable_all().build().map_err(|error| failed(&error))?;
     runtime.block_on(async {
+        if args.uninstall {
+            let longest = Duration::from_secs(args.pre_delete_hook_timeout_seconds);
+            return run::prepare_uninstall(longest).await.map_err(|error| failed(&error));
+        }
         let drain = drain::on_signals().map_err(|error| failed(&error))?;
         run::run(options(args), drain).await.map_err(|error| failed(&error))
     })
@@ -115,6 +137,11 @@ fn options(args: &OperatorArgs) -> Options {
         exclude_raw: args.global_transformation_options.iter().any(|option| option == "exclude-raw"),
         default_globals: args.global_vault_auth_options.iter().any(|option| option == "allow-default-globals"),
         restart_debounce: args.restart_debounce,
+        persistence: match args.client_cache_persistence_model.as_str() {
+            "direct-encrypted" => Persistence::Encrypted,
+            "direct-unencrypted" => Persistence::Unencrypted,
+            _ => Persistence::None,
+        },
     }
 }
 
@@ -152,7 +179,11 @@ mod tests {
             "--backoff-randomization-factor=0.1",
             "--global-transformation-options=exclude-raw",
             "--global-vault-auth-options=",
+            "--client-cache-persistence-model=direct-encrypted",
+            "--client-cache-size=10",
+            "--client-cache-num-locks=10",
         ]);
+        assert_eq!((plain.persistence, told.persistence), (Persistence::None, Persistence::Encrypted));
         assert_eq!((told.metrics.to_string().as_str(), told.health.port(), told.looks), ("127.0.0.1:8080", 9000, 5));
         assert_eq!((told.backoff.longest.as_secs(), told.backoff.multiplier), (90, 2.0));
         assert_eq!((told.exclude_raw, told.default_globals), (true, false));

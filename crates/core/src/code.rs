@@ -135,6 +135,7 @@ codes! {
     CredentialSecret = 7010, "the Secret with the login's credential cannot be used", "Check its name, its namespace (the resource's own) and its keys.";
     RestartFailed = 7011, "a workload could not be restarted", "Check the target's kind and name, and the operator's rights.";
     AddressRefused = 7012, "the connection's address is not allowed", "Use an address that is no link-local or metadata address, or allow it with --allow-address.";
+    ForeignOperator = 7020, "a Vault Secrets Operator is at work", "Scale its Deployment to 0 first; its objects, logins and leases are taken over then.";
 }
 
 impl Code {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::Method;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use sidekey_core::{Cause, Code};
 use tokio::time::{Instant, sleep};
 
 use crate::api::{Api, ApiError, JSON, MANAGER};
@@ -30,12 +31,14 @@ pub struct Leader {
     /// Somebody else's hold as it looked, and since when.
     seen: Option<(String, Instant, Duration)>,
     told: Option<String>,
+    /// A Vault Secrets Operator that was seen to renew the Lease.
+    foreign: Option<String>,
 }
 
 impl Leader {
     /// `identity` must be this replica's alone.
     pub const fn new(api: Api, namespace: String, identity: String) -> Self {
-        Self { api, namespace, identity, seen: None, told: None }
+        Self { api, namespace, identity, seen: None, told: None, foreign: None }
     }
 
     fn all(&self) -> String {
@@ -43,11 +46,14 @@ impl Leader {
     }
 
     /// Returns once the Lease is ours.
-    pub async fn won(&mut self) {
+    ///
+    /// # Errors
+    /// A Vault Secrets Operator holds it, and lives. Another replica of ours is waited for.
+    pub async fn won(&mut self) -> Result<(), Cause> {
         let mut failures = 0;
         loop {
             match self.take().await {
-                Ok(true) => return,
+                Ok(true) => return Ok(()),
                 Ok(false) => failures = 0,
                 Err(error) => {
                     failures += 1;
@@ -55,6 +61,11 @@ impl Leader {
                         tracing::warn!(%error, "the Lease cannot be taken yet");
                     }
                 }
+            }
+            if let Some(holder) = &self.foreign {
+                let attempted = format!("taking Lease {}/{LEASE}", self.namespace);
+                let answer = format!("a Vault Secrets Operator works here: {holder} renews it");
+                return Err(Cause::new(Code::ForeignOperator, attempted, answer));
             }
             sleep(jitter::around(WAIT, 0.2)).await;
         }
@@ -130,7 +141,11 @@ impl Leader {
         let seconds = spec.and_then(|spec| spec.lease_duration_seconds).and_then(|seconds| u64::try_from(seconds).ok());
         match &self.seen {
             Some((seen, since, term)) if *seen == version => since.elapsed() >= *term,
-            _ => {
+            before => {
+                // Seen once, it may be what one that was stopped has left.
+                if before.is_some() && is_foreign(holder) {
+                    self.foreign = Some(holder.to_owned());
+                }
                 let term = seconds.map_or(TERM, Duration::from_secs).max(TERM);
                 self.seen = Some((version, Instant::now(), term));
                 false
@@ -153,5 +168,25 @@ impl Leader {
             ..LeaseSpec::default()
         };
         Lease { metadata, spec: Some(spec) }
+    }
+}
+
+/// Whether a holder's name is one that the library of the Vault Secrets Operator makes: a pod's name, an underscore, a uuid. No
+/// pod's name has an underscore, so none of ours is.
+fn is_foreign(holder: &str) -> bool {
+    let is_uuid = |id: &str| id.len() == 36 && id.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit());
+    holder.rsplit_once('_').is_some_and(|(_, id)| is_uuid(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replica_of_ours_is_told_from_a_vault_secrets_operator() {
+        let foreign = "vso-controller-manager-5d8f6c7b9-x2x4z_0b5a3f4e-6c1d-4e2f-9a8b-7c6d5e4f3a2b";
+        assert!(is_foreign(foreign));
+        let ours = ["sidekey-operator-5c57949cfb-57btm", "operator_1", "", "sidekey-operator-0123456789abcdef"];
+        assert!(!ours.iter().any(|holder| is_foreign(holder)));
     }
 }

@@ -9,9 +9,9 @@
 //! | who is looked at when | `supervisor` |
 //! | one look at one object | `controllers` |
 //! | what it comes to, decided without I/O | `plan` |
-//! | who we are to Vault | `sessions`, `login`, `addresses` |
+//! | who we are to Vault, also after a restart | `sessions`, `login`, `storage`, `addresses` |
 //! | the Kubernetes API | `api`, `keys`, `leader`, `restart` |
-//! | the process | `run`, `admin`, `metrics` |
+//! | the process, and its end for good | `run`, `admin`, `metrics`, `uninstall` |
 //!
 //! One task (`supervisor`) owns what exists and what is due, another (`sessions`) owns the logins. A look is a task of its
 //! own: it gets copies, and hands back what it learnt.
@@ -31,6 +31,8 @@ pub mod plan;
 pub mod restart;
 pub mod run;
 pub mod sessions;
+pub mod storage;
 pub mod supervisor;
 pub mod types;
+pub mod uninstall;
 pub mod watch;

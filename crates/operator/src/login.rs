@@ -1,4 +1,4 @@
-//! resolved login → address check → credential → Vault → grant, or a cause.
+//! resolved login → address check → credential → a login that was kept, or Vault → grant, or a cause.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,14 +15,18 @@ use crate::api::{Api, ApiError, JSON};
 use crate::plan::auth::{Account, Connection, Login, Method};
 use crate::plan::destination::Secret;
 use crate::plan::outcome::Trouble;
+use crate::plan::storage::{Provider, Ticket};
+use crate::storage::Store;
 
 /// Longest credential file.
 const LONGEST_FILE: u64 = 1024 * 1024;
 
 /// A login that worked, and how to reach the server it worked at.
 pub struct Granted {
-    /// The token and its terms.
-    pub grant: Grant,
+    /// The token and its terms, and how to keep it.
+    pub ticket: Ticket,
+    /// Whether it is of an earlier login.
+    pub restored: bool,
     /// The server, in the Vault namespace of the login.
     pub server: Server,
     /// Headers of every request.
@@ -69,11 +73,26 @@ async fn resolved(addresses: &Addresses, connection: &Connection) -> Result<(), 
     Ok(())
 }
 
-/// Logs in.
+/// What a login shows, and who that is.
+struct Proof<'a> {
+    credential: Credential,
+    method: AuthMethod,
+    role: &'a str,
+    service_account: &'a str,
+    /// The service account or Secret.
+    provider: Option<Provider>,
+}
+
+/// Logs in, or takes up again what `kept` has of an earlier login.
 ///
 /// # Errors
 /// What failed at which stage, in Vault's own words where it has any.
-pub async fn log_in(api: &Api, addresses: &Addresses, login: &Login) -> Result<Granted, Trouble> {
+pub(crate) async fn log_in(
+    api: &Api,
+    addresses: &Addresses,
+    login: &Login,
+    kept: Option<&Store>,
+) -> Result<Granted, Trouble> {
     let mut server = server(api, addresses, &login.connection).await?;
     server.namespace.clone_from(&login.namespace);
     let headers = login.connection.spec.headers.clone();
@@ -82,42 +101,53 @@ pub async fn log_in(api: &Api, addresses: &Addresses, login: &Login) -> Result<G
     let mut at_login = headers.clone();
     at_login.extend(login.headers.clone());
     let door = Client::with_headers(&server, &at_login).map_err(failed)?;
-    let grant = knock(api, &door, login).await?;
-    Ok(Granted { grant, server, headers, client })
+    let proof = proof(api, login).await?;
+    let provider = proof.provider.clone();
+    let cache_key = login.cache_key(provider.as_ref().map(|provider| provider.uid.as_str()));
+    let restored = match kept {
+        Some(kept) => kept.restore(login, &cache_key, &client).await?,
+        None => None,
+    };
+    let (grant, restored) = match restored {
+        Some(grant) => (grant, true),
+        None => (show(&door, login, proof).await?, false),
+    };
+    Ok(Granted { ticket: Ticket { cache_key, provider, grant }, restored, server, headers, client })
 }
 
-async fn knock(api: &Api, client: &Client, login: &Login) -> Result<Grant, Trouble> {
-    let account = async |account: &Account, method| {
-        let jwt = mint(api, &login.consumer, account).await?;
-        show(client, login, method, &account.role, &account.service_account, Credential::Jwt(jwt)).await
+async fn proof<'a>(api: &Api, login: &'a Login) -> Result<Proof<'a>, Trouble> {
+    let account = async |who: &'a Account, method| {
+        let jwt = mint(api, &login.consumer, who).await?;
+        let uid = sidekey_vault::account_uid(&jwt);
+        let provider = uid.map(|uid| Provider { uid, namespace: login.consumer.clone() });
+        let (role, service_account) = (who.role.as_str(), who.service_account.as_str());
+        Ok(Proof { credential: Credential::Jwt(jwt), method, role, service_account, provider })
     };
-    let ids = async |role_id: &str, secret_id| {
+    let ids = |role_id: &str, secret_id, provider| {
         let credential = Credential::AppRole { role_id: Sensitive::from(role_id), secret_id: Some(secret_id) };
-        show(client, login, AuthMethod::AppRole(AppRole::default()), "", "", credential).await
+        let method = AuthMethod::AppRole(AppRole::default());
+        Proof { credential, method, role: "", service_account: "", provider }
     };
     match &login.method {
         Method::Kubernetes(who) => account(who, AuthMethod::Kubernetes).await,
         Method::JwtAccount(who) => account(who, AuthMethod::Jwt).await,
         Method::JwtSecret { role, secret } => {
-            let jwt = text(api, &login.consumer, secret, "jwt").await?;
-            show(client, login, AuthMethod::Jwt, role, "", Credential::Jwt(jwt)).await
+            let (jwt, uid) = key_of(api, &login.consumer, secret, "jwt").await?;
+            let provider = Some(Provider { uid, namespace: login.consumer.clone() });
+            let credential = Credential::Jwt(jwt);
+            Ok(Proof { credential, method: AuthMethod::Jwt, role, service_account: "", provider })
         }
         Method::AppRoleSecret { role_id, secret } => {
-            ids(role_id, text(api, &login.consumer, secret, "id").await?).await
+            let (id, uid) = key_of(api, &login.consumer, secret, "id").await?;
+            Ok(ids(role_id, id, Some(Provider { uid, namespace: login.consumer.clone() })))
         }
-        Method::AppRoleFile { role_id, path } => ids(role_id, file(path).await?).await,
+        Method::AppRoleFile { role_id, path } => Ok(ids(role_id, file(path).await?, None)),
     }
 }
 
-/// Shows the credential at the login's mount, and explains a refusal.
-async fn show(
-    client: &Client,
-    login: &Login,
-    method: AuthMethod,
-    role: &str,
-    service_account: &str,
-    credential: Credential,
-) -> Result<Grant, Trouble> {
+/// Shows the proof at the login's mount, and explains a refusal.
+async fn show(client: &Client, login: &Login, proof: Proof<'_>) -> Result<Grant, Trouble> {
+    let Proof { credential, method, role, service_account, .. } = proof;
     let auth = Auth {
         method,
         mount: format!("auth/{}", login.mount),
@@ -161,6 +191,11 @@ async fn mint(api: &Api, namespace: &str, account: &Account) -> Result<Sensitive
 
 /// One key of a Secret, as text.
 async fn text(api: &Api, namespace: &str, name: &str, key: &str) -> Result<Sensitive<String>, Trouble> {
+    key_of(api, namespace, name, key).await.map(|(text, _)| text)
+}
+
+/// The same, and the Secret's uid.
+async fn key_of(api: &Api, namespace: &str, name: &str, key: &str) -> Result<(Sensitive<String>, String), Trouble> {
     let failed = |answer: String| {
         let attempted = format!("reading {key} of Secret {namespace}/{name}");
         Trouble::new("InvalidResourceRef", Cause::new(Code::CredentialSecret, attempted, answer))
@@ -171,7 +206,7 @@ async fn text(api: &Api, namespace: &str, name: &str, key: &str) -> Result<Sensi
         .map_err(|error: ApiError| failed(error.failure.to_string()))?;
     let value = secret.data.0.get(key).ok_or_else(|| failed(format!("it has no key {key}")))?;
     let text = std::str::from_utf8(value.expose()).map_err(|_| failed(format!("{key} is not text")))?;
-    Ok(Sensitive::from(text.trim()))
+    Ok((Sensitive::from(text.trim()), secret.uid().to_owned()))
 }
 
 async fn file(path: &str) -> Result<Sensitive<String>, Trouble> {

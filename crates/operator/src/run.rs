@@ -9,8 +9,9 @@ use sidekey_core::{Cause, Code};
 use sidekey_runtime::drain::Drain;
 use sidekey_runtime::readiness::Readiness;
 use thiserror::Error;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::addresses::Addresses;
 use crate::admin;
@@ -21,11 +22,14 @@ use crate::keys;
 use crate::leader::Leader;
 use crate::metrics::Metrics;
 use crate::plan::auth::House;
+use crate::plan::storage::Persistence;
 use crate::restart::Restarts;
-use crate::sessions::Sessions;
+use crate::sessions::{Means, Sessions, Surroundings};
+use crate::storage::{self, Keeping};
 use crate::supervisor::{Pace, Supervisor};
 use crate::types::Kind;
-use crate::watch::{self, Source};
+use crate::uninstall;
+use crate::watch::{self as watching, Source};
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -52,6 +56,8 @@ pub struct Options {
     pub default_globals: bool,
     /// How long a restart waits for others of the same workload.
     pub restart_debounce: Duration,
+    /// Which logins outlive the process.
+    pub persistence: Persistence,
 }
 
 /// Why the process ends early.
@@ -77,6 +83,19 @@ pub async fn run(options: Options, drain: Drain) -> Result<(), RunError> {
     run_with(options, api, drain).await
 }
 
+/// Takes the operator's finalizers away, see [`uninstall`].
+///
+/// # Errors
+/// [`RunError::Start`].
+pub async fn prepare_uninstall(longest: Duration) -> Result<(), RunError> {
+    let api = Api::connect().await.map_err(|error| RunError::Start(error.cause(Code::KubernetesApi)))?;
+    let late = || Cause::new(Code::KubernetesApi, "taking finalizers away", format!("not done within {longest:?}"));
+    let done = timeout(longest, uninstall::uninstall(&api)).await.map_err(|_| RunError::Start(late()))?;
+    let objects = done.map_err(RunError::Start)?;
+    tracing::info!(objects, "finalizers are taken away");
+    Ok(())
+}
+
 /// [`run`] with a cluster of the caller's.
 ///
 /// # Errors
@@ -92,7 +111,7 @@ pub async fn run_with(options: Options, api: Api, mut drain: Drain) -> Result<()
     let mut leader = Leader::new(api.clone(), options.compat_namespace.clone(), options.identity.clone());
     if options.leader_elect {
         tokio::select! {
-            () = leader.won() => {}
+            won = leader.won() => won.map_err(RunError::Start)?,
             () = drain.started() => return Ok(()),
         }
     }
@@ -140,7 +159,19 @@ async fn work(
     let ready = readiness.token("first lists");
     let mac_key = keys::mac_key(&api, &options.compat_namespace).await.map_err(RunError::Start)?;
     let (notes, told) = mpsc::channel(256);
-    let (sessions, keeper) = Sessions::start(api.clone(), options.addresses.clone(), metrics.clone(), notes);
+    let namespace = options.compat_namespace.clone();
+    if options.persistence == Persistence::None {
+        storage::purge(&api, &namespace, |_| true).await;
+    }
+    let (surroundings, seen_by_logins) = watch::channel(Surroundings::default());
+    let means = Means {
+        api: api.clone(),
+        addresses: options.addresses.clone(),
+        metrics: metrics.clone(),
+        keeping: Keeping { persistence: options.persistence, namespace, mac_key: mac_key.clone() },
+        surroundings: seen_by_logins,
+    };
+    let (sessions, keeper) = Sessions::start(means, notes);
     let (restarts, restarter) = Restarts::start(api.clone(), metrics.clone(), options.restart_debounce);
     let tools = Tools {
         api: api.clone(),
@@ -150,6 +181,7 @@ async fn work(
         metrics: metrics.clone(),
         addresses: options.addresses.clone(),
         exclude_raw: options.exclude_raw,
+        persistence: options.persistence,
     };
     let sources: Vec<_> = Kind::ALL.into_iter().map(Source::Kind).chain([Source::Secrets]).collect();
     let (sink, seen) = mpsc::channel(1024);
@@ -157,12 +189,12 @@ async fn work(
     tasks.spawn(named("sessions", keeper));
     tasks.spawn(named("restarts", restarter));
     for source in &sources {
-        tasks.spawn(named("watch", watch::follow(api.clone(), *source, sink.clone())));
+        tasks.spawn(named("watch", watching::follow(api.clone(), *source, sink.clone())));
     }
     drop(sink);
     let house = House { namespace: options.compat_namespace.clone(), default_globals: options.default_globals };
     let pace = Pace { looks: options.looks.max(1), backoff: options.backoff };
-    let supervisor = Supervisor::new(tools, house, pace, sources, ready);
+    let supervisor = Supervisor::new(tools, house, pace, sources, ready, surroundings);
     tokio::select! {
         () = supervisor.run(seen, told, drain) => Ok(()),
         Some(ended) = tasks.join_next() => Err(RunError::Task(ended.unwrap_or("panicked"))),

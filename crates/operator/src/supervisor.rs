@@ -3,15 +3,18 @@
 //! watch events → cache → due times → a bounded number of looks at once → what they learnt → due times
 
 mod schedule;
+mod survey;
 mod wake;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use sidekey_core::Cause;
 use sidekey_runtime::drain::Drain;
 use sidekey_runtime::readiness::Token;
 use tokio::sync::mpsc::Receiver;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -22,7 +25,7 @@ use crate::plan::auth::{self, Asking, House};
 use crate::plan::destination::OWNER_UID;
 use crate::plan::outcome::Trouble;
 use crate::plan::transformation;
-use crate::sessions::{Identity, Note};
+use crate::sessions::{Identity, Note, Surroundings};
 use crate::types::Kind;
 use crate::types::auth::VaultAuthSpec;
 use crate::types::destination::Destination;
@@ -57,6 +60,10 @@ pub struct Supervisor {
     unlisted: BTreeSet<Source>,
     looks: JoinSet<Done>,
     ready: Option<Token>,
+    /// What the logins are told of.
+    surroundings: watch::Sender<Surroundings>,
+    /// Why nothing encrypts what is to be kept, as last told.
+    unkept: Option<Cause>,
 }
 
 impl Supervisor {
@@ -67,6 +74,7 @@ impl Supervisor {
         pace: Pace,
         sources: impl IntoIterator<Item = Source>,
         ready: Token,
+        surroundings: watch::Sender<Surroundings>,
     ) -> Self {
         Self {
             tools,
@@ -79,6 +87,8 @@ impl Supervisor {
             unlisted: sources.into_iter().collect(),
             looks: JoinSet::new(),
             ready: Some(ready),
+            surroundings,
+            unkept: None,
         }
     }
 
@@ -125,10 +135,11 @@ impl Supervisor {
     }
 
     fn listed(&mut self, source: Source) {
-        if self.unlisted.remove(&source)
-            && self.unlisted.is_empty()
-            && let Some(ready) = self.ready.take()
-        {
+        if !self.unlisted.remove(&source) || !self.unlisted.is_empty() {
+            return;
+        }
+        self.survey();
+        if let Some(ready) = self.ready.take() {
             ready.ready();
         }
     }
@@ -151,6 +162,7 @@ impl Supervisor {
         if changed {
             self.schedule.at(&key, Instant::now());
             self.wake_dependants(&key);
+            self.survey_after(kind);
         }
     }
 
@@ -160,6 +172,7 @@ impl Supervisor {
             self.schedule.forget(key);
             self.tools.metrics.counted(key, false);
             self.wake_dependants(key);
+            self.survey_after(key.kind);
         }
     }
 
@@ -198,7 +211,8 @@ impl Supervisor {
             let strays = destination
                 .map_or_else(Vec::new, |name| self.cache.strays(&key.namespace, &object.metadata.uid, &name));
             let memory = self.schedule.memory(&key);
-            let job = Job { key, object, refers, shared, known, strays, memory };
+            let remark = self.remark(&key, &object);
+            let job = Job { key, object, refers, shared, known, strays, remark, memory };
             self.looks.spawn(controllers::look(self.tools.clone(), job));
         }
     }

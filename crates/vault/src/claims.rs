@@ -3,6 +3,12 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
+use sidekey_core::Sensitive;
+
+/// Uid of the service account that a bound token says it is of.
+pub fn account_uid(jwt: &Sensitive<String>) -> Option<String> {
+    Claims::read(jwt.expose())?.account_uid().map(str::to_owned)
+}
 
 /// The payload of a JWT. No `Debug`: ids of pods are nobody's business.
 pub(crate) struct Claims(Value);
@@ -43,6 +49,11 @@ impl Claims {
             return Some((namespace, name));
         }
         self.0["sub"].as_str()?.strip_prefix("system:serviceaccount:")?.split_once(':')
+    }
+
+    /// Uid of the service account that a bound token is of.
+    pub(crate) fn account_uid(&self) -> Option<&str> {
+        self.0["kubernetes.io"]["serviceaccount"]["uid"].as_str()
     }
 
     /// A token with these claims but another identity, and nobody's signature. Vault's Kubernetes auth compares names

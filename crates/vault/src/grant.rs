@@ -31,6 +31,11 @@ impl Grant {
         Self { token: token.clone(), accessor, ttl, renewable, uses, batch, policies }
     }
 
+    /// From the whole answer of a login, as somebody kept it; `None` without a token in it.
+    pub fn of_answer(answer: &str) -> Option<Self> {
+        Value::parse(answer).ok()?.get("auth").and_then(Self::read)
+    }
+
     /// From the `auth` object; `None` without a token in it.
     pub(crate) fn read(auth: &Value) -> Option<Self> {
         let token = auth.get("client_token").and_then(Value::as_text).filter(|token| !token.is_empty())?;

@@ -11,6 +11,7 @@
 //! | one question, one answer | `ask`, `answer`, `forward` |
 //! | what a login shows | `login`, `wrapping`, `aws`, `sts` |
 //! | what a login gives | `grant`, `claims` |
+//! | what is kept elsewhere, encrypted | `transit` |
 //! | which form a KV path takes | `mounts`, `fetch` |
 //! | what went wrong | `error`, `diagnose` |
 
@@ -34,11 +35,13 @@ mod mounts;
 mod proxy;
 pub mod sts;
 mod tls;
+mod transit;
 mod transport;
 mod verifier;
 mod wrapping;
 
 pub use aws::Signed;
+pub use claims::account_uid;
 pub use client::Client;
 pub use error::{Class, TlsFault, VaultError};
 pub use forward::{Forward, Forwarded};

@@ -13,7 +13,8 @@ pub(super) async fn look(tools: &Tools, mut job: Job) -> Done {
     tell(tools, &mut job, trouble.as_ref()).await;
     let before: VaultAuthStatus = job.object.status();
     let generation = job.object.metadata.generation;
-    let verdicts = outcome::health(trouble.as_ref(), "Its references resolve, and no login with it fails.");
+    let well = ["Its references resolve, and no login with it fails."].into_iter().chain(job.remark.as_deref());
+    let verdicts = outcome::health(trouble.as_ref(), &well.collect::<Vec<_>>().join(" "));
     let after = VaultAuthStatus {
         valid: Some(trouble.is_none()),
         error: trouble.as_ref().map(|trouble| trouble.cause.to_string()),

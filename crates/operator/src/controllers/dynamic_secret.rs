@@ -96,7 +96,8 @@ async fn sync(
         hold(tools, job).await?;
     }
     let (session, verdicts) = replace(tools, job, &question, spec, &mut status, reason).await?;
-    status.vault_client_meta = Some(ClientMeta { cache_key: Some(login.cache_key()), id: Some(session.id.clone()) });
+    status.vault_client_meta =
+        Some(ClientMeta { cache_key: Some(session.cache_key.clone()), id: Some(session.id.clone()) });
     let scene =
         Scene { status: &status, client: &session.id, destination: Destination::Kept, age: age(job, &status), ..scene };
     let wait = waiting(&scene);

@@ -27,6 +27,7 @@ use crate::metrics::Metrics;
 use crate::plan::auth::{Connection, Login};
 use crate::plan::data::{self, Data, MacKey, Recipe};
 use crate::plan::outcome::{Event, Trouble};
+use crate::plan::storage::Persistence;
 use crate::plan::transformation::{Shared, Source, Transformer};
 use crate::restart::Restarts;
 use crate::sessions::Sessions;
@@ -54,6 +55,8 @@ pub struct Tools {
     pub addresses: Addresses,
     /// Whether `_raw` is left out of every Secret.
     pub exclude_raw: bool,
+    /// What outlives the process.
+    pub persistence: Persistence,
 }
 
 /// What a look is given.
@@ -71,6 +74,8 @@ pub struct Job {
     pub known: Option<Owned>,
     /// Secrets of its own under other names.
     pub strays: Vec<String>,
+    /// Of a VaultAuth: what is to be said beside whether it is well.
+    pub remark: Option<String>,
     /// What the last look learnt.
     pub memory: Memory,
 }

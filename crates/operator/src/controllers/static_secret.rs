@@ -81,7 +81,7 @@ async fn sync(
     let metadata = response.data.get("metadata").filter(|_| response.is_kv2());
     let source = Source { raw: &response.data, fields: response.user_data(), metadata };
     let data = shape(tools, job, &spec.destination, source)?;
-    let client = ClientMeta { cache_key: Some(login.cache_key()), id: Some(session.id) };
+    let client = ClientMeta { cache_key: Some(session.cache_key), id: Some(session.id) };
     let scene = scene(tools, job, spec, status, &data);
     let (verdicts, mac, memory) = settle(tools, job, &scene).await?;
     job.memory.verified = memory.verified;

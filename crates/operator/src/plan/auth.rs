@@ -1,6 +1,7 @@
 //! reference → VaultAuth → VaultAuthGlobal → VaultConnection → one login, or a cause that names what is missing.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,6 +44,31 @@ pub struct Login {
     pub headers: BTreeMap<String, String>,
     /// Changes with each object that led here: a login of another fingerprint is another login.
     pub fingerprint: String,
+    /// The VaultAuth as it was.
+    pub auth_stamp: Stamp,
+    /// The VaultConnection as it was.
+    pub connection_stamp: Stamp,
+}
+
+/// One state of an object.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stamp {
+    /// Uid.
+    pub uid: String,
+    /// Generation of the spec.
+    pub generation: i64,
+}
+
+impl Stamp {
+    fn of(object: &Object) -> Self {
+        Self { uid: object.metadata.uid.clone(), generation: object.metadata.generation }
+    }
+}
+
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.uid, self.generation)
+    }
 }
 
 /// A VaultConnection, resolved.
@@ -100,9 +126,13 @@ pub struct Account {
 }
 
 impl Login {
-    /// Names the login in statuses, as the Vault Secrets Operator does: method, and a digest of what led here.
-    pub fn cache_key(&self) -> String {
-        let digest = digest::hex(format!("{}.{}", self.fingerprint, self.consumer).as_bytes());
+    /// Names the login in statuses and among the kept ones, byte for byte as the Vault Secrets Operator does: method, and a
+    /// digest of what led here. `provider` is the uid of the service account or Secret; the consumer's namespace stands in
+    /// where there is none.
+    pub fn cache_key(&self, provider: Option<&str>) -> String {
+        let provider = provider.unwrap_or(&self.consumer);
+        let led = format!("{}.{}.{provider}", self.auth_stamp, self.connection_stamp);
+        let digest = digest::hex(led.as_bytes());
         let method = match self.method {
             Method::Kubernetes(_) => "kubernetes",
             Method::JwtAccount(_) | Method::JwtSecret { .. } => "jwt",
@@ -177,10 +207,9 @@ pub fn login(
     let mount = spec.mount.as_deref().map(|mount| mount.trim_matches('/')).filter(|mount| !mount.is_empty());
     let mount = mount.ok_or_else(|| invalid(key, "mount is empty, and so is that of a VaultAuthGlobal"))?;
     let origin = cache.get(&connection.key);
-    let stamp = |object: Option<&Object>| {
-        object.map_or_else(String::new, |object| format!("{}.{}", object.metadata.uid, object.metadata.generation))
-    };
-    let parts = [stamp(Some(auth)), stamp(from.as_deref()), stamp(origin.map(|object| &**object))];
+    let stamp = |object: Option<&Object>| object.map(Stamp::of).unwrap_or_default();
+    let (auth_stamp, connection_stamp) = (Stamp::of(auth), stamp(origin.map(|object| &**object)));
+    let fingerprint = format!("{auth_stamp}.{}.{connection_stamp}", stamp(from.as_deref()));
     Ok(Login {
         auth: key.clone(),
         consumer: consumer.to_owned(),
@@ -188,7 +217,9 @@ pub fn login(
         mount: mount.strip_prefix("auth/").unwrap_or(mount).to_owned(),
         namespace: spec.namespace.filter(|namespace| !namespace.is_empty()),
         headers: spec.headers,
-        fingerprint: parts.join("-"),
+        fingerprint,
+        auth_stamp,
+        connection_stamp,
         connection,
     })
 }

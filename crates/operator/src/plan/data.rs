@@ -25,6 +25,20 @@ impl MacKey {
     pub fn new(bytes: &[u8]) -> Self {
         Self(hmac::Key::new(hmac::HMAC_SHA256, bytes))
     }
+
+    /// The digest of these, one after the other.
+    pub fn sign(&self, parts: &[&[u8]]) -> Vec<u8> {
+        let mut context = hmac::Context::with_key(&self.0);
+        for part in parts {
+            context.update(part);
+        }
+        context.sign().as_ref().to_vec()
+    }
+
+    /// Whether this is their digest.
+    pub fn verifies(&self, parts: &[&[u8]], digest: &[u8]) -> bool {
+        hmac::verify(&self.0, &parts.concat(), digest).is_ok()
+    }
 }
 
 impl Data {

@@ -9,4 +9,5 @@ pub mod global;
 pub mod outcome;
 pub mod pki_secret;
 pub mod static_secret;
+pub mod storage;
 pub mod transformation;

@@ -15,6 +15,7 @@ use crate::jitter;
 use crate::login::Granted;
 use crate::plan::auth::Login;
 use crate::plan::outcome::Trouble;
+use crate::plan::storage::Ticket;
 
 /// A login that works.
 pub(super) struct Live {
@@ -29,6 +30,9 @@ pub(super) struct Live {
     pub(super) ends: Option<Instant>,
     pub(super) renew: Option<Instant>,
     pub(super) ttl: Duration,
+    pub(super) ticket: Ticket,
+    /// Whether the next process can take it up.
+    pub(super) kept: bool,
 }
 
 /// What is known of one identity.
@@ -38,6 +42,8 @@ pub(super) struct Slot {
     pub(super) candidate: Option<Live>,
     pub(super) doubted: Option<Instant>,
     pub(super) busy: bool,
+    /// Whether what was kept is known by now: there, or not.
+    pub(super) tried: bool,
     pub(super) waiting: Vec<(Option<String>, Reply)>,
     pub(super) doubting: Vec<(Option<String>, Reply)>,
     pub(super) failed: Option<(Trouble, Instant, u32)>,
@@ -52,6 +58,7 @@ impl Slot {
             candidate: None,
             doubted: None,
             busy: false,
+            tried: false,
             waiting: Vec::new(),
             doubting: Vec::new(),
             failed: None,
@@ -66,6 +73,11 @@ impl Slot {
             (None, Some((_, until, _))) if !self.busy && self.asked.elapsed() < FORGOTTEN => Some(*until),
             _ => None,
         }
+    }
+
+    /// Whether the login in use should outlive the process and does not yet.
+    pub(super) fn is_unkept(&self) -> bool {
+        self.live.as_ref().is_some_and(|live| !live.kept && live.ticket.lasts())
     }
 
     /// Waiters get the session in use; doubters the newest.
@@ -85,19 +97,22 @@ impl Slot {
 
 impl Live {
     pub(super) fn new(serial: u64, granted: Granted, now: Instant) -> Self {
-        let Granted { grant, server, headers, client } = granted;
+        let Granted { ticket, server, headers, client, .. } = granted;
+        let grant = &ticket.grant;
         let lasting = !grant.ttl.is_zero();
-        let id = if grant.accessor.is_empty() { String::new() } else { digest::hex(grant.accessor.as_bytes()) };
+        let id = if grant.accessor.is_empty() { String::new() } else { digest::blake2b(grant.accessor.as_bytes()) };
         Self {
             serial,
             id,
             clients: [(server.namespace.clone(), client)].into(),
-            token: Arc::new(grant.token),
+            token: Arc::new(grant.token.clone()),
             server,
             headers,
             ends: lasting.then(|| now + grant.ttl),
             renew: lasting.then(|| now + next(grant.ttl, grant.renewable)),
             ttl: grant.ttl,
+            ticket,
+            kept: false,
         }
     }
 
@@ -145,7 +160,8 @@ impl Live {
             }
         };
         let (identity, token, id) = (identity.clone(), Arc::clone(&self.token), self.id.clone());
-        Ok(Session { identity, serial: self.serial, client, token, id })
+        let cache_key = self.ticket.cache_key.clone();
+        Ok(Session { identity, serial: self.serial, client, token, id, cache_key })
     }
 }
 

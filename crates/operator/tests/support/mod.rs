@@ -20,6 +20,7 @@ use sidekey_fakevault::{FakeVault, Options as VaultOptions, RoleSpec};
 use sidekey_operator::addresses::Addresses;
 use sidekey_operator::api::Api;
 use sidekey_operator::jitter::Backoff;
+use sidekey_operator::plan::storage::Persistence;
 use sidekey_operator::run::{self, Options, RunError};
 use sidekey_runtime::drain::{self, Trigger};
 use sidekey_testkit::cluster::Cluster;
@@ -49,6 +50,7 @@ pub fn options() -> Options {
         exclude_raw: false,
         default_globals: true,
         restart_debounce: Duration::from_millis(100),
+        persistence: Persistence::None,
     }
 }
 
