@@ -88,7 +88,10 @@ async fn a_command_of_the_first_set_is_waited_for_and_later_ones_follow_each_cha
 async fn a_failing_first_command_keeps_the_pod_from_ready_and_says_why() {
     let bench = bench(json!([])).await;
     let flag = bench.path("flag");
-    let bench = bench.set(json!({ "notify": [command(&format!("test -e {}", flag.display()), true)] }));
+    let bench = bench.set(json!({
+        "notify": [command(&format!("test -e {}", flag.display()), true)],
+        "refresh": { "staticIntervalMs": 1_000_000_000 },
+    }));
     let agent = bench.start();
     bench.until("the failure", |bench| bench.line().starts_with("SK5020 doing `command /bin/sh`")).await;
     assert!(bench.line().contains("exit status: 1"), "{}", bench.line());

@@ -142,7 +142,7 @@ async fn refuses_other_methods_types_and_paths() {
 #[tokio::test]
 async fn takes_the_longest_object_and_refuses_longer_ones_announced_or_not() {
     let mut large = pod();
-    large["metadata"]["annotations"]["example.com/large"] = json!("x".repeat(3 * 1024 * 1024));
+    large["spec"]["containers"][0]["args"] = json!(["x".repeat(3 * 1024 * 1024)]);
     assert_eq!(answered(&review(&large)).await["response"]["allowed"], true);
 
     let limits = Limits { body: 1000, ..Limits::default() };

@@ -123,6 +123,8 @@ fn sidekey(binary: &str, server: &Server, run: &Path) -> (Vec<String>, Vec<(Stri
         group: name.to_owned(),
         layout: Layout::Plain,
         optional: false,
+        login: 0,
+        pinned: false,
     };
     let config = AgentConfig {
         version: VERSION,
@@ -143,9 +145,11 @@ fn sidekey(binary: &str, server: &Server, run: &Path) -> (Vec<String>, Vec<(Stri
             max_backoff_ms: 300_000,
         },
         outputs: vec![output("kv", KV), output("lease", server.lease)],
+        logins: Vec::new(),
         notify: Vec::new(),
         token_sinks: Vec::new(),
         listener: None,
+        metrics_port: None,
         refresh: Refresh::default(),
         lifecycle: Lifecycle {
             shape: Shape::Native,
