@@ -202,8 +202,14 @@ impl Supervisor {
         while self.unlisted.is_empty() && self.looks.len() < self.pace.looks {
             let Some(key) = self.schedule.take_due(Instant::now()) else { return };
             let Some(object) = self.cache.get(&key).cloned() else { continue };
-            let refers = self.refers(&key, &object);
+            let mut refers = self.refers(&key, &object);
             self.schedule.uses(&key, &refers);
+            // A namespace goes in no order: what was made with a login is revoked with it, although its VaultAuth is gone.
+            if let (true, Refers::Login(Err(_)), Some(login)) =
+                (object.is_leaving(), &refers, self.schedule.login(&key))
+            {
+                refers = Refers::Login(Ok(login));
+            }
             let shared = transformation::referred(&self.cache, &key, destination_of(&object).as_ref());
             let shared = shared.map_err(|cause| Trouble::new("TransformationError", cause));
             let destination = destination(&object);

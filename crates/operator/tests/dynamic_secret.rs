@@ -171,3 +171,22 @@ async fn a_static_role_is_followed_and_restarts_only_on_a_rotation() {
     assert!(restarts > 0 && restarts < passwords.len() + 1, "{restarts} restarts");
     world.stop().await;
 }
+
+/// A namespace that goes takes its objects away in no order.
+#[tokio::test]
+async fn a_lease_is_revoked_although_its_auth_is_gone_before_its_object() {
+    let mut world = world(3600, 7200).await;
+    dynamic(&world, &json!({}));
+    world.start();
+    world.condition(VDS, "db", "Ready", "True").await;
+    assert_eq!(world.vault.leases().len(), 1);
+    for plural in ["vaultauths", "vaultconnections"] {
+        world.cluster.delete(&path(plural, "vault"));
+        world.cluster.until(&path(plural, "vault"), Value::is_null).await;
+    }
+    sleep(Duration::from_millis(500)).await;
+    world.cluster.delete(&path(VDS, "db"));
+    world.cluster.until(&path(VDS, "db"), Value::is_null).await;
+    assert_eq!(world.vault.leases().len(), 0);
+    world.stop().await;
+}

@@ -238,6 +238,33 @@ async fn a_second_replica_waits_for_the_lease_and_takes_over_at_once() {
 }
 
 #[tokio::test]
+async fn a_vault_secrets_operator_that_renews_the_lease_is_not_waited_for() {
+    let world = World::new().await;
+    world.static_secret("app", "web", json!({}));
+    let holder = "vso-5d8f6c7b9-x2x4z_0b5a3f4e-6c1d-4e2f-9a8b-7c6d5e4f3a2b";
+    let name = "b0d477c0.hashicorp.com";
+    let lease = |renewals: u64| {
+        let spec = json!({ "holderIdentity": holder, "leaseDurationSeconds": 15, "leaseTransitions": renewals });
+        let metadata = json!({ "name": name, "namespace": support::HOUSE });
+        json!({ "apiVersion": "coordination.k8s.io/v1", "metadata": metadata, "spec": spec })
+    };
+    world.cluster.apply("leases", lease(0));
+    let (_trigger, drain) = sidekey_runtime::drain::channel();
+    let api = sidekey_operator::api::Api::new(world.cluster.client());
+    let running = tokio::spawn(sidekey_operator::run::run_with(support::options(), api, drain));
+    let mut renewals = 0;
+    while !running.is_finished() {
+        renewals += 1;
+        assert!(renewals < 20, "it waits");
+        world.cluster.apply("leases", lease(renewals));
+        sleep(Duration::from_secs(1)).await;
+    }
+    let words = running.await.unwrap().unwrap_err().to_string();
+    assert!(words.contains("SK7020") && words.contains(holder), "{words}");
+    assert_eq!(world.cluster.count("GET", "vaultstaticsecrets"), 0);
+}
+
+#[tokio::test]
 async fn a_jwt_of_a_service_account_and_one_of_a_secret_log_in() {
     let mut world = World::new().await;
     world.vault.enable_jwt("auth/jwt");

@@ -156,3 +156,23 @@ async fn what_is_kept_is_named_and_signed_as_a_vault_secrets_operator_does() {
     assert_eq!(object["data"]["messageMAC"], STANDARD.encode(hmac::sign(&key, &message)));
     world.stop().await;
 }
+
+#[tokio::test]
+async fn uninstalling_takes_our_finalizers_away_and_nobody_elses() {
+    let mut world = world().await;
+    world.start();
+    settled(&world).await;
+    world.stop().await;
+    let auth = path("vaultauths", "vault");
+    let old = json!(["vaultauth.secrets.hashicorp.com/finalizer", "example.com/mine"]);
+    world.cluster.edit(&auth, |object| object["metadata"]["finalizers"] = old);
+    let held = |path: &str| world.cluster.get(path)["metadata"]["finalizers"].clone();
+    assert_eq!(held(&path(VDS, "db")), json!(["vaultdynamicsecret.secrets.hashicorp.com/finalizer"]));
+    let api = sidekey_operator::api::Api::new(world.cluster.client());
+    assert_eq!(sidekey_operator::uninstall::uninstall(&api).await.unwrap(), 2);
+    let empty = |value: &Value| value.as_array().is_none_or(Vec::is_empty);
+    assert!(empty(&held(&path(VDS, "db"))), "{}", held(&path(VDS, "db")));
+    assert_eq!(held(&auth), json!(["example.com/mine"]));
+    assert!(!world.cluster.get(&secret("db")).is_null() && world.vault.leases().len() == 1, "what is in use stays");
+    assert_eq!(sidekey_operator::uninstall::uninstall(&api).await.unwrap(), 0);
+}

@@ -248,12 +248,21 @@ async fn restart(tools: &Tools, job: &Job, spec: &VaultDynamicSecretSpec) -> Ver
 /// The object goes: so does its lease, if that can be done now.
 pub(super) async fn leave(tools: &Tools, job: &Job) {
     let status: VaultDynamicSecretStatus = job.object.status();
-    let revoke = job.object.spec::<VaultDynamicSecretSpec>().is_ok_and(|spec| spec.revoke != Some(false));
-    let Refers::Login(Ok(login)) = &job.refers else { return };
-    if !revoke || status.secret_lease.id.is_empty() {
+    let Ok(spec) = job.object.spec::<VaultDynamicSecretSpec>() else { return };
+    if spec.revoke == Some(false) || status.secret_lease.id.is_empty() {
         return;
     }
-    let Ok(session) = tools.sessions.acquire(login, None).await else { return };
+    let session = match &job.refers {
+        Refers::Login(Ok(login)) => tools.sessions.acquire(login, spec.namespace.as_deref()).await,
+        Refers::Login(Err(trouble)) => Err(trouble.clone()),
+        _ => return,
+    };
+    let session = match session {
+        Ok(session) => session,
+        Err(Trouble { cause, .. }) => {
+            return tracing::info!(object = %job.key, %cause, "the lease is left to its end");
+        }
+    };
     let revoked = session.client.revoke_lease(&session.token, &status.secret_lease.id).await;
     match revoked {
         Ok(()) => tell_event(tools, job, &Event::normal("SecretLeaseRevoke", "The lease is revoked")).await,

@@ -124,8 +124,10 @@ impl Keeper {
     /// The VaultAuths or the key that encrypts logins changed.
     fn look_around(&mut self) {
         let auths = self.means.surroundings.borrow().auths.clone();
-        let gone = |slot: &Slot| auths.as_ref().is_some_and(|auths| !auths.contains(&slot.login.auth_stamp.uid));
-        self.slots.retain(|_, slot| !gone(slot) || slot.busy);
+        for slot in self.slots.values_mut() {
+            // What goes together with its VaultAuth may still have a lease to revoke: the token is left to its end.
+            slot.gone = auths.as_ref().is_some_and(|auths| !auths.contains(&slot.login.auth_stamp.uid));
+        }
         let unkept: Vec<_> = self.slots.iter().filter(|(_, slot)| slot.is_unkept()).map(|(id, _)| id.clone()).collect();
         for identity in unkept {
             self.keep(&identity);
@@ -305,6 +307,10 @@ impl Keeper {
         let due: Vec<_> = due.map(|(identity, _)| identity.clone()).collect();
         for identity in due {
             let Some(slot) = self.slots.get_mut(&identity) else { continue };
+            if slot.gone && !slot.busy {
+                self.slots.remove(&identity);
+                continue;
+            }
             match &mut slot.live {
                 Some(live) if live.is_worn(now) => {
                     slot.live = None;

@@ -42,6 +42,8 @@ pub(super) struct Slot {
     pub(super) candidate: Option<Live>,
     pub(super) doubted: Option<Instant>,
     pub(super) busy: bool,
+    /// Whether the VaultAuth is not there any more.
+    pub(super) gone: bool,
     /// Whether what was kept is known by now: there, or not.
     pub(super) tried: bool,
     pub(super) waiting: Vec<(Option<String>, Reply)>,
@@ -58,6 +60,7 @@ impl Slot {
             candidate: None,
             doubted: None,
             busy: false,
+            gone: false,
             tried: false,
             waiting: Vec::new(),
             doubting: Vec::new(),
@@ -77,7 +80,7 @@ impl Slot {
 
     /// Whether the login in use should outlive the process and does not yet.
     pub(super) fn is_unkept(&self) -> bool {
-        self.live.as_ref().is_some_and(|live| !live.kept && live.ticket.lasts())
+        !self.gone && self.live.as_ref().is_some_and(|live| !live.kept && live.ticket.lasts())
     }
 
     /// Waiters get the session in use; doubters the newest.

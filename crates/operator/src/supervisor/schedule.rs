@@ -1,12 +1,14 @@
 //! When each object is looked at next, and what the last look learnt.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::controllers::{Memory, Next, Refers};
 use crate::jitter::{self, Backoff};
+use crate::plan::auth::Login;
 use crate::types::Kind;
 use crate::types::object::Key;
 
@@ -30,7 +32,8 @@ struct Entry {
     looked: Option<Instant>,
     mended: Option<Instant>,
     uses: Vec<Key>,
-    consumer: String,
+    /// The login of the last look that had one.
+    login: Option<Arc<Login>>,
 }
 
 /// Due times of all objects.
@@ -87,8 +90,13 @@ impl Schedule {
         let Some(entry) = self.entries.get_mut(key) else { return };
         if let Refers::Login(Ok(login)) = refers {
             entry.uses = vec![login.auth.clone(), login.connection.key.clone()];
-            entry.consumer.clone_from(&login.consumer);
+            entry.login = Some(Arc::clone(login));
         }
+    }
+
+    /// The login of the last look that had one.
+    pub(super) fn login(&self, key: &Key) -> Option<Arc<Login>> {
+        self.entries.get(key)?.login.clone()
     }
 
     pub(super) fn memory(&self, key: &Key) -> Memory {
