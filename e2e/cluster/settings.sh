@@ -7,6 +7,7 @@ E2E_BIN=${E2E_BIN:-${XDG_CACHE_HOME:-$HOME/.cache}/sidekey-e2e/bin}
 
 NODE=node-1
 NODE_IP=${NODE_IP:-10.200.0.1}          # put on lo for the cluster's life; host and pods both reach it
+PLAIN_IP=${PLAIN_IP:-10.200.0.2}        # put there too: Vault without TLS on the port that manuals have it on
 POD_CIDR=10.244.0.0/24
 SERVICE_CIDR=10.96.0.0/16
 KUBERNETES_IP=10.96.0.1                 # the first of SERVICE_CIDR: the API server's own Service

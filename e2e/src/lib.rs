@@ -10,12 +10,16 @@ pub mod api;
 pub mod audit;
 pub mod command;
 pub mod fault;
+pub mod kept;
+pub mod manuals;
 pub mod pod;
+pub mod rights;
 pub mod sandbox;
 pub mod setting;
 pub mod vault;
 pub mod wait;
 
+pub use kept::Kept;
 pub use pod::{Pod, Shape};
 pub use sandbox::Sandbox;
 pub use setting::setting;

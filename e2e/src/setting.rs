@@ -1,6 +1,6 @@
 //! What `e2e/run` brought up, or what a person's own cluster is: all from the environment.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 /// Addresses and names; `e2e/README.md` lists the variables.
 pub struct Setting {
@@ -20,6 +20,10 @@ pub struct Setting {
     pub kubernetes_ca: String,
     /// Image of `e2e/probe`.
     pub probe: String,
+    /// Image of the control plane.
+    pub control: String,
+    /// Whether the operator finds the first Vault without TLS where manuals have it.
+    pub plain: bool,
     /// Namespace of the webhook.
     pub system: String,
 }
@@ -55,6 +59,8 @@ static SETTING: LazyLock<Setting> = LazyLock::new(|| Setting {
     kubernetes: need("E2E_KUBERNETES"),
     kubernetes_ca: need("E2E_KUBERNETES_CACERT"),
     probe: may("E2E_PROBE_IMAGE").unwrap_or_else(|| "localhost/probe:dev".to_owned()),
+    control: may("E2E_CONTROL_IMAGE").unwrap_or_else(|| "localhost/sidekey:dev".to_owned()),
+    plain: may("E2E_PLAIN_VAULT").is_some(),
     system: may("E2E_NAMESPACE").unwrap_or_else(|| "sidekey".to_owned()),
 });
 
@@ -70,6 +76,15 @@ impl Setting {
     /// Where there is none: a test that needs it is reported as not run, never as passed.
     pub fn spare(&self) -> &Spare {
         self.spare.as_ref().unwrap_or_else(|| panic!("not run: E2E_SPARE_ADDR names no Vault that may be sealed"))
+    }
+}
+
+static SPARE: Mutex<()> = Mutex::new(());
+
+impl Spare {
+    /// For a test that seals it: no other such test meanwhile.
+    pub fn alone(&self) -> MutexGuard<'static, ()> {
+        SPARE.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

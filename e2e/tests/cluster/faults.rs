@@ -211,6 +211,7 @@ fn the_ca_in_the_pods_secret_is_the_wrong_one() {
 fn vault_is_sealed() {
     let sandbox = prepare("sealed");
     let spare = setting().spare();
+    let _alone = spare.alone();
     let rules = format!("path \"secret/data/{}/*\" {{ capabilities = [\"read\"] }}", sandbox.namespace);
     spare.server.policy(&sandbox.namespace, &rules);
     spare.server.put(&format!("{}/web", sandbox.namespace), &json!({"value": "seen"}));

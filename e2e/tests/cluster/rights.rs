@@ -1,13 +1,9 @@
 //! The webhook may do what it does and nothing else, as the API server's own authorizer answers (SubjectAccessReview, which
 //! `kubectl auth can-i` asks too).
 
-use serde_json::{Value, json};
-use sidekey_e2e::api;
+use sidekey_e2e::rights::{Right, allowed};
 
 const USER: &str = "system:serviceaccount:sidekey:sidekey-webhook";
-
-/// `verb`, `group/resource[/subresource]`, namespace, name; empty is all or any.
-type Right = (&'static str, &'static str, &'static str, &'static str);
 
 const MAY: [Right; 17] = [
     ("get", "admissionregistration.k8s.io/mutatingwebhookconfigurations", "", "sidekey-webhook"),
@@ -63,23 +59,11 @@ const MAY_NOT: [Right; 31] = [
     ("create", "rbac.authorization.k8s.io/clusterrolebindings", "", ""),
 ];
 
-fn allowed((verb, resource, namespace, name): Right) -> bool {
-    let (group, resource) = resource.split_once('/').expect("group/resource");
-    let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
-    let attributes = json!({"verb": verb, "group": group, "resource": resource, "subresource": subresource,
-        "namespace": namespace, "name": name});
-    let groups = ["system:serviceaccounts", "system:serviceaccounts:sidekey", "system:authenticated"];
-    let review = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
-        "spec": {"user": USER, "groups": groups, "resourceAttributes": attributes}});
-    let answer = api::create("/apis/authorization.k8s.io/v1/subjectaccessreviews", &review).expect("a review");
-    answer["status"]["allowed"] == Value::Bool(true)
-}
-
 #[test]
 fn the_webhook_may_do_what_it_does_and_nothing_else() {
-    let missing: Vec<_> = MAY.into_iter().filter(|right| !allowed(*right)).collect();
+    let missing: Vec<_> = MAY.into_iter().filter(|right| !allowed(USER, *right)).collect();
     assert_eq!(missing, [], "rights that it needs");
-    let surplus: Vec<_> = MAY_NOT.into_iter().filter(|right| allowed(*right)).collect();
+    let surplus: Vec<_> = MAY_NOT.into_iter().filter(|right| allowed(USER, *right)).collect();
     assert_eq!(surplus, [], "rights that it has no use for");
     println!("{} rights that it has, {} that it has not", MAY.len(), MAY_NOT.len());
 }

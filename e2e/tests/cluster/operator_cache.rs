@@ -1,0 +1,103 @@
+//! The operator's logins over its own end: encrypted by Vault's transit engine, taken up by whoever works next.
+
+use std::thread::sleep;
+
+use serde_json::{Value, json};
+use sidekey_e2e::kept::{OPERATOR, decoded, kill_leader, restarted};
+use sidekey_e2e::manuals::transit;
+use sidekey_e2e::wait::{seconds, until};
+use sidekey_e2e::{Kept, Pod, Shape, api, audit, setting};
+
+#[test]
+fn the_end_of_the_operator_that_works_makes_no_login_and_no_lease_and_restarts_no_workload() {
+    transit();
+    let kept = Kept::new("op-cache");
+    let namespace = kept.sandbox.namespace.clone();
+    kept.sandbox.grant(&format!(
+        "path \"secret/data/{namespace}/*\" {{ capabilities = [\"read\"] }}\n\
+         path \"database/creds/{namespace}\" {{ capabilities = [\"read\"] }}"
+    ));
+    kept.sandbox.database(&json!({"default_ttl": "1h", "max_ttl": "2h"}));
+    let workload = kept.workload("deployments", "app");
+    let targets = json!({"rolloutRestartTargets": [{"kind": "Deployment", "name": "app"}]});
+    kept.sandbox.put("web", &json!({"n": "0"}));
+    kept.static_secret("web", &json!({}));
+    kept.dynamic_secret("db", &targets);
+    kept.ready("vaultstaticsecrets", "web", "True");
+    kept.ready("vaultdynamicsecrets", "db", "True");
+    let user = || decoded(&api::get(&kept.secret_path("db")).json(), "username");
+    let first = user();
+    encrypted(&kept);
+    for n in 1..=2 {
+        kill_leader();
+        kept.sandbox.put("web", &json!({"n": n.to_string()}));
+        kept.holds("web", "n", &n.to_string());
+        sleep(seconds(5));
+        assert_eq!(user(), first, "the credentials stay");
+    }
+    let seen = audit::of(&namespace, "");
+    let count = |prefix: &str| audit::count(&seen, prefix);
+    println!(
+        "{namespace}: {} logins, {} leases over three lives",
+        count("auth/kubernetes/login"),
+        count("database/creds/")
+    );
+    assert_eq!((count("auth/kubernetes/login"), count("database/creds/")), (1, 1));
+    assert_eq!(restarted(&workload), None);
+}
+
+/// What is kept is nothing that one can use without Vault.
+fn encrypted(kept: &Kept) {
+    let status = kept.get("vaultdynamicsecrets", "db")["status"].clone();
+    let name = format!("vso-cc-{}", status["vaultClientMeta"]["cacheKey"].as_str().expect("a cache key"));
+    let secret = until(seconds(30), "kept: the login", || {
+        let answer = api::get(&format!("/api/v1/namespaces/{OPERATOR}/secrets/{name}"));
+        if answer.ok() { Ok(answer.json()) } else { Err(answer.message()) }
+    });
+    let labels = &secret["metadata"]["labels"];
+    assert_eq!((&labels["encrypted"], &secret["immutable"]), (&json!("true"), &json!(true)));
+    assert_eq!(labels["vaultTransitRef"], "vault-secrets-operator-default-transit-auth");
+    let text = decoded(&secret, "secret");
+    assert!(text.contains("vault:v1:") && !text.contains("client_token"), "it is a ciphertext");
+}
+
+/// Another operator's Lease in a namespace of the test's own: none of this cluster's objects must be touched by it.
+#[test]
+fn it_refuses_to_start_while_a_vault_secrets_operator_renews_the_lease() {
+    let kept = Kept::new("op-foreign");
+    let namespace = kept.sandbox.namespace.clone();
+    let rbac = |plural: &str| format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/{plural}");
+    let rules =
+        json!([{"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "update", "create"]}]);
+    api::create(&rbac("roles"), &json!({"metadata": {"name": "lease"}, "rules": rules})).expect("role");
+    let subjects = json!([{"kind": "ServiceAccount", "name": "app", "namespace": namespace}]);
+    let role = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "lease"});
+    let binding = json!({"metadata": {"name": "lease"}, "roleRef": role, "subjects": subjects});
+    api::create(&rbac("rolebindings"), &binding).expect("role binding");
+    let leases = format!("/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases");
+    let holder = "vault-secrets-operator-controller-manager-5d8f6c7b9-x2x4z_0b5a3f4e-6c1d-4e2f-9a8b-7c6d5e4f3a2b";
+    let lease = |transitions: u64| {
+        json!({"metadata": {"name": "b0d477c0.hashicorp.com"},
+        "spec": {"holderIdentity": holder, "leaseDurationSeconds": 15, "leaseTransitions": transitions}})
+    };
+    api::create(&leases, &lease(0)).expect("lease");
+    let mut shape =
+        Shape::new("second", &["operator", &format!("--compat-namespace={namespace}"), "--identity=second"])
+            .spec("restartPolicy", json!("Never"))
+            .spec("automountServiceAccountToken", json!(true));
+    shape.manifest["spec"]["containers"][0]["image"] = json!(setting().control);
+    let pod: Pod = kept.sandbox.start(&shape);
+    let mut renewals = 0;
+    let ended = until(seconds(90), "ended: the second operator", || {
+        renewals += 1;
+        api::patch(&format!("{leases}/b0d477c0.hashicorp.com"), &lease(renewals)).expect("renewal");
+        let state = pod.container("app")["state"]["terminated"].clone();
+        if state.is_object() { Ok(state) } else { Err(pod.log("app")) }
+    });
+    let log = pod.log("app");
+    println!("{}", log.lines().last().unwrap_or_default());
+    assert_ne!(ended["exitCode"], 0, "{log}");
+    assert!(log.contains("SK7020") && log.contains(holder) && log.contains("Scale its Deployment to 0"), "{log}");
+    let held: Value = api::get(&format!("{leases}/b0d477c0.hashicorp.com")).json();
+    assert_eq!(held["spec"]["holderIdentity"], holder);
+}

@@ -1,0 +1,160 @@
+//! What befalls clusters: the operator killed, Vault sealed, objects and CRDs replaced. Nothing is lost, nothing hangs.
+
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use sidekey_e2e::kept::{OPERATOR, decoded, kill_leader, restarted};
+use sidekey_e2e::wait::{seconds, until};
+use sidekey_e2e::{Kept, api, command, sandbox, setting};
+
+#[test]
+fn changes_reach_the_secret_while_the_operator_that_works_is_killed_again_and_again() {
+    let kept = Kept::new("op-killed");
+    let workload = kept.workload("deployments", "web");
+    kept.sandbox.put("web", &json!({"n": "0"}));
+    let targets = json!([{"kind": "Deployment", "name": "web"}]);
+    kept.static_secret("web", &json!({"rolloutRestartTargets": targets}));
+    kept.holds("web", "n", "0");
+    let mut worst = Duration::ZERO;
+    for n in 1..=9_u64 {
+        kept.sandbox.put("web", &json!({"n": n.to_string()}));
+        // Other moments of a look each time: before it, in it, after it.
+        sleep(Duration::from_millis(n * 370));
+        if n % 3 == 0 {
+            let (killed, after) = (Instant::now(), kill_leader());
+            println!("{after} took over after {:?}", killed.elapsed());
+        }
+        let begun = Instant::now();
+        kept.holds("web", "n", &n.to_string());
+        until(seconds(30), "restarted", || restarted(&workload).ok_or("no annotation"));
+        worst = worst.max(begun.elapsed());
+    }
+    println!("9 changes, 3 kills: the slowest change took {worst:?} once an operator worked");
+    until(seconds(120), "two replicas again", || {
+        let status =
+            api::get(&format!("/apis/apps/v1/namespaces/{OPERATOR}/deployments/sidekey-operator")).json()["status"]
+                .clone();
+        if status["availableReplicas"] == 2 { Ok(()) } else { Err(status) }
+    });
+}
+
+#[test]
+fn a_vault_that_is_sealed_leaves_secrets_as_they_are_and_is_taken_up_when_it_is_back() {
+    let kept = Kept::new("op-sealed");
+    let spare = setting().spare();
+    let _alone = spare.alone();
+    let namespace = &kept.sandbox.namespace;
+    spare.server.policy(namespace, &format!("path \"secret/data/{namespace}/*\" {{ capabilities = [\"read\"] }}"));
+    spare.server.write(&format!("auth/kubernetes/role/{namespace}"), &sandbox::role(namespace));
+    let put = |value: &str| spare.server.put(&format!("{namespace}/far"), &json!({"value": value}));
+    put("first");
+    kept.connection("spare", &spare.server, &spare.server.address);
+    kept.create("vaultauths", "VaultAuth", "spare", &kept.auth("spare"));
+    kept.sandbox.put("near", &json!({"value": "first"}));
+    kept.static_secret("far", &json!({"vaultAuthRef": "spare"}));
+    kept.static_secret("near", &json!({}));
+    kept.holds("far", "value", "first");
+    put("second");
+    spare.server.write("sys/seal", &json!({}));
+    let message = kept.ready("vaultstaticsecrets", "far", "False");
+    assert!(message.contains("SK3006"), "{message}");
+    let message = kept.ready("vaultconnections", "spare", "False");
+    assert!(message.contains("sealed"), "{message}");
+    let kept_data = decoded(&api::get(&kept.secret_path("far")).json(), "value");
+    assert!(["first", "second"].contains(&kept_data.as_str()), "the last good data stays");
+    // The other Vault's secrets go on.
+    kept.sandbox.put("near", &json!({"value": "second"}));
+    let begun = Instant::now();
+    kept.holds("near", "value", "second");
+    assert!(begun.elapsed() < seconds(10), "{:?}", begun.elapsed());
+    sleep(seconds(20));
+    spare.server.write("sys/unseal", &json!({"key": spare.unseal_key}));
+    let begun = Instant::now();
+    kept.holds("far", "value", "second");
+    kept.ready("vaultstaticsecrets", "far", "True");
+    kept.ready("vaultconnections", "spare", "True");
+    println!("{namespace}: well {:?} after the unsealing", begun.elapsed());
+    assert!(begun.elapsed() < seconds(45), "{:?}", begun.elapsed());
+}
+
+/// The token was made while the role lacked the policy; only a new login has it.
+#[test]
+fn a_role_that_is_given_a_policy_after_a_refusal_is_taken_up_within_seconds() {
+    let kept = Kept::new("op-policy");
+    let mut role = sandbox::role(&kept.sandbox.namespace);
+    role["token_policies"] = json!(["default"]);
+    kept.sandbox.role(&role);
+    kept.sandbox.put("web", &json!({"user": "app"}));
+    kept.static_secret("web", &json!({"refreshAfter": "1h"}));
+    let message = kept.ready("vaultstaticsecrets", "web", "False");
+    assert!(message.contains("SK4001"), "{message}");
+    kept.sandbox.role(&sandbox::role(&kept.sandbox.namespace));
+    let begun = Instant::now();
+    kept.holds("web", "user", "app");
+    kept.ready("vaultstaticsecrets", "web", "True");
+    println!("{}: mended in {:?}", kept.sandbox.namespace, begun.elapsed());
+    assert!(begun.elapsed() < seconds(60), "{:?}", begun.elapsed());
+}
+
+/// With no grace, and made anew under its name at once, as `kubectl replace --force` does.
+#[test]
+fn objects_replaced_by_force_are_taken_up_each_time() {
+    let kept = Kept::new("op-force");
+    kept.sandbox.database(&json!({"default_ttl": "1h", "max_ttl": "2h"}));
+    kept.sandbox.grant(&format!(
+        "path \"secret/data/{0}/*\" {{ capabilities = [\"read\"] }}\npath \"database/creds/{0}\" {{ capabilities = [\"read\"] }}",
+        kept.sandbox.namespace
+    ));
+    kept.sandbox.put("web", &json!({"user": "app"}));
+    let force = |plural: &str, name: &str| {
+        let now = json!({"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0});
+        api::request("DELETE", &kept.one(plural, name), Some(&now)).expect("delete");
+        // A finalizer makes this wait for the operator.
+        until(seconds(30), "gone", || if kept.get(plural, name).is_null() { Ok(()) } else { Err("it is there") });
+    };
+    let uid = |plural: &str, name: &str| kept.get(plural, name)["metadata"]["uid"].clone();
+    let owned = |secret: &str, uid: &Value| {
+        until(seconds(60), "owned by the new object", || {
+            let found = api::get(&kept.secret_path(secret)).json();
+            if found["metadata"]["ownerReferences"][0]["uid"] == *uid {
+                Ok(())
+            } else {
+                Err(found["metadata"].to_string())
+            }
+        });
+    };
+    for _ in 0..5 {
+        kept.static_secret("web", &json!({}));
+        kept.dynamic_secret("db", &json!({}));
+        owned("web", &uid("vaultstaticsecrets", "web"));
+        owned("db", &uid("vaultdynamicsecrets", "db"));
+        kept.ready("vaultstaticsecrets", "web", "True");
+        kept.ready("vaultdynamicsecrets", "db", "True");
+        force("vaultstaticsecrets", "web");
+        force("vaultdynamicsecrets", "db");
+    }
+}
+
+/// As an upgrade does that replaces CRDs, again and again, while secrets change.
+#[test]
+fn crds_replaced_under_load_lose_no_object_and_no_change() {
+    let kept = Kept::new("op-crds");
+    for name in ["a", "b", "c"] {
+        kept.sandbox.put(name, &json!({"n": "0"}));
+        kept.static_secret(name, &json!({}));
+    }
+    let crds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/operator/crds.yaml");
+    for n in 1..=4 {
+        let replaced = command::run("kubectl", &["replace", "-f", &crds.to_string_lossy()], "");
+        replaced.expect("replacing the CRDs");
+        for name in ["a", "b", "c"] {
+            kept.sandbox.put(name, &json!({"n": n.to_string()}));
+        }
+        for name in ["a", "b", "c"] {
+            kept.holds(name, "n", &n.to_string());
+            kept.ready("vaultstaticsecrets", name, "True");
+        }
+    }
+}

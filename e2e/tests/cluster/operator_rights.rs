@@ -1,0 +1,87 @@
+//! The operator may do what it does and nothing else, by the API server's own word.
+
+use sidekey_e2e::rights::{Right, allowed};
+
+const USER: &str = "system:serviceaccount:vault-secrets-operator:sidekey-operator";
+const LEASE: &str = "b0d477c0.hashicorp.com";
+
+const KINDS: [&str; 10] = [
+    "vaultconnections",
+    "vaultauths",
+    "vaultauthglobals",
+    "vaultstaticsecrets",
+    "vaultdynamicsecrets",
+    "vaultpkisecrets",
+    "secrettransformations",
+    "hcpauths",
+    "hcpvaultsecretsapps",
+    "csisecrets",
+];
+
+const MAY: [Right; 16] = [
+    ("get", "/secrets", "default", "any"),
+    ("list", "/secrets", "", ""),
+    ("watch", "/secrets", "", ""),
+    ("create", "/secrets", "default", ""),
+    ("update", "/secrets", "default", "any"),
+    ("delete", "/secrets", "default", "any"),
+    ("create", "/serviceaccounts/token", "default", "default"),
+    ("create", "/events", "default", ""),
+    ("patch", "apps/deployments", "default", "web"),
+    ("patch", "apps/statefulsets", "default", "web"),
+    ("patch", "apps/daemonsets", "default", "web"),
+    ("patch", "argoproj.io/rollouts", "default", "web"),
+    ("get", "coordination.k8s.io/leases", "vault-secrets-operator", LEASE),
+    ("update", "coordination.k8s.io/leases", "vault-secrets-operator", LEASE),
+    ("create", "coordination.k8s.io/leases", "vault-secrets-operator", ""),
+    ("patch", "secrets.hashicorp.com/vaultstaticsecrets/status", "default", "any"),
+];
+
+const MAY_NOT: [Right; 30] = [
+    ("deletecollection", "/secrets", "default", ""),
+    ("patch", "/secrets", "default", "any"),
+    ("get", "/serviceaccounts", "default", "default"),
+    ("list", "/serviceaccounts", "", ""),
+    ("create", "/serviceaccounts", "default", ""),
+    ("get", "/configmaps", "default", "any"),
+    ("list", "/configmaps", "", ""),
+    ("get", "/pods", "default", "web"),
+    ("list", "/pods", "", ""),
+    ("create", "/pods", "default", ""),
+    ("delete", "/pods", "default", "web"),
+    ("create", "/pods/exec", "default", "web"),
+    ("get", "/pods/log", "default", "web"),
+    ("get", "/nodes", "", "node-1"),
+    ("list", "/namespaces", "", ""),
+    ("delete", "/namespaces", "", "default"),
+    ("get", "apps/deployments", "default", "web"),
+    ("list", "apps/deployments", "", ""),
+    ("delete", "apps/deployments", "default", "web"),
+    ("create", "apps/deployments", "default", ""),
+    ("patch", "apps/replicasets", "default", "web"),
+    ("patch", "apps/deployments/scale", "default", "web"),
+    ("create", "secrets.hashicorp.com/vaultstaticsecrets", "default", ""),
+    ("delete", "secrets.hashicorp.com/vaultstaticsecrets", "default", "any"),
+    ("update", "secrets.hashicorp.com/vaultauths", "default", "any"),
+    ("get", "coordination.k8s.io/leases", "kube-system", "kube-scheduler"),
+    ("update", "coordination.k8s.io/leases", "vault-secrets-operator", "another"),
+    ("update", "apiextensions.k8s.io/customresourcedefinitions", "", "vaultauths.secrets.hashicorp.com"),
+    ("impersonate", "/users", "", "admin"),
+    ("create", "rbac.authorization.k8s.io/clusterrolebindings", "", ""),
+];
+
+#[test]
+fn the_operator_may_do_what_it_does_and_nothing_else() {
+    let missing: Vec<_> = MAY.into_iter().filter(|right| !allowed(USER, *right)).collect();
+    assert_eq!(missing, [], "rights that it needs");
+    let surplus: Vec<_> = MAY_NOT.into_iter().filter(|right| allowed(USER, *right)).collect();
+    assert_eq!(surplus, [], "rights that it has no use for");
+    for kind in KINDS {
+        let resource = format!("secrets.hashicorp.com/{kind}");
+        for verb in ["get", "list", "watch", "patch"] {
+            assert!(allowed(USER, (verb, &resource, "", "")), "{verb} {kind}");
+        }
+        assert!(allowed(USER, ("patch", &format!("{resource}/status"), "default", "any")), "status of {kind}");
+    }
+    println!("{} rights that it has, {} that it has not", MAY.len() + 5 * KINDS.len(), MAY_NOT.len());
+}
