@@ -11,6 +11,7 @@ use sidekey_vault::{Client, Credential, Mounts, Unready, VaultError, diagnose};
 
 use crate::credential::Source;
 use crate::exit::Exit;
+use crate::extra::Volumes;
 use crate::member::Member;
 use crate::pair;
 use crate::session::Answers;
@@ -26,7 +27,8 @@ const ROUNDS: usize = 16;
 pub(crate) async fn run(config: &AgentConfig, platform: &Platform, out: &mut dyn Write) -> io::Result<Exit> {
     let mut lines = Lines { out, failed: false };
     lines.good(format_args!("configuration: {} outputs, version {}", config.outputs.len(), config.version))?;
-    let mut members: Vec<Member> = config.outputs.iter().map(Member::new).collect();
+    let volumes = Arc::new(Volumes::of(&config.outputs));
+    let mut members: Vec<Member> = config.outputs.iter().map(|output| Member::new(output, volumes.clone())).collect();
     for member in &members {
         lines.result(format_args!("template {}", member.output().name), member.cause())?;
     }

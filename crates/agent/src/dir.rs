@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_NOW};
 use rustix::io::Errno;
+use rustix::process::{Gid, Uid};
 use sidekey_core::Sensitive;
 
 /// Mode of directories that hold files for others.
@@ -136,6 +137,15 @@ impl Dir {
             self.remove(name);
         }
         written
+    }
+
+    /// Gives a file to another user or group; `None` leaves it.
+    ///
+    /// # Errors
+    /// The system's; `EPERM` for what only root may do.
+    pub(crate) fn give(&self, name: &str, (user, group): (Option<u32>, Option<u32>)) -> io::Result<()> {
+        let (user, group) = (user.map(Uid::from_raw), group.map(Gid::from_raw));
+        Ok(rustix::fs::chownat(&self.fd, name, user, group, AtFlags::SYMLINK_NOFOLLOW)?)
     }
 
     /// Makes an empty file with this mode, or sets the date of the one that is there.

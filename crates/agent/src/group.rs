@@ -1,6 +1,8 @@
 //! The unit of consistency: outputs that change together or not at all.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sidekey_core::contract::{Dialect, Layout, Output};
@@ -11,6 +13,7 @@ use sidekey_template::{Frozen, Inputs};
 
 use crate::backoff::{Backoff, random};
 use crate::clock::unix_seconds;
+use crate::extra::{Owner, Volumes};
 use crate::member::Member;
 use crate::session::Session;
 use crate::write;
@@ -28,6 +31,10 @@ pub(crate) struct Group {
     stale: bool,
     whole: bool,
     pending: Option<Rendered>,
+    /// What templates write beside their outputs, in the newest set.
+    extras: Vec<(Output, Owner)>,
+    /// The same of the set on disk, as far as this agent wrote it.
+    beside: Vec<Output>,
     retry: Backoff,
     cause: Option<Cause>,
     sweep: Option<Time>,
@@ -48,6 +55,7 @@ impl Group {
         dialect: Dialect,
         outputs: &[&Output],
         frozen: Option<Frozen>,
+        volumes: &Arc<Volumes>,
         alone: impl Fn(&str) -> bool,
     ) -> Self {
         let dirs: BTreeSet<&str> = outputs.iter().map(|output| output.dir.as_str()).collect();
@@ -55,18 +63,20 @@ impl Group {
             let outputs: Vec<Output> = outputs.iter().filter(|o| o.dir == dir).map(|o| (*o).clone()).collect();
             let linked = outputs.iter().any(|output| output.layout == Layout::Linked);
             // Readers that know the kubelet's volumes watch `..data`.
-            let link = if alone(dir) { "..data".to_owned() } else { format!("..data-{}", name.replace('/', "-")) };
+            let link = if linked && alone(dir) { "..data".to_owned() } else { own_link(name) };
             Unit { dir: dir.to_owned(), layout: if linked { Layout::Linked } else { Layout::Plain }, link, outputs }
         };
         Self {
             name: name.to_owned(),
             dialect,
-            members: outputs.iter().map(|output| Member::new(output)).collect(),
+            members: outputs.iter().map(|output| Member::new(output, volumes.clone())).collect(),
             units: dirs.into_iter().map(unit).collect(),
             frozen: frozen.unwrap_or_else(freeze),
             stale: true,
             whole: false,
             pending: None,
+            extras: Vec::new(),
+            beside: Vec::new(),
             retry: Backoff::new(Duration::from_secs(1), Duration::from_secs(60)),
             cause: None,
             sweep: None,
@@ -131,17 +141,22 @@ impl Group {
         if !std::mem::take(&mut self.stale) {
             return;
         }
-        let mut rendered = Rendered::new();
+        let (mut rendered, mut extras) = (Rendered::new(), Vec::new());
         for member in &mut self.members {
             let Some(session) = sessions.get(member.login()) else { continue };
             let inputs = Inputs { answers: &session.answers, env, frozen: self.frozen };
-            if let Some(bytes) = member.render(&inputs) {
+            if let Some((bytes, beside)) = member.render(&inputs) {
                 rendered.insert(member.output().name.clone(), bytes);
+                for extra in beside {
+                    rendered.insert(extra.output.name.clone(), extra.bytes);
+                    extras.push((extra.output, extra.owner));
+                }
             }
         }
         self.whole = self.members.iter().all(|m| rendered.contains_key(&m.output().name) || m.may_be_absent());
         if self.whole && !rendered.is_empty() {
             self.pending = Some(rendered);
+            self.extras = extras;
             self.retry.succeeded();
         }
     }
@@ -198,20 +213,62 @@ impl Group {
 
     fn write(&mut self, rendered: &Rendered, now: Time) -> Result<usize, Cause> {
         let mut changed = 0;
+        self.adopt();
+        let owners = self.extras.iter().map(|(output, owner)| (output.name.clone(), *owner)).collect();
         for unit in &self.units {
-            let disk = write::look(&unit.dir, unit.layout, &unit.link, &unit.outputs);
-            for plan in output::plan(self.dialect, &unit.outputs, rendered, &disk) {
-                write::publish(&plan, &unit.link)?;
+            let (layout, outputs) = self.whole_unit(unit);
+            let disk = write::look(&unit.dir, layout, &unit.link, &outputs);
+            for plan in output::plan(self.dialect, &outputs, rendered, &disk) {
+                write::publish(&plan, &unit.link, &owners)?;
                 for file in plan.files.iter().filter(|file| file.changed) {
                     tracing::info!(file = file.output.name, path = output::full_path(file.output), "written");
                     changed += 1;
                 }
             }
         }
-        if changed > 0 && self.units.iter().any(|unit| unit.layout == Layout::Linked) {
+        let swept = self.forget();
+        if swept || changed > 0 && self.units.iter().any(|unit| self.whole_unit(unit).0 == Layout::Linked) {
             self.sweep = Some(now + LINGER);
         }
         Ok(changed)
+    }
+
+    /// Directories of which only files beside its outputs are known.
+    fn adopt(&mut self) {
+        for (output, _) in &self.extras {
+            if self.units.iter().all(|unit| unit.dir != output.dir) {
+                let (dir, link) = (output.dir.clone(), own_link(&self.name));
+                self.units.push(Unit { dir, layout: Layout::Plain, link, outputs: Vec::new() });
+            }
+        }
+    }
+
+    /// A unit with the files beside its outputs: natively these too change by one rename.
+    fn whole_unit<'u>(&self, unit: &'u Unit) -> (Layout, Cow<'u, [Output]>) {
+        let mut beside = self.extras.iter().filter(|(output, _)| output.dir == unit.dir).peekable();
+        if beside.peek().is_none() {
+            return (unit.layout, Cow::Borrowed(&unit.outputs));
+        }
+        let layout = if self.dialect == Dialect::Native { Layout::Linked } else { unit.layout };
+        let extra = beside.map(|(output, _)| Output { layout, ..output.clone() });
+        (layout, unit.outputs.iter().cloned().chain(extra).collect())
+    }
+
+    /// Removes what templates wrote before and do not any more; whether a set is of no use now.
+    fn forget(&mut self) -> bool {
+        let now: Vec<Output> = self.extras.iter().map(|(output, _)| output.clone()).collect();
+        for output in self.beside.iter().filter(|before| now.iter().all(|output| output.name != before.name)) {
+            write::remove(&output.dir, output.file.as_str());
+            tracing::info!(file = output.name, "removed: no template writes it any more");
+        }
+        // Of a directory whose one file is a regular one again, the set before is of no use.
+        let beside = |unit: &&Unit| self.beside.iter().any(|output| output.dir == unit.dir);
+        let regular: Vec<&Unit> =
+            self.units.iter().filter(beside).filter(|unit| self.whole_unit(unit).0 == Layout::Plain).collect();
+        regular.iter().for_each(|unit| write::remove(&unit.dir, &unit.link));
+        let swept = !regular.is_empty();
+        self.beside = now;
+        swept
     }
 
     fn settled(&mut self, rendered: &Rendered) {
@@ -232,8 +289,13 @@ impl Group {
 
     /// Removes old sets and what a killed agent left.
     pub(crate) fn clean(&self) {
-        self.units.iter().for_each(|unit| write::sweep(&unit.dir, &unit.outputs));
+        self.units.iter().for_each(|unit| write::sweep(&unit.dir, &*self.whole_unit(unit).1));
     }
+}
+
+/// The link of a group that shares its directory.
+fn own_link(group: &str) -> String {
+    format!("..data-{}", group.replace('/', "-"))
 }
 
 fn freeze() -> Frozen {

@@ -33,6 +33,7 @@ mod credential;
 mod dir;
 mod end;
 pub mod exit;
+mod extra;
 mod group;
 pub mod harden;
 mod hcl;

@@ -1,11 +1,14 @@
 //! One output: its template, what it asks for, how it stands.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use sidekey_core::contract::{Output, Source};
 use sidekey_core::planner::LeaseTerms;
 use sidekey_core::{Cause, Code, Lookup, Sensitive};
 use sidekey_template::{Compiled, Inputs, Rendered};
+
+use crate::extra::{Extra, Volumes};
 
 /// Longest template file.
 const LONGEST: u64 = 4 << 20;
@@ -13,6 +16,7 @@ const LONGEST: u64 = 4 << 20;
 /// An output and its template.
 pub(crate) struct Member {
     output: Output,
+    volumes: Arc<Volumes>,
     compiled: Option<Compiled>,
     text: Option<String>,
     needs: BTreeSet<Lookup>,
@@ -23,9 +27,10 @@ pub(crate) struct Member {
 
 impl Member {
     /// Reads and compiles the template; what goes wrong there is this output's cause, and no other's.
-    pub(crate) fn new(output: &Output) -> Self {
+    pub(crate) fn new(output: &Output, volumes: Arc<Volumes>) -> Self {
         let mut member = Self {
             output: output.clone(),
+            volumes,
             compiled: None,
             text: None,
             needs: BTreeSet::new(),
@@ -121,18 +126,26 @@ impl Member {
         }
     }
 
-    /// The bytes, if all data is there; else what is missing becomes part of [`Self::needs`].
-    pub(crate) fn render(&mut self, inputs: &Inputs<'_>) -> Option<Sensitive<Vec<u8>>> {
+    /// The bytes, and the files beside them, if all data is there; else what is missing becomes part of [`Self::needs`].
+    pub(crate) fn render(&mut self, inputs: &Inputs<'_>) -> Option<(Sensitive<Vec<u8>>, Vec<Extra>)> {
         match self.compiled.as_ref()?.render(inputs) {
-            Ok(Rendered::Complete { bytes, used }) => {
+            Ok(Rendered::Complete { bytes, used, files }) => {
                 self.needs = used;
                 self.knows_needs = true;
-                if let Some(cause) = self.unsteady(inputs) {
-                    self.failed(cause);
-                    return None;
+                let placed = match self.unsteady(inputs) {
+                    Some(cause) => Err(cause),
+                    None => self.volumes.place(&self.output, files),
+                };
+                match placed {
+                    Ok(extras) => {
+                        self.recovered();
+                        Some((bytes, extras))
+                    }
+                    Err(cause) => {
+                        self.failed(cause);
+                        None
+                    }
                 }
-                self.recovered();
-                Some(bytes)
             }
             Ok(Rendered::Incomplete { missing }) => {
                 self.needs.extend(missing);

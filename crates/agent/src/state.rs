@@ -89,6 +89,9 @@ struct AnswerHead {
     lease_duration: u64,
     renewable: bool,
     warnings: Vec<String>,
+    /// A line of its own follows the data's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    auth: bool,
 }
 
 impl State {
@@ -182,7 +185,13 @@ impl State {
 /// The lines of one login: its tokens, then its answers.
 fn secrets(session: &Session) -> impl Iterator<Item = Sensitive<String>> {
     let tokens = session.tokens.values().map(|held| Value::text(held.token.expose().as_str()).to_json());
-    tokens.chain(session.answers.values().map(|answer| answer.data.to_json()))
+    tokens.chain(session.answers.values().flat_map(|answer| parts(answer)))
+}
+
+/// The lines of one answer: its data, then what it says of a token, if it does.
+fn parts(answer: &Response) -> impl Iterator<Item = Sensitive<String>> {
+    let auth = (answer.auth != Value::Null).then(|| answer.auth.to_json());
+    [Some(answer.data.to_json()), auth].into_iter().flatten()
 }
 
 impl SessionHead {
@@ -206,7 +215,9 @@ impl SessionHead {
         }
         let mut answers = Answers::new();
         for answer in self.answers {
-            let (lookup, response) = answer.with(next()?);
+            let data = next()?;
+            let auth = if answer.auth { next()? } else { Value::Null };
+            let (lookup, response) = answer.with(data, auth);
             answers.insert(lookup, response);
         }
         Ok(Session::of(self.planner, tokens, answers, self.mounts))
@@ -222,12 +233,13 @@ impl AnswerHead {
             lease_duration: response.lease_duration,
             renewable: response.renewable,
             warnings: response.warnings.clone(),
+            auth: response.auth != Value::Null,
         }
     }
 
-    fn with(self, data: Value) -> (Lookup, Arc<Response>) {
-        let Self { lookup, request_id, lease_id, lease_duration, renewable, warnings } = self;
-        (lookup, Arc::new(Response { request_id, lease_id, lease_duration, renewable, data, warnings }))
+    fn with(self, data: Value, auth: Value) -> (Lookup, Arc<Response>) {
+        let Self { lookup, request_id, lease_id, lease_duration, renewable, warnings, auth: _ } = self;
+        (lookup, Arc::new(Response { request_id, lease_id, lease_duration, renewable, data, auth, warnings }))
     }
 }
 

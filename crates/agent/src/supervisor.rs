@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::clock::{Clock, boot_id};
 use crate::exit::Exit;
+use crate::extra::Volumes;
 use crate::group::Group;
 use crate::listen::Listening;
 use crate::notify::Notifier;
@@ -367,8 +368,10 @@ fn groups(config: &AgentConfig, state: &State) -> Vec<Group> {
         let outputs = config.outputs.iter().filter(|o| o.dir == dir && o.layout == Layout::Linked);
         outputs.map(|output| output.group.as_str()).collect::<BTreeSet<_>>().len()
     };
+    let volumes = Arc::new(Volumes::of(&config.outputs));
     let group = |(name, outputs): &(&str, Vec<&Output>)| {
-        Group::new(name, config.dialect, outputs, state.frozen.get(*name).copied(), |dir| linked(dir) == 1)
+        let frozen = state.frozen.get(*name).copied();
+        Group::new(name, config.dialect, outputs, frozen, &volumes, |dir| linked(dir) == 1)
     };
     named.iter().map(group).collect()
 }

@@ -1,6 +1,6 @@
 //! One group's files, put on disk so that a reader sees all of the old set or all of the new one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use sidekey_core::contract::{Layout, Output};
@@ -9,9 +9,13 @@ use sidekey_core::{Cause, Code};
 
 use crate::clock::unix_seconds;
 use crate::dir::{Dir, Kind};
+use crate::extra::Owner;
 
 /// Begins the names of unfinished files and links.
 const UNFINISHED: &str = "..sidekey-";
+
+/// Who shall own a file, by its full path; others are the agent's.
+pub(crate) type Owners = BTreeMap<String, Owner>;
 
 /// A file larger than this is none of ours.
 const LONGEST: u64 = 32 << 20;
@@ -39,11 +43,11 @@ pub(crate) fn look(dir: &str, layout: Layout, link: &str, outputs: &[Output]) ->
 ///
 /// # Errors
 /// A [`Cause`] that names the file; the old set is untouched then, but for `Plain` files already renamed.
-pub(crate) fn publish(plan: &GroupPlan<'_>, link: &str) -> Result<(), Cause> {
+pub(crate) fn publish(plan: &GroupPlan<'_>, link: &str, owners: &Owners) -> Result<(), Cause> {
     let root = Dir::root(plan.dir).map_err(|error| failed(plan.dir, &error))?;
     match plan.layout {
-        Layout::Plain => plain(&root, plan),
-        Layout::Linked => linked(&root, plan, link),
+        Layout::Plain => plain(&root, plan, owners),
+        Layout::Linked => linked(&root, plan, link, owners),
     }
 }
 
@@ -75,13 +79,14 @@ fn sweep_dir(dir: &Dir) {
     }
 }
 
-fn plain(root: &Dir, plan: &GroupPlan<'_>) -> Result<(), Cause> {
+fn plain(root: &Dir, plan: &GroupPlan<'_>, owners: &Owners) -> Result<(), Cause> {
     let mut ready = Vec::new();
     let written = plan.files.iter().filter(|file| file.changed).try_for_each(|file| {
         let at = |error: io::Error| failed(&full_path(file.output), &error);
         let (dir, name) = root.parent_of(file.output.file.as_str()).map_err(at)?;
         let temporary = unfinished().map_err(at)?;
         dir.write_new(&temporary, file.bytes.expose(), file.written.mode).map_err(at)?;
+        own(&dir, &temporary, file, owners).inspect_err(|_| dir.remove(&temporary))?;
         ready.push((dir, temporary, name, file));
         Ok(())
     });
@@ -93,11 +98,11 @@ fn plain(root: &Dir, plan: &GroupPlan<'_>) -> Result<(), Cause> {
     })
 }
 
-fn linked(root: &Dir, plan: &GroupPlan<'_>, link: &str) -> Result<(), Cause> {
+fn linked(root: &Dir, plan: &GroupPlan<'_>, link: &str, owners: &Owners) -> Result<(), Cause> {
     if plan.changed() {
         let at = |error: io::Error| failed(plan.dir, &error);
         let name = set_name().map_err(at)?;
-        let made = fill(root, &name, &plan.files)
+        let made = fill(root, &name, &plan.files, owners)
             .and_then(|()| root.relink(&name, link, &unfinished().map_err(at)?).map_err(at));
         if let Err(cause) = made {
             root.remove_tree(&name);
@@ -107,13 +112,36 @@ fn linked(root: &Dir, plan: &GroupPlan<'_>, link: &str) -> Result<(), Cause> {
     plan.files.iter().try_for_each(|file| show(root, link, file))
 }
 
-fn fill(root: &Dir, name: &str, files: &[FilePlan<'_>]) -> Result<(), Cause> {
+fn fill(root: &Dir, name: &str, files: &[FilePlan<'_>], owners: &Owners) -> Result<(), Cause> {
     let set = root.make(name).map_err(|error| failed(&root.path().to_string_lossy(), &error))?;
     files.iter().try_for_each(|file| {
         let at = |error: io::Error| failed(&full_path(file.output), &error);
         let (dir, name) = set.parent_of(file.output.file.as_str()).map_err(at)?;
-        dir.write_new(name, file.bytes.expose(), file.written.mode).map_err(at)
+        dir.write_new(name, file.bytes.expose(), file.written.mode).map_err(at)?;
+        own(&dir, name, file, owners)
     })
+}
+
+/// Gives a file that nobody sees yet to the user and group it shall have.
+fn own(dir: &Dir, name: &str, file: &FilePlan<'_>, owners: &Owners) -> Result<(), Cause> {
+    let path = full_path(file.output);
+    let Some(owner) = owners.get(&path).filter(|owner| **owner != (None, None)) else { return Ok(()) };
+    dir.give(name, *owner).map_err(|error| {
+        let to = |id: Option<u32>| id.map_or_else(|| "unchanged".to_owned(), |id| id.to_string());
+        let attempted = format!("giving {path} to user {}, group {}", to(owner.0), to(owner.1));
+        Cause::new(Code::FileWrite, attempted, error.to_string()).with_fix(
+            "Only root gives files away: leave user and group of writeToFile empty, or name the agent's own user and one of its groups.",
+        )
+    })
+}
+
+/// Removes a file of a volume, if it is there.
+pub(crate) fn remove(dir: &str, file: &str) {
+    if let Ok(root) = Dir::root(dir)
+        && let Ok((parent, name)) = root.find_parent_of(file)
+    {
+        parent.remove(name);
+    }
 }
 
 /// The link a reader opens: `db.env` -> `..data/db.env`, `a/b` -> `../..data/a/b`.
@@ -203,7 +231,7 @@ mod tests {
         let rendered = files.iter().map(|(path, text)| ((*path).to_owned(), bytes(text))).collect();
         let disk = look(root.to_str().unwrap(), layout, "..data", &outputs);
         let plans = plan(Dialect::Native, &outputs, &rendered, &disk);
-        publish(&plans[0], "..data")?;
+        publish(&plans[0], "..data", &Owners::new())?;
         let changed = plans[0].files.iter().filter(|file| file.changed);
         Ok(changed.map(|file| file.output.file.to_string()).collect())
     }

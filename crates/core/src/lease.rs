@@ -43,7 +43,7 @@ pub enum LeaseTerms {
         /// Until the next rotation, whole seconds, rounded down by Vault.
         ttl: Duration,
     },
-    /// Ends by itself, without a lease: a certificate (`expiration`), an `AppRole` secret id (`secret_id_ttl`).
+    /// Ends by itself, without a lease: a certificate (`expiration`), an `AppRole` secret id (`secret_id_ttl`), a token of its own.
     Expiring {
         /// What is left.
         ttl: Duration,
@@ -56,6 +56,10 @@ impl LeaseTerms {
         let ttl = Duration::from_secs(response.lease_duration);
         if !response.lease_id.is_empty() && !ttl.is_zero() {
             return Self::Lease { id: response.lease_id.clone(), ttl, renewable: response.renewable };
+        }
+        // A token that the answer brings ends by itself: what it was asked for is asked again before that.
+        if let Some(left) = response.auth.get("lease_duration").and_then(Value::as_u64).filter(|left| *left > 0) {
+            return Self::Expiring { ttl: Duration::from_secs(left) };
         }
         // KV v1 always has a duration, so a user's own `ttl` or `certificate` field is never mistaken for terms.
         if !ttl.is_zero() {

@@ -15,6 +15,8 @@ pub struct Response {
     pub renewable: bool,
     /// The `data` object.
     pub data: Value,
+    /// The `auth` object of a token that the answer brings, as a write of `auth/token/create` does; null without one.
+    pub auth: Value,
     /// Vault's own remarks.
     pub warnings: Vec<String>,
 }

@@ -66,7 +66,7 @@ impl FormatFile {
             }
             None => {
                 let bytes = Sensitive::new(field_bytes(self.field.as_deref(), data).map_err(wrong)?);
-                Ok(Rendered::Complete { bytes, used: BTreeSet::new() })
+                Ok(Rendered::Complete { bytes, used: BTreeSet::new(), files: Vec::new() })
             }
         }
     }
@@ -97,8 +97,8 @@ impl FormatFile {
     /// A URL is the whole file; lines end with a newline.
     fn finished(&self, rendered: Rendered) -> Rendered {
         match rendered {
-            Rendered::Complete { bytes, used } if self.format == Format::Jdbc => {
-                Rendered::Complete { bytes: Sensitive::new(bytes.expose().trim_ascii_end().to_vec()), used }
+            Rendered::Complete { bytes, used, files } if self.format == Format::Jdbc => {
+                Rendered::Complete { bytes: Sensitive::new(bytes.expose().trim_ascii_end().to_vec()), used, files }
             }
             other => other,
         }
@@ -111,7 +111,9 @@ impl Engine for FormatFile {
             return Ok(Rendered::Incomplete { missing: self.literal_lookups() });
         };
         Ok(match self.write(answer.user_data(), inputs)? {
-            Rendered::Complete { bytes, .. } => Rendered::Complete { bytes, used: self.literal_lookups() },
+            Rendered::Complete { bytes, files, .. } => {
+                Rendered::Complete { bytes, used: self.literal_lookups(), files }
+            }
             incomplete => incomplete,
         })
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use sidekey_core::{Lookup, Response, Sensitive, Value};
 
+use crate::files::ExtraFile;
 use crate::value::Val;
 
 /// Where a template's answers come from: whatever has been fetched so far.
@@ -48,6 +49,8 @@ pub enum Rendered {
         bytes: Sensitive<Vec<u8>>,
         /// Every lookup that this rendering asked for.
         used: BTreeSet<Lookup>,
+        /// What it wants to be written beside its own file: `writeToFile`.
+        files: Vec<ExtraFile>,
     },
     /// Fetch these and render again; later passes may ask for more.
     Incomplete {

@@ -7,6 +7,7 @@ mod connection;
 mod engine;
 mod error;
 mod failure;
+mod files;
 mod format;
 mod functions;
 mod go;
@@ -30,6 +31,7 @@ use sidekey_core::contract::{self, Source};
 use sidekey_core::{Code, Lookup};
 
 pub use error::TemplateError;
+pub use files::ExtraFile;
 pub use helpers::pattern::Pattern;
 pub use inputs::{Answers, Frozen, Inputs, Rendered};
 pub use set::TemplateSet;

@@ -135,6 +135,7 @@ fn element(value: &Val, out: &mut String) -> Result<(), Failure> {
         Val::Float(f) => out.push_str(&float(*f)),
         Val::Number(bytes) => out.push_str(&number(&String::from_utf8_lossy(bytes))?),
         Val::Str(bytes) => out.push_str(&quoted(&String::from_utf8_lossy(bytes))),
+        Val::Object(object) if object.moment().is_some() => out.push_str(&object.json_text()),
         Val::Object(object) => out.push_str(&quoted(&object.json_text())),
         Val::List(items) => return elements(items, out),
         Val::Map(_) | Val::Struct(_) => return inline(value, out),

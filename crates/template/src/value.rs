@@ -146,12 +146,44 @@ impl Val {
             ("LeaseID", Self::str(answer.lease_id.as_str())),
             ("LeaseDuration", Self::Int(i64::try_from(answer.lease_duration).unwrap_or(i64::MAX))),
             ("Renewable", Self::Bool(answer.renewable)),
-            ("Data", Self::from(&answer.data)),
-            ("Warnings", Self::texts(answer.warnings.iter().map(String::as_str))),
-            ("Auth", Self::Nil),
+            ("Data", if answer.data == Value::Null { Self::map(BTreeMap::new()) } else { Self::from(&answer.data) }),
+            ("Warnings", warnings(answer)),
+            ("Auth", auth(&answer.auth)),
             ("WrapInfo", Self::Nil),
         ]))
     }
+}
+
+fn warnings(answer: &Response) -> Val {
+    if answer.warnings.is_empty() {
+        return Val::List(List::nil(Elem::Text));
+    }
+    Val::texts(answer.warnings.iter().map(String::as_str))
+}
+
+/// The fields of consul-template's `SecretAuth`; nothing for an answer that brings no token.
+fn auth(auth: &Value) -> Val {
+    if !matches!(auth, Value::Map(_)) {
+        return Val::Nil;
+    }
+    let text = |key| auth.get(key).and_then(Value::as_text).unwrap_or_default();
+    let policies = match auth.get("policies") {
+        Some(Value::List(items)) => items.iter().filter_map(Value::as_text).collect(),
+        _ => Vec::new(),
+    };
+    let metadata = match auth.get("metadata") {
+        Some(Value::Map(map)) => map.iter().map(|(key, item)| (key.clone(), Val::from(item))).collect(),
+        _ => BTreeMap::new(),
+    };
+    let duration = auth.get("lease_duration").and_then(Value::as_u64).unwrap_or_default();
+    Val::Struct(Rc::new(vec![
+        ("ClientToken", Val::str(text("client_token"))),
+        ("Accessor", Val::str(text("accessor"))),
+        ("Policies", Val::texts(policies)),
+        ("Metadata", Val::Map(Map::of_texts(metadata))),
+        ("LeaseDuration", Val::Int(i64::try_from(duration).unwrap_or(i64::MAX))),
+        ("Renewable", Val::Bool(matches!(auth.get("renewable"), Some(Value::Bool(true))))),
+    ]))
 }
 
 fn weigh(value: &Val, depth: usize, left: &mut usize) -> Option<()> {

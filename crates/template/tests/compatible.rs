@@ -42,7 +42,15 @@ fn agent(make: fn(&str) -> Source) -> impl Fn(&str) -> Option<String> {
         ..data(r#"{"username": "v-user", "password": "v-pass"}"#)
     };
     let kv2 = common::kv2(r#"{"username": "app", "password": "p<&>\"w$", "port": 5432}"#);
-    let answers = [("kv1/web", web), ("secret/data/web", kv2), ("database/creds/web", leased)];
+    let token = r#"{"client_token": "hvs.x", "accessor": "acc", "policies": ["default", "web"], "metadata": {"user": "u<1>", "a": "b"},
+        "lease_duration": 3600, "renewable": true}"#;
+    let token = sidekey_core::Response {
+        request_id: "rid".to_owned(),
+        auth: Value::parse(token).unwrap(),
+        ..sidekey_core::Response::default()
+    };
+    let answers =
+        [("kv1/web", web), ("secret/data/web", kv2), ("database/creds/web", leased), ("auth/token/create", token)];
     let store: Store = answers.into_iter().map(|(path, answer)| (Lookup::read(path), Arc::new(answer))).collect();
     move |text| {
         let text = text.strip_prefix('@').map_or_else(|| text.to_owned(), |rest| format!("{SECRET}{rest}"));
@@ -59,6 +67,18 @@ fn prints_what_consul_template_prints() {
     differences(&cases(include_str!("cases/agent.json")), agent(go));
 }
 
+/// Functions on arguments of every type, right and wrong: drawn by lot.
+#[test]
+fn takes_the_arguments_that_consul_template_takes() {
+    differences(&cases(include_str!("cases/calls.json")), agent(go));
+}
+
+/// Programs of nested blocks, variables, trim markers and pipelines: drawn by lot.
+#[test]
+fn runs_programs_as_consul_template_runs_them() {
+    differences(&cases(include_str!("cases/programs.json")), agent(go));
+}
+
 #[test]
 fn fails_where_consul_templates_strict_mode_fails() {
     differences(&cases(include_str!("cases/strict.json")), agent(strict));
@@ -68,7 +88,9 @@ fn fails_where_consul_templates_strict_mode_fails() {
 fn prints_what_the_operator_prints() {
     let labels = r#"{"version": 3}, "Annotations": {"a": "1"}, "Labels": {"app": "web"}"#;
     let data = Value::parse(&format!(r#"{{"Secrets": {DATA}, "Metadata": {labels}}}"#)).unwrap();
-    differences(&cases(include_str!("cases/operator.json")), |text| {
+    let all = [include_str!("cases/operator.json"), include_str!("cases/operator_calls.json")];
+    let all: Vec<_> = all.into_iter().flat_map(cases).collect();
+    differences(&all, |text| {
         let set = TemplateSet::compile([("t", text)]).ok()?;
         let bytes = set.render("t", &data, Frozen::default()).ok()?;
         Some(String::from_utf8_lossy(bytes.expose()).into_owned())
@@ -76,8 +98,21 @@ fn prints_what_the_operator_prints() {
 }
 
 /// Functions whose answers no other program can be asked for: frozen with the data, or bound to this program.
-const OWN: [&str; 9] =
-    ["ago", "durationRound", "pkiCert", "randInt", "secrets", "shuffle", "timestamp", "fail", "executeTemplate"];
+const OWN: [&str; 13] = [
+    "ago",
+    "bcrypt",
+    "buildCustomCert",
+    "durationRound",
+    "executeTemplate",
+    "fail",
+    "htpasswd",
+    "pkiCert",
+    "randInt",
+    "secrets",
+    "shuffle",
+    "timestamp",
+    "writeToFile",
+];
 
 #[test]
 fn has_a_case_for_every_function_that_is_served() {

@@ -69,7 +69,7 @@ fn comes_to_an_end_pass_by_pass() {
                     known.insert(lookup, Arc::clone(answer));
                 }
             }
-            Rendered::Complete { bytes, used } => {
+            Rendered::Complete { bytes, used, .. } => {
                 assert_eq!(paths(&used), "secret/data/api secret/data/web secret/metadata");
                 break String::from_utf8(bytes.expose().clone()).unwrap();
             }

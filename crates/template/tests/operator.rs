@@ -87,10 +87,6 @@ fn refuses_what_the_operator_does_not_have() {
             "{{ now }}",
             "function `now` is refused (It depends on the clock or the time zone; neither consul-template nor the operator knows it.)",
         ),
-        (
-            "{{ htpasswd \"u\" \"p\" }}",
-            "function `htpasswd` is refused (A password's hash costs time on purpose, and a new salt each time; keep the hash itself in Vault.)",
-        ),
         ("{{ call .Secrets }}", "function `call` is refused (No value of a template is a function.)"),
     ];
     for (text, want) in cases {
@@ -245,4 +241,36 @@ fn shows_no_secret_in_any_error() {
         compile("t", &go("{{ sprig_fail (secret \"a\").Data.x }}"), None).err().map(|error| error.code),
         None::<Code>
     );
+}
+
+/// A hash costs time: it is made once for the same data, and not without bound.
+#[test]
+fn hashes_passwords_the_same_way_until_the_data_changes() {
+    let line =
+        |seed| render(&[("t", "{{ htpasswd .Secrets.user .Secrets.password }}")], "t", Frozen { seed, ..FROZEN });
+    let (first, again, other) = (line(1), line(1), line(2));
+    assert!(first.starts_with("app:$2a$10$") && first.len() == 4 + 60, "{first}");
+    assert_eq!(first, again);
+    assert_ne!(first[..33], other[..33], "another salt");
+    assert_eq!(one("{{ htpasswd \"a:b\" \"x\" }}"), "invalid username: a:b");
+    let long = format!("{{{{ bcrypt \"{}\" }}}}", "x".repeat(73));
+    assert_eq!(one(&long), "failed to encrypt string with bcrypt: bcrypt: password length exceeds 72 bytes");
+    let many = one("{{ range until 40 }}{{ bcrypt \"x\" }}{{ end }}");
+    assert!(many.starts_with("SK2003") && many.ends_with("bcrypt: more than 1000000 steps"), "{many}");
+}
+
+#[test]
+fn takes_a_certificate_and_its_key_from_base_64_of_pem() {
+    // A DER sequence of one integer.
+    let pem = |kind: &str| format!("-----BEGIN {kind}-----\nMAMCAQE=\n-----END {kind}-----\n");
+    let call = |cert: &str, key: &str| {
+        one(&format!(
+            "{{{{ $c := buildCustomCert (b64enc {cert:?}) (b64enc {key:?}) }}}}{{{{ $c.Cert }}}}|{{{{ $c.Key }}}}"
+        ))
+    };
+    let (cert, key) = (pem("CERTIFICATE"), pem("RSA PRIVATE KEY"));
+    assert_eq!(call(&cert, &key), format!("{cert}|{key}"));
+    assert!(call(&key, &cert).contains("the private key is no PEM block of a private key"));
+    assert!(call("x", &key).contains("the certificate is no PEM block that holds DER"));
+    assert!(one("{{ buildCustomCert \"-\" \"-\" }}").contains("the certificate is no base 64"));
 }

@@ -21,10 +21,12 @@ fn read(text: &str) -> String {
 #[test]
 fn refuses_what_is_rare_or_surprising() {
     let cases = [
-        ("a: &x 1\nb: *x", "an anchor, an alias or a tag, in its line 1"),
-        ("a: 1\nb: !!int \"2\"", "an anchor, an alias or a tag, in its line 2"),
+        ("a: *x\nb: &x 1", "an alias without an anchor before it, in its line 1"),
+        ("a: &x *x", "an alias without an anchor before it, in its line 1"),
+        ("a: 1\nb: !!int two", "a value that its tag does not fit, in its line 2"),
+        ("&a a: 1", "an anchor or a tag of a key, in its line 1"),
+        ("a: 1\n<<: 2", "a merge key of something that is no map, in its line 2"),
         ("? a\n: b", "a complex key, in its line 1"),
-        ("a:\n  <<: {b: 1}", "a key is no text; quote it, in its line 2"),
         ("8080: x", "a key is no text; quote it, in its line 1"),
         ("a: b: c", "a collection begins beside a key, in its line 1"),
         ("a: [1, 2", "a comma or a bracket is missing, in its line 1"),
@@ -39,6 +41,16 @@ fn refuses_what_is_rare_or_surprising() {
     }
     assert!(read(&"[".repeat(1000)).contains("it nests too deep"));
     assert!(read(&"- ".repeat(1000)).contains("it nests too deep"));
+}
+
+/// Aliases of aliases: what would print as more than a million values is refused before it is printed.
+#[test]
+fn bounds_what_aliases_multiply() {
+    let lines =
+        (1..12).map(|level| format!("l{level}: &l{level} [{}]", vec![format!("*l{}", level - 1); 10].join(", ")));
+    let text = format!("l0: &l0 [x]\n{}", lines.collect::<Vec<_>>().join("\n"));
+    let shown = outcome(&go("{{ (secret \"s\").Data.data.t | parseYAML | toYAML }}"), &store(&text));
+    assert!(shown.contains("the value nests too deep, or is too large"), "{}", &shown[..shown.len().min(200)]);
 }
 
 #[test]

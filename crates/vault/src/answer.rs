@@ -103,6 +103,7 @@ impl Answer {
             lease_duration: number(map.get("lease_duration")),
             renewable: matches!(map.get("renewable"), Some(Value::Bool(true))),
             data: map.remove("data").unwrap_or_default(),
+            auth: map.remove("auth").unwrap_or_default(),
             warnings: texts(&Value::Map(map), "warnings").unwrap_or_default(),
         };
         if envelope.is_kv2() && *envelope.user_data() == Value::Null {

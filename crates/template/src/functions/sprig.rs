@@ -3,7 +3,7 @@
 use super::{Function, Set, pure, refused, run};
 use crate::go;
 use crate::helpers::{
-    case, compare, date, defaults, dict, digest, encode, layout, lists, merge, numbers, paths, pattern, reflect,
+    case, compare, date, defaults, dict, digest, encode, layout, lists, merge, numbers, paths, pattern, pem, reflect,
     semver, text, url, words,
 };
 
@@ -39,7 +39,6 @@ impl Function {
     }
 }
 
-const HASH: &str = "A password's hash costs time on purpose, and a new salt each time; keep the hash itself in Vault.";
 const KEYS: &str =
     "Keys and certificates are not made by templates; use Vault's PKI engine, with `secret` or `pkiCert`.";
 const CIPHER: &str = "Templates hold no ciphers; use Vault's transit engine.";
@@ -69,9 +68,9 @@ pub(crate) static SPRIG: &[Sprig] = &[
     pure("b64dec", "b64dec TEXT", "From base 64; of what is none, the error's text.", "s", encode::sprig_base64_decode).of(BOTH),
     pure("b64enc", "b64enc TEXT", "Base 64 with padding.", "s", encode::base64_encode).of(BOTH),
     pure("base", "base PATH", "The last part.", "s", paths::base).of(BOTH),
-    refused("bcrypt", HASH).of(BOTH),
+    run("bcrypt", "bcrypt PASSWORD", "Its hash, `$2a$10$…`; the same until the data changes.", "s", go::frozen::bcrypt).of(BOTH),
     pure("biggest", "biggest NUMBER …", "As `max`.", "aa*", numbers::max).of(BOTH),
-    refused("buildCustomCert", KEYS).of(BOTH),
+    pure("buildCustomCert", "buildCustomCert CERT KEY", "Both from base 64 of PEM, as .Cert and .Key.", "ss", pem::build_custom).of(BOTH),
     pure("camelcase", "camelcase TEXT", "`a_name` as `AName`.", "s", case::camelcase).of(BOTH),
     pure("cat", "cat VALUE …", "By their text, with a space between.", "a*", text::cat).of(BOTH),
     pure("ceil", "ceil NUMBER", "Up to a whole number.", "a", numbers::ceil).of(BOTH),
@@ -124,7 +123,7 @@ pub(crate) static SPRIG: &[Sprig] = &[
     pure("hello", "hello", "`Hello!`.", "", encode::hello).of(AGENT),
     refused("htmlDate", CLOCK).of(NEITHER),
     refused("htmlDateInZone", CLOCK).of(NEITHER),
-    refused("htpasswd", HASH).of(BOTH),
+    run("htpasswd", "htpasswd USER PASSWORD", "A line of Apache's password file, with a bcrypt hash; the same until the data changes.", "ss", go::frozen::htpasswd).of(BOTH),
     pure("indent", "indent SPACES TEXT", "Spaces before every line, empty ones too.", "is", layout::indent).of(BOTH),
     pure("initial", "initial LIST", "All but the last.", "a", lists::initial).of(BOTH),
     pure("initials", "initials TEXT", "The first letter of each word.", "s", case::initials).of(BOTH),

@@ -7,6 +7,7 @@ use sidekey_core::{Code, Lookup};
 
 use super::{Defined, data, scratch};
 use crate::failure::Failure;
+use crate::files::Place;
 use crate::functions::Set;
 use crate::helpers::pattern;
 use crate::object::METHODS;
@@ -113,6 +114,13 @@ impl Checker<'_> {
             Expr::Identifier(_, name) if matches!(&**name, "and" | "or") => return self.short_circuit(&command.args),
             Expr::Identifier(_, name) => {
                 self.asked(literal_lookup(name, rest).filter(|_| !piped));
+                if name == "writeToFile" && self.functions == Set::Agent {
+                    let texts: Vec<Option<&str>> = rest.iter().map(literal).collect();
+                    Place::check(&texts).map_err(|(index, failure)| {
+                        let message = format!("{name}: {}", failure.message);
+                        (Code::TemplateFunction, Failure { message, ..failure }.at(rest[index].pos().offset))
+                    })?;
+                }
                 if let Some(Expr::String(pos, pattern)) = rest.first().filter(|_| self.functions.takes_pattern(name)) {
                     pattern::check(pattern).map_err(|failure| (Code::TemplateSyntax, failure.at(pos.offset)))?;
                 }
@@ -179,8 +187,11 @@ fn is_method(expr: &Expr) -> bool {
     }
 }
 
+fn literal(arg: &Expr) -> Option<&str> {
+    if let Expr::String(_, text) = arg { Some(text) } else { None }
+}
+
 fn literal_lookup(name: &str, args: &[Expr]) -> Option<Lookup> {
-    let texts: Option<Vec<&str>> =
-        args.iter().map(|arg| if let Expr::String(_, text) = arg { Some(&**text) } else { None }).collect();
+    let texts: Option<Vec<&str>> = args.iter().map(literal).collect();
     data::lookup(name, &texts?).ok().flatten()
 }

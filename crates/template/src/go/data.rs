@@ -8,7 +8,8 @@ use sidekey_core::lookup::Verb;
 
 use super::Run;
 use crate::failure::Failure;
-use crate::helpers::{Out, text};
+use crate::files::Place;
+use crate::helpers::{Out, bytes, text};
 use crate::list::{Elem, List};
 use crate::value::Val;
 
@@ -112,6 +113,14 @@ pub(crate) fn must_env(run: &mut Run<'_>, args: &[Val]) -> Out {
 pub(crate) fn execute_template(run: &mut Run<'_>, args: &[Val]) -> Out {
     let dot = args.get(1).cloned().unwrap_or(Val::Void);
     run.template_text(text(args, 0)?, &dot)
+}
+
+/// `writeToFile PATH USER GROUP MODE [FLAGS] CONTENT`: one more file; prints nothing.
+pub(crate) fn write_to_file(run: &mut Run<'_>, args: &[Val]) -> Out {
+    let place = Place::parse(text(args, 0)?, text(args, 1)?, text(args, 2)?, text(args, 3)?)?;
+    let flags = if args.len() > 5 { text(args, 4)? } else { "" };
+    run.files.add(place, flags, bytes(args, args.len() - 1)?)?;
+    Ok(Val::str(""))
 }
 
 /// `fail TEXT`: the template's own error. What does not stand in the template may hold a value, and is not shown.

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use super::scratch::Scratch;
 use super::{Program, print};
 use crate::failure::Failure;
+use crate::files::Files;
 use crate::helpers::{MAX_BYTES, Out};
 use crate::inputs::{Inputs, Rendered};
 use crate::list::Elem;
@@ -35,6 +36,7 @@ pub(crate) struct Run<'a> {
     pub(super) program: &'a Program,
     pub(super) variables: Vec<(SmolStr, Val)>,
     pub(super) scratch: Scratch,
+    pub(super) files: Files,
     inputs: &'a Inputs<'a>,
     answers: BTreeMap<Lookup, Val>,
     missing: BTreeSet<Lookup>,
@@ -50,6 +52,7 @@ impl<'a> Run<'a> {
             program,
             variables: vec![("$".into(), Val::Void)],
             scratch: Scratch::default(),
+            files: Files::default(),
             inputs,
             answers: BTreeMap::new(),
             missing: BTreeSet::new(),
@@ -68,7 +71,7 @@ impl<'a> Run<'a> {
         }
         done?;
         let bytes = Sensitive::new(std::mem::take(&mut *self.out));
-        Ok(Rendered::Complete { bytes, used: self.answers.into_keys().collect() })
+        Ok(Rendered::Complete { bytes, used: self.answers.into_keys().collect(), files: self.files.finish() })
     }
 
     /// The answer, or absence, which is noted.
@@ -174,7 +177,7 @@ impl<'a> Run<'a> {
         self.spend(u32::try_from(weight / 16).unwrap_or(MAX_STEPS))
     }
 
-    fn spend(&mut self, steps: u32) -> Result<(), Failure> {
+    pub(super) fn spend(&mut self, steps: u32) -> Result<(), Failure> {
         self.steps = self.steps.saturating_add(steps);
         if self.steps > MAX_STEPS { Err(Failure::new(format!("more than {MAX_STEPS} steps"))) } else { Ok(()) }
     }

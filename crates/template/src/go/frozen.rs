@@ -2,8 +2,11 @@
 
 use super::Run;
 use crate::failure::Failure;
-use crate::helpers::{Out, date, int, text, time};
+use crate::helpers::{Out, bytes, date, int, text, time};
 use crate::value::Val;
+
+/// What a hash costs of a rendering's steps: a tenth of a second of computing, so at most twenty of them.
+const HASH_STEPS: u32 = 50_000;
 
 /// `timestamp [LAYOUT]`.
 pub(crate) fn timestamp(run: &mut Run<'_>, args: &[Val]) -> Out {
@@ -27,6 +30,30 @@ pub(crate) fn rand_int(run: &mut Run<'_>, args: &[Val]) -> Out {
     let span = to.checked_sub(from).and_then(|span| u64::try_from(span).ok()).filter(|span| *span > 0);
     let span = span.ok_or_else(|| Failure::new("the end is not above the start"))?;
     Ok(Val::Int(from.wrapping_add((run.chance() % span).cast_signed())))
+}
+
+/// `bcrypt PASSWORD`: the same hash until the data changes.
+pub(crate) fn bcrypt(run: &mut Run<'_>, args: &[Val]) -> Out {
+    hashed(run, bytes(args, 0)?).map(Val::str)
+}
+
+/// `htpasswd USER PASSWORD`: a line of Apache's password file.
+pub(crate) fn htpasswd(run: &mut Run<'_>, args: &[Val]) -> Out {
+    let user = bytes(args, 0)?;
+    if user.contains(&b':') {
+        return Ok(Val::str([b"invalid username: ", user].concat()));
+    }
+    let hash = hashed(run, bytes(args, 1)?)?;
+    Ok(Val::str([user, b":", hash.as_bytes()].concat()))
+}
+
+fn hashed(run: &mut Run<'_>, password: &[u8]) -> Result<String, Failure> {
+    run.spend(HASH_STEPS)?;
+    let mut salt = [0; 16];
+    salt[..8].copy_from_slice(&run.chance().to_be_bytes());
+    salt[8..].copy_from_slice(&run.chance().to_be_bytes());
+    let hash = crate::helpers::bcrypt::hash(password, salt);
+    Ok(hash.unwrap_or_else(|error| format!("failed to encrypt string with bcrypt: {error}")))
 }
 
 /// `shuffle TEXT`.

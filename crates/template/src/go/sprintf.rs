@@ -167,6 +167,11 @@ fn format_value(value: &Val, spec: Spec, out: &mut Vec<u8>) {
     if spec.verb == 'T' {
         return pad(value.go_type().as_bytes(), spec, out);
     }
+    if spec.verb == 'w' && !value.is_nothing() {
+        out.extend_from_slice(format!("%!w({}=", value.go_type()).as_bytes());
+        format_value(value, Spec { verb: 'v', plus: false, sharp: false, ..spec }, out);
+        return out.push(b')');
+    }
     match value {
         value if spec.verb == 'v' && spec.sharp && !value.is_nothing() => {
             let mut text = Vec::new();
@@ -201,7 +206,10 @@ fn format_element(value: &Val, spec: Spec, out: &mut Vec<u8>) {
 
 fn format_scalar(value: &Val, spec: Spec, out: &mut Vec<u8>) {
     // To `v`, a plus asks for the names of fields, not for a sign.
-    let spec = Spec { plus: spec.plus && spec.verb != 'v', ..spec };
+    scalar(value, Spec { plus: spec.plus && spec.verb != 'v', ..spec }, out);
+}
+
+fn scalar(value: &Val, spec: Spec, out: &mut Vec<u8>) {
     let done = match value {
         Val::Bool(flag) if matches!(spec.verb, 't' | 'v') => {
             pad(if *flag { b"true" } else { b"false" }, spec, out);
@@ -216,7 +224,7 @@ fn format_scalar(value: &Val, spec: Spec, out: &mut Vec<u8>) {
     };
     if !done {
         out.extend_from_slice(format!("%!{}({}=", spec.verb, value.go_type()).as_bytes());
-        format_scalar(value, Spec { verb: 'v', sharp: false, ..spec }, out);
+        scalar(value, Spec { verb: 'v', sharp: false, ..spec }, out);
         out.push(b')');
     }
 }
@@ -235,6 +243,9 @@ fn integer(size: u64, negative: bool, spec: Spec, out: &mut Vec<u8>) -> bool {
         'U' => return code_point(size, negative, spec, out),
         _ => return false,
     };
+    if size == 0 && spec.precision == Some(0) && !matches!(spec.verb, 'c' | 'q' | 'U') {
+        return padded(b"", Spec { zero: false, ..spec }, out);
+    }
     let prefix = if spec.sharp || spec.verb == 'O' { prefix } else { "" };
     let digits = format!("{digits:0>width$}", width = spec.precision.unwrap_or(0));
     numeric(negative, prefix, &digits, spec.precision.is_none(), spec, out)

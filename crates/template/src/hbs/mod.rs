@@ -41,7 +41,7 @@ impl HandlebarsTemplate {
     pub(crate) fn compile(name: &str, source: &str) -> Result<Self, TemplateError> {
         let syntax = |failure: Failure| failure.into_error(Code::TemplateSyntax, name, source);
         bounds::check(source).map_err(syntax)?;
-        let mut template = Template::compile(source).map_err(|error| from_parser(name, &error))?;
+        let mut template = Template::compile(source).map_err(|error| from_parser(name, source, &error))?;
         let lookups = check::check(&mut template).map_err(|failure| {
             let place = |n: usize| u32::try_from(n).ok();
             let (line, column) = (place(failure.line), place(failure.column));
@@ -79,7 +79,7 @@ impl HandlebarsTemplate {
             return Ok(Rendered::Incomplete { missing: record.missing });
         }
         match done {
-            Ok(bytes) => Ok(Rendered::Complete { bytes, used: record.used }),
+            Ok(bytes) => Ok(Rendered::Complete { bytes, used: record.used, files: Vec::new() }),
             Err(error) => Err(self.explain(&error)),
         }
     }
@@ -125,8 +125,10 @@ fn reason(reason: &RenderErrorReason) -> Failure {
     }
 }
 
-fn from_parser(name: &str, error: &handlebars::TemplateError) -> TemplateError {
+fn from_parser(name: &str, source: &str, error: &handlebars::TemplateError) -> TemplateError {
     use handlebars::TemplateErrorReason as Reason;
+    // handlebars tells no place of an argument; the first that is written so is shown.
+    let param = if let Reason::InvalidParam(param) = error.reason() { param.as_str() } else { "" };
     let message = match error.reason() {
         Reason::MismatchingClosedHelper(open, close) | Reason::MismatchingClosedDecorator(open, close) => {
             format!("block {open} is open, but {close} is closed")
@@ -137,9 +139,12 @@ fn from_parser(name: &str, error: &handlebars::TemplateError) -> TemplateError {
         Reason::InvalidParam(param) => format!("the argument {param} is not valid"),
         _ => "the template does not parse".to_owned(),
     };
-    let place = error.pos().map(|(line, column)| (u32::try_from(line).ok(), u32::try_from(column).ok()));
-    let (line, column) = place.unwrap_or_default();
-    TemplateError { line, column, ..TemplateError::new(Code::TemplateSyntax, name, message) }
+    let found =
+        Failure::new(message).at(source.find(param).unwrap_or(0)).into_error(Code::TemplateSyntax, name, source);
+    match error.pos().map(|(line, column)| (u32::try_from(line).ok(), u32::try_from(column).ok())) {
+        Some((line, column)) => TemplateError { line, column, ..found },
+        None => found,
+    }
 }
 
 /// Output up to the bound; wiped.

@@ -173,6 +173,9 @@ pub(crate) fn slice(args: &[Val]) -> Out {
         if args.len() <= index {
             return Ok(default);
         }
+        if !matches!(args[index], Val::Int(_) | Val::Long(_) | Val::Uint(_)) {
+            return Err(Failure::new(format!("an index is an integer, not {}", args[index].kind())));
+        }
         let bound = usize::try_from(int(args, index)?).ok().filter(|bound| *bound <= length);
         bound.ok_or_else(|| Failure::new(format!("slice out of range: there are {length} elements")))
     };

@@ -10,7 +10,7 @@ use crate::value::Val;
 const SECOND: i128 = 1_000_000_000;
 
 /// Go's zero time: 1 January of the year 1.
-const ZERO: Moment = Moment { seconds: -62_135_596_800, nanos: 0, offset: 0 };
+pub(crate) const ZERO: Moment = Moment { seconds: -62_135_596_800, nanos: 0, offset: 0 };
 
 fn moment(args: &[Val], index: usize) -> Result<Moment, Failure> {
     match args.get(index) {

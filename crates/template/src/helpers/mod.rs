@@ -1,5 +1,6 @@
 //! What the functions of both engines do: values in, one value out, nothing else.
 
+pub(crate) mod bcrypt;
 pub(crate) mod case;
 pub(crate) mod cast;
 pub(crate) mod collect;
@@ -18,6 +19,7 @@ pub(crate) mod merge;
 pub(crate) mod numbers;
 pub(crate) mod paths;
 pub(crate) mod pattern;
+pub(crate) mod pem;
 pub(crate) mod quoting;
 pub(crate) mod reflect;
 pub(crate) mod semver;

@@ -22,6 +22,9 @@ fn compiled(pattern: &str) -> Result<Regex, Failure> {
         return Err(Failure::new("classes of Unicode are not served in patterns")
             .hint("write the ranges out, such as [a-zà-ÿ]"));
     }
+    if repeats_wrongly(pattern) {
+        return Err(Failure::new("the pattern repeats a repetition, or more than 1000 times"));
+    }
     let built = RegexBuilder::new(&translated(pattern)).size_limit(1 << 20).dfa_size_limit(1 << 20).build();
     built.map_err(|_| Failure::new("the pattern is not a regular expression, or too large a one"))
 }
@@ -52,10 +55,7 @@ fn translated(pattern: &str) -> String {
     while let Some(c) = rest.chars().next() {
         let (piece, length) = match c {
             '\\' => escape(rest),
-            '[' => {
-                let (class, length) = class(rest);
-                (class, length)
-            }
+            '[' => class(rest),
             // To Go a brace that holds no count stands for itself.
             '{' if !counts(rest) => ("\\{".to_owned(), 1),
             c => (c.to_string(), c.len_utf8()),
@@ -64,6 +64,33 @@ fn translated(pattern: &str) -> String {
         rest = &rest[length..];
     }
     out
+}
+
+/// What Go refuses and the regex crate takes: `a**`, `a{1001}`.
+fn repeats_wrongly(pattern: &str) -> bool {
+    let (mut rest, mut repeated, mut lazy) = (pattern, false, false);
+    while let Some(c) = rest.chars().next() {
+        let length = match c {
+            '\\' => escape(rest).1,
+            '[' => class(rest).1,
+            '(' if rest.starts_with("(?") => 2,
+            '{' if counts(rest) => rest.find('}').map_or(1, |end| end + 1),
+            c => c.len_utf8(),
+        };
+        let count = c == '{' && length > 1;
+        let too_many = |number: &str| number.parse::<u64>().is_ok_and(|number| number > 1000);
+        if count && rest[1..length - 1].split(',').any(too_many) {
+            return true;
+        }
+        match c {
+            '?' if repeated && !lazy => lazy = true,
+            '*' | '+' | '?' if repeated => return true,
+            '{' if count && repeated => return true,
+            c => (repeated, lazy) = (matches!(c, '*' | '+' | '?') || count, false),
+        }
+        rest = &rest[length..];
+    }
+    false
 }
 
 /// Whether the text begins with `{2}`, `{2,}` or `{2,3}`.

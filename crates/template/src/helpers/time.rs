@@ -271,6 +271,13 @@ impl Object for Moment {
             "Format" => text(args, 0).map(|layout| Val::str(self.format(layout))),
             "String" => Ok(Val::str(self.text())),
             "Unix" => Ok(Val::Long(self.seconds)),
+            "UnixMilli" => {
+                Ok(Val::Long(self.seconds.wrapping_mul(1_000).wrapping_add(i64::from(self.nanos / 1_000_000))))
+            }
+            "UnixMicro" => {
+                Ok(Val::Long(self.seconds.wrapping_mul(1_000_000).wrapping_add(i64::from(self.nanos / 1_000))))
+            }
+            "IsZero" => Ok(Val::Bool(self.seconds == super::date::ZERO.seconds && self.nanos == 0)),
             "UnixNano" => Ok(Val::Long(self.seconds.wrapping_mul(1_000_000_000).wrapping_add(i64::from(self.nanos)))),
             "UTC" => Ok(Val::Object(Rc::new(Self { offset: 0, ..*self }))),
             "Year" => Ok(Val::Int(civil.year)),

@@ -1,5 +1,6 @@
 //! YAML that version 1.1 and 1.2 readers understand alike: block style, strings quoted when in doubt.
 
+mod marks;
 mod order;
 mod plain;
 mod read;
@@ -138,6 +139,8 @@ impl Writer {
             },
             Val::Number(bytes) if self.style == Style::Go => number(&String::from_utf8_lossy(bytes), place),
             Val::Float(f) if self.style == Style::Go => float(*f),
+            // A date stands bare, as a date of YAML.
+            Val::Object(object) if object.moment().is_some() => object.json_text(),
             Val::Object(object) => scalar::write(&object.text(), place),
             Val::List(_) => "[]".to_owned(),
             Val::Map(_) => "{}".to_owned(),

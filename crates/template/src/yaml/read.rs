@@ -1,8 +1,9 @@
-//! YAML read: block and flow collections, every form of scalar, one document. What is rare or would surprise is an error: anchors,
-//! aliases, tags, merge keys, complex keys, keys that are no text.
+//! YAML read: block and flow collections, every form of scalar, anchors, aliases, tags and merge keys, one document. What is rare or
+//! would surprise is an error: complex keys, keys that are no text, anchors of keys.
 
 use std::collections::BTreeMap;
 
+use super::marks::Marks;
 use super::plain;
 use crate::failure::Failure;
 use crate::map::Map;
@@ -20,6 +21,7 @@ pub(crate) struct Reader<'t> {
     text: &'t str,
     at: usize,
     depth: usize,
+    pub(super) marks: Marks,
 }
 
 /// The first document of the text; nothing in it is nothing.
@@ -27,7 +29,8 @@ pub(crate) struct Reader<'t> {
 /// # Errors
 /// What is no YAML, or a part of it that is not served; the words name lines, never values.
 pub(crate) fn document(text: &str) -> Read<Val> {
-    let mut reader = Reader { text: text.strip_prefix('\u{feff}').unwrap_or(text), at: 0, depth: 0 };
+    let mut reader =
+        Reader { text: text.strip_prefix('\u{feff}').unwrap_or(text), at: 0, depth: 0, marks: Marks::default() };
     if reader.blank()?.is_some() && reader.is_mark("---") {
         reader.at += 3;
         reader.spaces();
@@ -127,20 +130,36 @@ impl<'t> Reader<'t> {
 
     /// A node that begins here, in that column; lines of its own are indented deeper than `parent`.
     fn block(&mut self, parent: Option<usize>, column: usize) -> Read<Val> {
+        if self.has_marks() {
+            return self.marked(|reader| {
+                let below = parent.unwrap_or(0);
+                match reader.line_ends() {
+                    true if parent.is_some() => reader.below(below, false),
+                    true => reader.blank()?.map_or(Ok(Val::Nil), |column| reader.block(None, column)),
+                    false if reader.begins_key()? => Err(reader.wrong("an anchor or a tag of a key")),
+                    false => reader.block(parent, column),
+                }
+            });
+        }
         if self.dash() {
             return self.nested(|reader| reader.sequence(column));
         }
-        let start = self.at;
-        if self.key()?.is_some() {
-            self.at = start;
+        if self.begins_key()? {
             return self.nested(|reader| reader.mapping(column));
         }
-        self.at = start;
         self.scalar(parent)
+    }
+
+    fn begins_key(&mut self) -> Read<bool> {
+        let start = self.at;
+        let found = self.key()?.is_some();
+        self.at = start;
+        Ok(found)
     }
 
     fn sequence(&mut self, column: usize) -> Read<Val> {
         let mut items = Vec::new();
+        self.marks.drop_tag();
         loop {
             self.at += 1;
             self.spaces();
@@ -160,11 +179,14 @@ impl<'t> Reader<'t> {
 
     fn mapping(&mut self, column: usize) -> Read<Val> {
         let mut entries = BTreeMap::new();
+        self.marks.drop_tag();
         loop {
+            let merges = self.merges();
             let key = self.key()?.ok_or_else(|| self.wrong("a key is missing"))?;
             self.spaces();
-            let value = if self.line_ends() { self.below(column, true)? } else { self.inline(column)? };
-            entries.insert(key, value);
+            let value = self
+                .marked(|reader| if reader.line_ends() { reader.below(column, true) } else { reader.inline(column) })?;
+            self.enter(&mut entries, merges, key, value)?;
             match self.blank()? {
                 Some(next) if next == column && !self.ends() && !self.dash() => {}
                 Some(next) if next >= column && !self.ends() => return Err(self.wrong("a line is indented too far")),
@@ -175,11 +197,9 @@ impl<'t> Reader<'t> {
 
     /// A value beside its key: a scalar or a flow, no collection of lines.
     fn inline(&mut self, column: usize) -> Read<Val> {
-        let start = self.at;
-        if self.dash() || (!self.rest().starts_with(['{', '[']) && self.key()?.is_some()) {
+        if self.dash() || (!self.rest().starts_with(['{', '[']) && self.begins_key()?) {
             return Err(self.wrong("a collection begins beside a key"));
         }
-        self.at = start;
         self.scalar(Some(column))
     }
 
@@ -225,7 +245,7 @@ impl<'t> Reader<'t> {
         let Some(end) = end.filter(|end| line[*end..].starts_with(':')) else { return Ok(None) };
         let text = line[..end].trim_end_matches(BLANK);
         self.refuse(text)?;
-        if text == "<<" || !matches!(plain::resolve(text), Val::Str(_)) {
+        if text != "<<" && !matches!(plain::resolve(text), Val::Str(_)) {
             return Err(self.wrong("a key is no text; quote it"));
         }
         self.at += end;
@@ -236,7 +256,7 @@ impl<'t> Reader<'t> {
     pub(super) fn refuse(&self, text: &str) -> Read<()> {
         let complex = text == "?" || text.starts_with("? ");
         match text.chars().next() {
-            Some('&' | '*' | '!') => Err(self.wrong("an anchor, an alias or a tag")),
+            Some('&' | '*' | '!') => Err(self.wrong("an anchor, an alias or a tag where none can be")),
             Some('%' | '@' | '`' | ',' | ']' | '}') => Err(self.wrong("a character that begins no value")),
             _ if complex => Err(self.wrong("a complex key")),
             _ => Ok(()),

@@ -15,8 +15,12 @@ impl Reader<'_> {
     pub(super) fn scalar(&mut self, parent: Option<usize>) -> Read<Val> {
         let value = match self.peek() {
             Some('|' | '>') => return self.literal(parent),
-            Some('"' | '\'') => Val::str(self.quoted()?),
+            Some('"' | '\'') => {
+                let text = self.quoted()?;
+                self.tagged(text, true)?
+            }
             Some('[' | '{') => self.nested(Self::flow)?,
+            Some('*') => self.alias()?,
             _ => return self.bare(parent),
         };
         let before = self.rest();
@@ -42,7 +46,7 @@ impl Reader<'_> {
                 return if goes_on {
                     Err(self.wrong("a text goes on after a comment"))
                 } else {
-                    Ok(plain::resolve(&out))
+                    self.tagged(out, false)
                 };
             }
             out.push_str(&if breaks > 1 { "\n".repeat(breaks - 1) } else { " ".to_owned() });
@@ -134,6 +138,7 @@ impl Reader<'_> {
         let close = if list { ']' } else { '}' };
         let (mut items, mut entries) = (Vec::new(), BTreeMap::new());
         self.advance(1);
+        self.marks.drop_tag();
         loop {
             self.flow_blank();
             if self.peek() == Some(close) {
@@ -143,8 +148,9 @@ impl Reader<'_> {
             if list {
                 items.push(self.flow_value()?);
             } else {
+                let merges = self.merges();
                 let (key, value) = self.flow_pair()?;
-                entries.insert(key, value);
+                self.enter(&mut entries, merges, key, value)?;
             }
             self.flow_blank();
             match self.peek() {
@@ -169,11 +175,24 @@ impl Reader<'_> {
     }
 
     fn flow_value(&mut self) -> Read<Val> {
-        Ok(match self.peek() {
-            Some('[' | '{') => self.nested(Self::flow)?,
-            Some('"' | '\'') => Val::str(self.quoted()?),
-            _ => plain::resolve(&self.flow_text()?),
-        })
+        if self.has_marks() {
+            return self.marked(|reader| {
+                reader.flow_blank();
+                if matches!(reader.peek(), Some(',' | ']' | '}')) { Ok(Val::Nil) } else { reader.flow_value() }
+            });
+        }
+        match self.peek() {
+            Some('[' | '{') => self.nested(Self::flow),
+            Some('*') => self.alias(),
+            Some('"' | '\'') => {
+                let text = self.quoted()?;
+                self.tagged(text, true)
+            }
+            _ => {
+                let text = self.flow_text()?;
+                self.tagged(text, false)
+            }
+        }
     }
 
     fn flow_text(&mut self) -> Read<String> {
@@ -199,7 +218,7 @@ impl Reader<'_> {
     fn flow_pair(&mut self) -> Read<(String, Val)> {
         let quoted = matches!(self.peek(), Some('"' | '\''));
         let key = if quoted { self.quoted()? } else { self.flow_text()? };
-        if !quoted && (key == "<<" || !matches!(plain::resolve(&key), Val::Str(_))) {
+        if !quoted && (key != "<<" && !matches!(plain::resolve(&key), Val::Str(_))) {
             return Err(self.wrong("a key is no text; quote it"));
         }
         self.flow_blank();
@@ -236,7 +255,7 @@ impl Reader<'_> {
             (_, true) => text.truncate(kept),
             _ => text.truncate(if kept == 0 { 0 } else { (kept + 1).min(text.len()) }),
         }
-        Ok(Val::str(text))
+        self.tagged(text, true)
     }
 
     /// The lines without their indentation, each with its break.
