@@ -97,7 +97,7 @@ fn inject<'a>(
     rules::apply(&mut found, settings, &facts.namespace, dialect)?;
     warnings.append(&mut found.warnings);
     let mut reader = Reader { found: &found, settings, dialect, warnings: Vec::new(), trace: Trace::new() };
-    let spec = parse::parse(&mut reader);
+    let spec = parse::parse(&mut reader, token::problem(pod, &found, settings, dialect));
     let Reader { warnings: mut said, mut trace, .. } = reader;
     warnings.append(&mut said);
     let spec = spec?;

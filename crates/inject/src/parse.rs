@@ -16,15 +16,16 @@ use crate::spec::{Amounts, End, Extras, InjectSpec, Metrics, Place, Pull, Resour
 use crate::trust::{self, Bundle};
 use crate::{login, logins, secrets, value};
 
-/// Reads everything.
+/// Reads everything; `volume_problem` is what is wrong with the token's volume, which has its place among the errors.
 ///
 /// # Errors
 /// The first value that cannot be read, or that is missing.
-pub(crate) fn parse(reader: &mut Reader<'_>) -> Result<InjectSpec, Cause> {
+pub(crate) fn parse(reader: &mut Reader<'_>, volume_problem: Option<Cause>) -> Result<InjectSpec, Cause> {
     request_namespace(reader)?;
     let backoffs = backoffs(reader)?;
     let amendments = amend::amendments(reader)?;
     let volume = reader.filled(Field::TokenVolume);
+    volume_problem.map_or(Ok(()), Err)?;
     missing_keys(reader)?;
     let (mut start, end) = lifecycle(reader)?;
     let skip_verify = reader.flag(Field::TlsSkipVerify)?;
@@ -211,9 +212,12 @@ fn own(
     let theirs = |entry: Option<Entry<'_>>| entry.is_some_and(|it| it.author != Author::Pod && !it.value.is_empty());
     let (role, address) = (reader.found.get(Field::Role), reader.found.get(Field::Address));
     let bundle = trust::bundle(reader, None)?;
+    // What is wrong with the login is said first, as today.
+    let server = server(reader, skip_verify, bundle.as_ref());
+    let login = login::login(reader, volume, backoffs)?;
     Ok(Place {
-        server: server(reader, skip_verify, bundle.as_ref())?,
-        login: login::login(reader, volume, backoffs)?,
+        server: server?,
+        login,
         bundle,
         from: None,
         role_is_free: theirs(role),

@@ -4,8 +4,10 @@ use serde_json::Value;
 use sidekey_core::contract::Dialect;
 use sidekey_core::{Cause, Code};
 
+use crate::annotations::Annotations;
 use crate::pod::{List, Pod, items, text};
 use crate::registry::Field;
+use crate::settings::Settings;
 use crate::spec::{InjectSpec, Login, Place};
 use crate::value::shown;
 
@@ -36,6 +38,13 @@ impl Token {
     pub(crate) fn own(&self) -> bool {
         self.volume == VOLUME
     }
+}
+
+/// What is wrong with the volume that an annotation names, for logins that show its token.
+pub(crate) fn problem(pod: &Pod<'_>, found: &Annotations<'_>, settings: &Settings, dialect: Dialect) -> Option<Cause> {
+    let name = found.get(Field::TokenVolume).filter(|entry| !entry.value.is_empty())?.value;
+    let method = found.get(Field::AuthType).map_or(settings.auth_type.as_str(), |entry| entry.value);
+    matches!(method, "kubernetes" | "jwt").then(|| named(pod, name, dialect).err()).flatten()
 }
 
 /// Of the token for the audience at that place among those of the pod.
