@@ -1,4 +1,4 @@
-# Sourced by every script beside it: where things lie, which addresses are ours, and three helpers.
+# Sourced by every script beside it: where things lie, which addresses are ours, and a few helpers.
 # All state of one cluster lies below $E2E_DIR, so that removing it leaves no trace; built programs lie below $E2E_BIN and stay.
 
 CLUSTER=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -42,6 +42,14 @@ stop() {
     sleep 0.1
   done
   kill -KILL "${pids[@]}" 2>/dev/null || true
+}
+
+# restart NAME: ends what `start` started and starts the same command again.
+restart() {
+  local command
+  mapfile -d '' -t command <"/proc/$(cat "$E2E_DIR/pid/$1")/cmdline"
+  stop "$1"
+  start "$1" "${command[@]}"
 }
 
 # until_ok SECONDS WHAT COMMAND…: repeats the command till it succeeds.

@@ -16,6 +16,7 @@ pub mod pod;
 pub mod rights;
 pub mod sandbox;
 pub mod setting;
+pub mod stream;
 pub mod vault;
 pub mod wait;
 

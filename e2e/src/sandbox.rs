@@ -43,6 +43,18 @@ impl Sandbox {
         sandbox
     }
 
+    /// Open to pods of every kind: not *restricted* any more.
+    ///
+    /// # Panics
+    /// When the label cannot be changed.
+    #[must_use]
+    pub fn unrestricted(self) -> Self {
+        let free = json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}});
+        api::patch(&format!("/api/v1/namespaces/{}", self.namespace), &free)
+            .expect("a namespace for pods of every kind");
+        self
+    }
+
     /// With a policy that grants `read` on the paths below `secret/data/<namespace>/`, and a role that has it: what most pods
     /// have.
     #[must_use]

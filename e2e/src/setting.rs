@@ -26,6 +26,10 @@ pub struct Setting {
     pub plain: bool,
     /// Namespace of the webhook.
     pub system: String,
+    /// The manifests that installed the webhook, as JSON or YAML. Absent where somebody else installed it.
+    pub manifests: Option<String>,
+    /// A program that starts the API server anew. Absent on clusters of others.
+    pub restart_api: Option<String>,
 }
 
 /// One Vault as the tests reach it, with its root token.
@@ -62,6 +66,8 @@ static SETTING: LazyLock<Setting> = LazyLock::new(|| Setting {
     control: may("E2E_CONTROL_IMAGE").unwrap_or_else(|| "localhost/sidekey:dev".to_owned()),
     plain: may("E2E_PLAIN_VAULT").is_some(),
     system: may("E2E_NAMESPACE").unwrap_or_else(|| "sidekey".to_owned()),
+    manifests: may("E2E_MANIFESTS"),
+    restart_api: may("E2E_RESTART_API"),
 });
 
 /// The one setting of this run.

@@ -1,4 +1,5 @@
-//! Admissions per CPU-second and latency at 500/s, over TLS with keep-alive.
+//! Admissions per CPU-second, latency at 500/s and memory over a million admissions, over TLS with keep-alive.
+//! `-- --million` measures the memory alone.
 //!
 //! The server is a process of its own (this program again), so that its CPU time is its own: `/proc/<pid>/stat`. All load
 //! goes to the loopback address and ends by itself.
@@ -31,6 +32,10 @@ const CONNECTIONS: usize = 4;
 const FLOOD: Duration = Duration::from_secs(5);
 const PACED: Duration = Duration::from_secs(10);
 const RATE: u32 = 500;
+/// Admissions of the long run, looked at ten times.
+const MILLION: u32 = 1_000_000;
+/// What the allocator may keep more of at the end than after the first tenth.
+const FLAT_MIB: f64 = 1.0;
 
 fn main() {
     if std::env::var_os(SERVE).is_some() { server() } else { client() }
@@ -119,11 +124,59 @@ impl Drop for Server {
 fn client() {
     let machine = std::env::args().any(|argument| argument == "--json");
     let mut out = io::stdout().lock();
+    if std::env::args().any(|argument| argument == "--million") {
+        return writeln!(out, "{}", million()).unwrap();
+    }
     for (name, pod) in [("sidekey.dev, one format", pod()), ("vault.hashicorp.com, one Go template", vault_pod())] {
         let body = Bytes::from(review(&pod).to_string());
         let measured = measure(&body);
         let text = if machine { measured.json(name, body.len()) } else { measured.text(name, body.len()) };
         writeln!(out, "{text}").unwrap();
+    }
+    if !machine {
+        writeln!(out, "{}", million()).unwrap();
+    }
+}
+
+/// Resident memory over a million admissions: pods that are injected, and every hundredth one refused.
+fn million() -> String {
+    let server = Server::start();
+    let (good, mut bad) = (Bytes::from(review(&pod()).to_string()), pod());
+    bad["metadata"]["annotations"]["sidekey.dev/template-app.env"] = json!("{{#if}}");
+    let bad = Bytes::from(review(&bad).to_string());
+    let runtime = Builder::new_multi_thread().enable_all().build().unwrap();
+    let begun = Instant::now();
+    let resident: Vec<f64> = (0..10)
+        .map(|_| {
+            runtime.block_on(tenth(&server, &good, &bad));
+            server.resident()
+        })
+        .collect();
+    let (first, last) = (resident[0], resident[9]);
+    let verdict = if last - first <= FLAT_MIB { "flat" } else { "GROWS" };
+    let most = resident.iter().copied().fold(0.0, f64::max);
+    format!(
+        "webhook, {MILLION} admissions in {:.0} s, one in a hundred denied\n\
+         \x20 resident after 100000       {first:>8.1} MiB\n\
+         \x20 resident after {MILLION}      {last:>8.1} MiB  at most {most:.1}, budget 12.0   {verdict}",
+        begun.elapsed().as_secs_f64()
+    )
+}
+
+async fn tenth(server: &Server, good: &Bytes, bad: &Bytes) {
+    let each = MILLION / 10 / u32::try_from(CONNECTIONS).unwrap();
+    let run = |mut client: Client| {
+        let (good, bad) = (good.clone(), bad.clone());
+        tokio::spawn(async move {
+            for turn in 0..each {
+                let body = if turn % 100 == 0 { bad.clone() } else { good.clone() };
+                assert_eq!(client.post(body).await.unwrap().status(), 200);
+            }
+        })
+    };
+    let tasks: Vec<_> = server.clients().await.into_iter().map(run).collect();
+    for task in tasks {
+        task.await.unwrap();
     }
 }
 

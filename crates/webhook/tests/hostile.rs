@@ -106,6 +106,7 @@ fn bodies() -> Vec<(&'static str, Vec<u8>)> {
         ),
         ("5 000 secrets", annotated((0..5000).map(|n| (key(&format!("secret-s{n}")), "secret/data/a".to_owned())))),
         ("5 000 misspelt ones", annotated((0..5000).map(|n| (key(&format!("sekret-and-more-{n}")), String::new())))),
+        ("a misspelt one of 200 KiB", one(&key(&"sekret".repeat(200 * 1024 / 6)), String::new())),
         (
             "5 000 of the other dialect",
             annotated((0..5000).map(|n| (format!("vault.hashicorp.com/agent-inject-secret-{n}"), "a/b".to_owned()))),

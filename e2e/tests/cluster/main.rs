@@ -5,8 +5,10 @@
 
 mod admission;
 mod change;
+mod beside;
 mod database;
 mod faults;
+mod golden;
 mod identity;
 mod kv;
 mod lifecycle;

@@ -1,74 +1,26 @@
 //! The webhook replaced, its CA rotated and corrupted, its leader killed, while pods are created all the time: none fails, none
 //! slips through.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use sidekey_e2e::wait::{seconds, until};
-use sidekey_e2e::{Sandbox, Shape, api, setting};
+use sidekey_e2e::{Sandbox, api, setting, stream};
 
 const DEPLOYMENT: &str = "sidekey-webhook";
 const CA: &str = "sidekey-webhook-ca";
-const RATE: u32 = 10;
 const LEAST: u32 = 300;
-
-#[derive(Default)]
-struct Tally {
-    attempts: u32,
-    failed: Vec<String>,
-    bare: Vec<String>,
-}
-
-/// Creates pods at [`RATE`] a second until told to stop, [`LEAST`] at least. They are real, and no scheduler takes them.
-fn create(sandbox: &Sandbox, stop: &AtomicBool) -> Tally {
-    let mut tally = Tally::default();
-    let begun = Instant::now();
-    while !stop.load(Ordering::Relaxed) || tally.attempts < LEAST {
-        let shape = Shape::new(&format!("pod-{}", tally.attempts), &["sleep"])
-            .native(&[("inject", "true"), ("role", "web"), ("secret-web", "secret/web")])
-            .spec("schedulerName", json!("nobody"));
-        tally.attempts += 1;
-        let answer = api::create(&sandbox.path("pods"), &shape.manifest);
-        if !answer.ok() {
-            tally.failed.push(format!("at {:?}: {} {}", begun.elapsed(), answer.status, answer.message()));
-        } else if answer.json()["spec"]["initContainers"][0]["name"] != "sidekey-agent" {
-            tally.bare.push(format!("at {:?}: {}", begun.elapsed(), answer.json()["metadata"]["name"]));
-        }
-        thread::sleep(
-            (begun + Duration::from_secs(1) * tally.attempts / RATE).saturating_duration_since(Instant::now()),
-        );
-    }
-    tally
-}
 
 #[test]
 fn rollout_rotation_corruption_and_a_killed_leader_under_load_lose_no_pod() {
     let sandbox = Sandbox::new("rollout");
-    let stop = AtomicBool::new(false);
-    let begun = Instant::now();
-    let tally = thread::scope(|scope| {
-        let stream = scope.spawn(|| create(&sandbox, &stop));
-        let changed = std::panic::catch_unwind(|| {
-            roll_out();
-            rotate();
-            corrupt();
-            kill_leader();
-        });
-        thread::sleep(seconds(5));
-        stop.store(true, Ordering::Relaxed);
-        let tally = stream.join().expect("the stream");
-        changed.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        tally
+    let tally = stream::during(&sandbox, LEAST, Duration::ZERO, || {
+        roll_out();
+        rotate();
+        corrupt();
+        kill_leader();
     });
-    println!(
-        "{} pods in {:?}: {} failed, {} not injected",
-        tally.attempts,
-        begun.elapsed(),
-        tally.failed.len(),
-        tally.bare.len()
-    );
+    tally.print("rollout, rotation, corruption, killed leader");
     assert!(tally.attempts >= LEAST, "fewer attempts than planned: {}", tally.attempts);
     assert!(tally.failed.is_empty() && tally.bare.is_empty(), "{:?} {:?}", tally.failed, tally.bare);
 }

@@ -246,8 +246,11 @@ fn head<'a>(lower: &'a str, key: &'a str, dashes: usize) -> (&'a str, &'a str) {
     }
 }
 
-/// Levenshtein's distance, in bytes.
+/// Levenshtein's distance, in bytes; of a key far longer than the name, no more than that it is far.
 fn distance(left: &str, right: &str) -> usize {
+    if left.len() > 2 * right.len() + 16 {
+        return left.len();
+    }
     let mut row: Vec<usize> = (0..=right.len()).collect();
     for (i, a) in left.bytes().enumerate() {
         let mut diagonal = row[0];

@@ -26,12 +26,12 @@ pub(crate) fn measure(table: &mut Table) -> Result<(), String> {
         if let Some(head) = line.strip_prefix("webhook, ") {
             pod = head.split(", review of").next().unwrap_or(head);
         }
-        for figure in [per_cpu_second(pod, line), p99(pod, line)].into_iter().flatten() {
+        for figure in [per_cpu_second(pod, line), p99(pod, line), million(line)].into_iter().flatten() {
             seen += 1;
             table.figures.push(figure);
         }
     }
-    if seen != 4 {
+    if seen != 5 {
         return Err(format!("its bench prints other lines than were looked for:\n{said}"));
     }
     table.note(format!("admissions: compared to vault-k8s 1.7.6, {VAULT_K8S} measured once on the same kind of machine, not in this run"));
@@ -47,6 +47,11 @@ fn per_cpu_second(pod: &str, line: &str) -> Option<Figure> {
 fn p99(pod: &str, line: &str) -> Option<Figure> {
     let value = number_after(line, "p99")?;
     Some(alone(format!("p99 at 500 a second ({pod})"), "ms", value, Budget::AtMost(2.0)))
+}
+
+fn million(line: &str) -> Option<Figure> {
+    let value = number_after(line, "resident after 1000000")?;
+    Some(alone("resident after a million admissions".to_owned(), "MiB", value, Budget::AtMost(12.0)))
 }
 
 fn number_after(line: &str, word: &str) -> Option<f64> {
