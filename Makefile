@@ -22,7 +22,7 @@ lint: ## formatting, clippy, who may depend on whom, licences
 e2e: ## the tests on a real cluster with real Vault and PostgreSQL; needs root and Go, or KUBECONFIG (e2e/README.md)
 	@e2e/run
 
-bench: ## the figures of docs/benchmarks.md on this machine, beside what they are compared to; UPDATE=1 rewrites it
+bench: ## the figures of docs/benchmarks.md on this machine, beside what they are compared to; UPDATE=1 rewrites it, ONLY=operator is that alone
 	@e2e/bench.sh
 
 image: ## the programs and their scratch images, with sizes; needs buildah, docker or podman

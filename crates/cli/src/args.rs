@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -28,8 +29,8 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// Say of each pod in manifests whether the webhook would take it; for a pipeline.
     Check(CheckArgs),
-    /// Print the CustomResourceDefinitions that the operator serves.
-    Crds,
+    /// Print the CustomResourceDefinitions that the operator serves, or bring those of a cluster to this version.
+    Crds(CrdsArgs),
     /// Print the manifests that install Sidekey.
     Manifests(ManifestsArgs),
     /// Print what completes this command line in a shell.
@@ -143,6 +144,16 @@ pub(crate) struct ExplainArgs {
     /// For machines.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CrdsArgs {
+    /// Apply them to the cluster (server-side, taking over what others have applied) and wait until they are served.
+    #[arg(long)]
+    pub(crate) apply: bool,
+    /// Longest wait until they are served.
+    #[arg(long, default_value = "30s", value_parser = crate::operator::duration, requires = "apply")]
+    pub(crate) timeout: Duration,
 }
 
 #[derive(Debug, Args)]

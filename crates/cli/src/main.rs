@@ -36,7 +36,7 @@ fn main() -> ExitCode {
         Command::Inject(args) => inject::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Check(args) => check::run(&args),
-        Command::Crds => crds::run(),
+        Command::Crds(args) => crds::run(&args),
         Command::Manifests(args) => manifests::run(&args),
         Command::Completions { shell } => completions(shell),
         Command::Version => write(concat!("sidekey ", env!("CARGO_PKG_VERSION"), "\n")),

@@ -34,7 +34,7 @@ pub(crate) struct OperatorArgs {
     /// Work only while holding the Lease b0d477c0.hashicorp.com, which a Vault Secrets Operator would hold too.
     #[arg(long, default_value_t = true, action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) leader_elect: bool,
-    /// Most resources looked at at once.
+    /// Most resources of one Vault looked at at once: one that is slow holds up no other's.
     #[arg(long, env = "VSO_MAX_CONCURRENT_RECONCILES", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) max_concurrent_reconciles: u32,
     /// First wait after a failure.
@@ -65,6 +65,16 @@ pub(crate) struct OperatorArgs {
     /// Send tokens to no other hosts than those of --allow-address.
     #[arg(long, env = "SIDEKEY_ONLY_ALLOWED_ADDRESSES", requires = "allow_address")]
     pub(crate) only_allowed_addresses: bool,
+    /// Method that VaultAuths may use; may be given again. All that are served without it.
+    #[arg(long, env = "SIDEKEY_ALLOW_AUTH_METHOD", value_delimiter = ',', value_name = "METHOD",
+        value_parser = ["kubernetes", "jwt", "appRole", "aws", "gcp"])]
+    pub(crate) allow_auth_method: Vec<String>,
+    /// Let connections and transformations be used from every namespace, whatever their allowedNamespaces say.
+    #[arg(long, env = "SIDEKEY_OPEN_REFERENCES")]
+    pub(crate) open_references: bool,
+    /// Serve this namespace, and --compat-namespace, and no others; may be given again. Roles suffice then.
+    #[arg(long, env = "SIDEKEY_WATCH_NAMESPACE", value_delimiter = ',', value_name = "NAMESPACE")]
+    pub(crate) watch_namespace: Vec<String>,
     /// How long the restart of a workload waits for other secrets of the same workload.
     #[arg(long, env = "SIDEKEY_RESTART_DEBOUNCE", default_value = "2s", value_parser = duration)]
     pub(crate) restart_debounce: Duration,
@@ -100,7 +110,7 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     full.parse().map_err(|_| "neither :PORT nor ADDRESS:PORT".to_owned())
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     goparse::parse_duration(text).ok_or_else(|| "not a duration such as 5s or 1m30s".to_owned())
 }
 
@@ -136,6 +146,9 @@ fn options(args: &OperatorArgs) -> Options {
         addresses: Addresses { allowed: args.allow_address.clone(), only: args.only_allowed_addresses },
         exclude_raw: args.global_transformation_options.iter().any(|option| option == "exclude-raw"),
         default_globals: args.global_vault_auth_options.iter().any(|option| option == "allow-default-globals"),
+        auth_methods: args.allow_auth_method.clone(),
+        open_references: args.open_references,
+        watch_namespaces: args.watch_namespace.clone(),
         restart_debounce: args.restart_debounce,
         persistence: match args.client_cache_persistence_model.as_str() {
             "direct-encrypted" => Persistence::Encrypted,

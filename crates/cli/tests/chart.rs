@@ -8,15 +8,17 @@ use std::process::Command;
 
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use sidekey_inject::Settings;
+use sidekey_operator::types::crd;
 use sidekey_testkit::golden;
 
 /// What Helm's conventions put on each object and selector, and the manifests do not have.
@@ -51,10 +53,15 @@ fn objects(path: &str) -> Objects {
         .collect()
 }
 
-fn base() -> Objects {
-    let list: Value = serde_saphyr::from_str(&read("base/kustomization.yaml")).unwrap();
+/// All that a folder's kustomization lists.
+fn kustomized(folder: &str) -> Objects {
+    let list: Value = serde_saphyr::from_str(&read(&format!("{folder}/kustomization.yaml"))).unwrap();
     let files = list["resources"].as_array().unwrap();
-    files.iter().flat_map(|file| objects(&format!("base/{}", file.as_str().unwrap()))).collect()
+    files.iter().flat_map(|file| objects(&format!("{folder}/{}", file.as_str().unwrap()))).collect()
+}
+
+fn base() -> Objects {
+    kustomized("base")
 }
 
 /// Every golden render of the chart, by its case.
@@ -117,6 +124,103 @@ fn the_chart_with_no_value_changed_is_the_base() {
 }
 
 #[test]
+fn the_operator_by_chart_and_by_kustomize_is_the_same() {
+    let mut chart = objects("chart/golden/operator.yaml");
+    // Kustomize applies the CRDs themselves; Helm needs a Job for it, which goes when it is done.
+    chart.retain(|_, object| object["metadata"]["annotations"]["helm.sh/hook"].is_null());
+    let mut manifests = without_namespace(kustomized("operator"));
+    manifests.retain(|name, _| !name.starts_with("CustomResourceDefinition "));
+    same(&chart, &manifests);
+    golden::check(deploy().join("chart/sidekey/charts/crds/crds/crds.yaml"), &read("operator/crds.yaml"));
+}
+
+#[test]
+fn a_values_file_of_the_vault_secrets_operator_makes_what_it_made() {
+    let objects = objects("chart/golden/vso.yaml");
+    assert!(objects.keys().all(|name| !name.contains("webhook")), "{:?}", objects.keys());
+    let name = "vault-secrets-operator-controller-manager";
+    assert!(objects.contains_key(&format!("ServiceAccount {name}")), "roles in Vault are bound to it");
+    let cache = &env(&objects[&format!("Deployment {name}")])["VSO_CLIENT_CACHE_PERSISTENCE_MODEL"];
+    assert_eq!(cache, "direct-encrypted");
+    let connection = &objects["VaultConnection default"];
+    assert_eq!(connection["metadata"]["namespace"], "vault-secrets-operator");
+    let wanted = json!({ "address": "http://vault.vault.svc.cluster.local:8200", "skipTLSVerify": true });
+    assert_eq!(connection["spec"], wanted);
+    let transit = &objects["VaultAuth vault-secrets-operator-default-transit-auth"];
+    assert_eq!(transit["metadata"]["labels"]["cacheStorageEncryption"], "true");
+    let wanted = json!({
+        "vaultConnectionRef": "default", "method": "kubernetes", "mount": "kubernetes",
+        "kubernetes": { "role": "auth-role-operator", "serviceAccount": name, "audiences": ["vault"] },
+        "storageEncryption": { "mount": "demo-transit", "keyName": "vso-client-cache" },
+    });
+    assert_eq!(transit["spec"], wanted);
+}
+
+#[test]
+fn in_namespaced_mode_the_operator_has_no_right_in_the_whole_cluster() {
+    let text = read("chart/golden/namespaced.yaml");
+    let all: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
+    let named = |kind: &str| {
+        let of = |object: &&Value| {
+            object["kind"] == kind && object["metadata"]["name"].as_str().unwrap().contains("operator")
+        };
+        all.iter().filter(|object| object.is_object()).filter(of).collect::<Vec<_>>()
+    };
+    assert_eq!((named("ClusterRole").len(), named("ClusterRoleBinding").len()), (0, 0));
+    let served: BTreeSet<_> = named("RoleBinding")
+        .iter()
+        .filter(|object| object["metadata"]["name"] == "sidekey-operator-served")
+        .map(|object| object["metadata"]["namespace"].as_str().unwrap())
+        .collect();
+    assert_eq!(served, BTreeSet::from(["shop", "sidekey", "web"]));
+    let mut rules = objects("chart/golden/operator.yaml")["ClusterRole sidekey-operator"]["rules"].clone();
+    let wide = |rule: &Value| rule["apiGroups"][0] == "sidekey.dev" || rule["resources"][0] == "namespaces";
+    rules.as_array_mut().unwrap().retain(|rule| !wide(rule));
+    assert!(
+        named("Role")
+            .iter()
+            .filter(|role| role["metadata"]["name"] == "sidekey-operator-served")
+            .all(|role| role["rules"] == rules)
+    );
+    assert_eq!(env(named("Deployment")[0])["SIDEKEY_WATCH_NAMESPACE"], "shop,web");
+}
+
+#[test]
+fn custom_resources_of_the_chart_are_as_their_definitions_have_them() {
+    let mut seen = 0;
+    for (name, object) in renders().into_values().flatten() {
+        let definitions = crd::all();
+        let Some(definition) = definitions.iter().find(|crd| crd["spec"]["names"]["kind"] == object["kind"]) else {
+            continue;
+        };
+        let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+        fits(schema, &object["spec"], &name);
+        for needed in schema["required"].as_array().into_iter().flatten() {
+            assert!(!object["spec"][needed.as_str().unwrap()].is_null(), "{name} has no {needed}");
+        }
+        seen += 1;
+    }
+    assert!(seen > 5, "{seen}");
+}
+
+/// The value has no field that the schema does not know, and none of another type.
+fn fits(schema: &Value, value: &Value, place: &str) {
+    let fit = match schema["type"].as_str().unwrap() {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "boolean" => value.is_boolean(),
+        "integer" => value.is_i64(),
+        kind => panic!("{place}: {kind}"),
+    };
+    assert!(fit, "{place}: {value} is no {}", schema["type"]);
+    for (key, below) in value.as_object().into_iter().flatten() {
+        let known = schema["properties"].get(key).or_else(|| schema.get("additionalProperties"));
+        fits(known.unwrap_or_else(|| panic!("{place} has no {key}")), below, &format!("{place}.{key}"));
+    }
+}
+
+#[test]
 fn cert_manager_by_chart_and_by_kustomize_is_the_same() {
     let overlay = objects("overlays/golden/cert-manager.yaml");
     same(&objects("chart/golden/cert-manager.yaml"), &without_namespace(overlay.clone()));
@@ -151,13 +255,15 @@ fn known<T: Serialize + DeserializeOwned>(object: &Value) -> Value {
 #[test]
 fn no_object_has_a_field_that_its_kind_does_not_know() {
     let mut kinds = BTreeSet::new();
-    let all = renders().into_values().chain([base(), objects("overlays/golden/cert-manager.yaml")]);
+    let all =
+        renders().into_values().chain([base(), kustomized("operator"), objects("overlays/golden/cert-manager.yaml")]);
     for (name, object) in all.flatten() {
         let known = match object["kind"].as_str().unwrap() {
             "ClusterRole" => known::<ClusterRole>(&object),
             "ClusterRoleBinding" => known::<ClusterRoleBinding>(&object),
             "ConfigMap" => known::<ConfigMap>(&object),
             "Deployment" => known::<Deployment>(&object),
+            "Job" => known::<Job>(&object),
             "MutatingWebhookConfiguration" => known::<MutatingWebhookConfiguration>(&object),
             "Namespace" => known::<Namespace>(&object),
             "NetworkPolicy" => known::<NetworkPolicy>(&object),
@@ -168,21 +274,22 @@ fn no_object_has_a_field_that_its_kind_does_not_know() {
             "ServiceAccount" => known::<ServiceAccount>(&object),
             // Of others' making: there is no type of them here.
             "Certificate" | "Issuer" | "PodMonitor" | "PrometheusRule" | "ServiceMonitor" => object.clone(),
+            // By their own definitions, in another test.
+            "VaultAuth" | "VaultConnection" | "CustomResourceDefinition" => object.clone(),
             kind => panic!("{kind} is not known here"),
         };
         kinds.insert(object["kind"].as_str().unwrap().to_owned());
         let (given, known) = (format!("{:#}", plain(&object)), format!("{:#}", plain(&known)));
         assert_eq!(given, known, "{name}:\n{}", golden::difference(&given, &known));
     }
-    assert_eq!(kinds.len(), 17, "{kinds:?}");
+    assert_eq!(kinds.len(), 21, "{kinds:?}");
 }
 
 #[test]
 fn rights_are_for_the_names_that_the_webhook_is_told() {
     for (case, objects) in renders() {
-        let Some((name, deployment)) = objects.iter().find(|(name, _)| name.starts_with("Deployment ")) else {
-            continue;
-        };
+        let webhook = |(name, _): &(&String, &Value)| name.starts_with("Deployment ") && name.ends_with("-webhook");
+        let Some((name, deployment)) = objects.iter().find(webhook) else { continue };
         let name = name.trim_start_matches("Deployment ");
         let told = |flag: &str, default: &str| env(deployment).get(flag).cloned().unwrap_or_else(|| default.to_owned());
         assert!(objects.contains_key(&format!("Service {}", told("SIDEKEY_SERVICE", name))), "{case}");
@@ -204,16 +311,24 @@ fn env(deployment: &Value) -> BTreeMap<String, String> {
 
 #[test]
 fn every_flag_is_reached_by_its_variable_and_no_variable_is_made_up() {
-    let help = Command::new(env!("CARGO_BIN_EXE_sidekey")).args(["webhook", "--help"]).output().unwrap();
-    let help = String::from_utf8(help.stdout).unwrap();
-    let flags: BTreeSet<_> = help.split("[env: ").skip(1).map(|rest| rest.split(['=', ']']).next().unwrap()).collect();
-    assert!(flags.len() > 10, "{help}");
-    let all = renders();
-    let deployments = all.values().flatten().filter(|(name, _)| name.starts_with("Deployment "));
-    let set: BTreeSet<_> = deployments.flat_map(|(_, deployment)| env(deployment).into_keys()).collect();
-    // TZ stands for extraEnv in values/all.yaml.
-    let set: BTreeSet<_> = set.iter().map(String::as_str).filter(|name| *name != "TZ").collect();
-    assert_eq!(set, flags);
+    // TZ and GODEBUG stand for extraEnv in values/all.yaml.
+    for (command, suffixes, others) in
+        [("webhook", &["-webhook"][..], &["TZ"][..]), ("operator", &["-operator", "-controller-manager"], &["GODEBUG"])]
+    {
+        let help = Command::new(env!("CARGO_BIN_EXE_sidekey")).args([command, "--help"]).output().unwrap();
+        let help = String::from_utf8(help.stdout).unwrap();
+        let flags: BTreeSet<_> =
+            help.split("[env: ").skip(1).map(|rest| rest.split(['=', ']']).next().unwrap()).collect();
+        assert!(flags.len() > 10, "{help}");
+        let all = renders();
+        let of = |name: &str| name.starts_with("Deployment ") && suffixes.iter().any(|suffix| name.ends_with(suffix));
+        let deployments = all.values().flatten().filter(|(name, _)| of(name));
+        let set: BTreeSet<_> = deployments.flat_map(|(_, deployment)| env(deployment).into_keys()).collect();
+        let set: BTreeSet<_> = set.iter().map(String::as_str).collect();
+        assert_eq!(flags.difference(&set).collect::<Vec<_>>(), [&""; 0], "{command}: no value sets it");
+        let made_up: Vec<_> = set.difference(&flags).filter(|name| !others.contains(name)).collect();
+        assert_eq!(made_up, [&""; 0], "{command}: no flag reads it");
+    }
 }
 
 #[test]
@@ -267,7 +382,8 @@ fn values_and_schema_say_the_same() {
     let mut schema = json("chart/sidekey/values.schema.json");
     let properties = schema["properties"].as_object_mut().unwrap();
     // Helm's own, and what is open in values.yaml: settings are in force by their own defaults, an empty selector or issuer is none.
-    for name in ["global", "enabled", "settings"] {
+    // `crds` is the part of the chart of that name.
+    for name in ["global", "enabled", "crds", "settings"] {
         assert!(properties.remove(name).is_some(), "{name}");
     }
     for path in ["/webhook/properties/namespaceSelector", "/webhook/properties/objectSelector"] {
@@ -292,8 +408,13 @@ fn all_of_the_values_show() {
     let said: Value = serde_saphyr::from_str(&read("chart/values/all.yaml")).unwrap();
     let mut leaves = Vec::new();
     collect(&said, &mut leaves);
-    // PEM is written in base64 or over several lines, templates are rendered.
-    let shown = |leaf: &String| all.contains(leaf.trim()) || leaf.starts_with("-----BEGIN") || leaf.contains("{{");
+    // PEM is written in base64 or over several lines, templates are rendered, kinds become the names of URLs.
+    let shown = |leaf: &String| {
+        all.contains(leaf.trim())
+            || all.contains(&format!("{}s", leaf.to_lowercase()))
+            || leaf.starts_with("-----BEGIN")
+            || leaf.contains("{{")
+    };
     let missing: Vec<_> = leaves.iter().filter(|leaf| !shown(leaf)).collect();
     assert_eq!(missing, [""; 0]);
     let hooks = &objects("chart/golden/all.yaml")["MutatingWebhookConfiguration vault-secrets-webhook"]["webhooks"][0];
@@ -336,7 +457,7 @@ fn golden_renders_are_made_of_what_is_there() {
 
 #[test]
 fn the_chart_carries_the_alerts_and_the_dashboard_of_monitoring() {
-    for name in ["alerts.yaml", "dashboard.json"] {
+    for name in ["alerts.yaml", "dashboard.json", "operator-alerts.yaml", "operator-dashboard.json"] {
         golden::check(deploy().join("chart/sidekey/files").join(name), &read(&format!("monitoring/{name}")));
     }
     let all = objects("chart/golden/all.yaml");
@@ -344,6 +465,11 @@ fn the_chart_carries_the_alerts_and_the_dashboard_of_monitoring() {
     assert_eq!(all["PrometheusRule vault-secrets-webhook"]["spec"], alerts);
     let dashboard = all["ConfigMap vault-secrets-dashboard"]["data"]["sidekey-webhook.json"].as_str().unwrap();
     assert_eq!(serde_json::from_str::<Value>(dashboard).unwrap(), json("monitoring/dashboard.json"));
+    let alerts: Value = serde_saphyr::from_str(&read("monitoring/operator-alerts.yaml")).unwrap();
+    assert_eq!(all["PrometheusRule vault-secrets-operator"]["spec"], alerts);
+    let dashboard =
+        all["ConfigMap vault-secrets-operator-dashboard"]["data"]["sidekey-operator.json"].as_str().unwrap();
+    assert_eq!(serde_json::from_str::<Value>(dashboard).unwrap(), json("monitoring/operator-dashboard.json"));
 }
 
 /// The rows of a page's tables whose head's cell `column` is `head`: that cell's words in backquotes.
@@ -381,7 +507,7 @@ fn paths(schema: &Value, prefix: &str, found: &mut BTreeSet<String>) {
 fn the_guides_name_each_value_and_none_that_is_not() {
     let mut known = BTreeSet::new();
     paths(&json("chart/sidekey/values.schema.json"), "", &mut known);
-    for name in ["global", "enabled"] {
+    for name in ["global", "enabled", "crds"] {
         known.remove(name);
     }
     let is = |known: &str, named: &str| match named.strip_suffix('*') {

@@ -1,4 +1,5 @@
-//! Alerts and dashboard ask for nothing that the webhook does not say: names, labels and values are those of its real registry.
+//! Alerts and dashboards ask for nothing that webhook and operator do not say: names, labels and values are those of their real
+//! registries.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
 
@@ -6,8 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
+use prometheus_client::registry::Registry;
 use serde_json::Value;
 use sidekey_core::Code;
+use sidekey_operator::jitter::Backoff;
+use sidekey_operator::metrics::{Calls, Configured, Metrics as OperatorMetrics};
+use sidekey_operator::types::Kind;
+use sidekey_operator::types::object::Key;
 use sidekey_runtime::metrics::{encode, registry};
 use sidekey_webhook::metrics::{Label, Metrics};
 
@@ -21,8 +27,26 @@ fn read(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/monitoring").join(name)).unwrap()
 }
 
+/// Alerts, a dashboard, and the program whose numbers they are about.
+struct Part {
+    /// What the names of the files begin with.
+    files: &'static str,
+    /// What the names of its numbers begin with.
+    prefixes: &'static [&'static str],
+    samples: fn() -> Samples,
+}
+
+const PARTS: [Part; 2] = [
+    Part { files: "", prefixes: &["sidekey_"], samples: webhook },
+    Part {
+        files: "operator-",
+        prefixes: &["sidekey_", "vso_", "controller_r", "workqueue_", "rest_client_", "leader_election_", "process_"],
+        samples: operator,
+    },
+];
+
 /// What a webhook says in which everything has happened once.
-fn samples() -> Samples {
+fn webhook() -> Samples {
     let mut registry = registry("sidekey_webhook", "1.2.3");
     let metrics = Metrics::register(&mut registry);
     for label in [
@@ -40,8 +64,44 @@ fn samples() -> Samples {
         metrics.reloaded(of, false);
     }
     metrics.api_failed();
+    read_samples(&registry)
+}
+
+/// The same of an operator.
+fn operator() -> Samples {
+    let mut registry = Registry::default();
+    let configured = Configured { backoff: Backoff::default(), looks: 100, exclude_raw: false, default_globals: true };
+    let (calls, time) = (Calls::default(), Duration::from_millis(50));
+    let metrics = OperatorMetrics::register(&mut registry, &configured, &calls);
+    for kind in Kind::ALL {
+        let key = Key::new(kind, "app", "web");
+        metrics.counted(&key, true);
+        metrics.looking(kind);
+        metrics.looked(&key, false, time);
+        metrics.looked(&key, true, time);
+        metrics.failed(&key, Code::VaultSealed);
+        metrics.unresolved(&key, true);
+        metrics.waiting(kind, 1);
+    }
+    for (operation, good) in [("login", true), ("read", true), ("renew", false)] {
+        metrics.client(operation, &Key::new(Kind::VaultConnection, "app", "vault"), time, good);
+    }
+    metrics.login_asked(true);
+    metrics.login_failed(&Key::new(Kind::VaultConnection, "app", "vault"), "kubernetes", Code::VaultSealed);
+    metrics.method("kubernetes", true);
+    metrics.managed("app", true);
+    metrics.conflict("app", true);
+    for what in ["secret", "status", "event", "restart", "finalizer"] {
+        metrics.wrote(what, true);
+        metrics.wrote(what, false);
+    }
+    calls.called("PATCH", Some(200));
+    read_samples(&registry)
+}
+
+fn read_samples(registry: &Registry) -> Samples {
     let mut samples = Samples::new();
-    for line in encode(&registry).unwrap().lines().filter(|line| !line.starts_with('#')) {
+    for line in encode(registry).unwrap().lines().filter(|line| !line.starts_with('#')) {
         let (name, rest) = line.split_at(line.find(['{', ' ']).unwrap());
         let labels = samples.entry(name.to_owned()).or_default();
         for (label, value) in
@@ -70,19 +130,19 @@ struct Query {
     text: String,
 }
 
-fn alerts() -> Vec<Value> {
-    let rules: Value = serde_saphyr::from_str(&read("alerts.yaml")).unwrap();
+fn alerts(part: &Part) -> Vec<Value> {
+    let rules: Value = serde_saphyr::from_str(&read(&format!("{}alerts.yaml", part.files))).unwrap();
     let groups = rules["groups"].as_array().unwrap();
     groups.iter().flat_map(|group| group["rules"].as_array().unwrap().clone()).collect()
 }
 
-fn queries() -> Vec<Query> {
+fn queries(part: &Part) -> Vec<Query> {
     let query = |place: &Value, text: &Value| Query {
         place: place.as_str().unwrap().to_owned(),
         text: text.as_str().unwrap_or_else(|| panic!("{place} has no query")).to_owned(),
     };
-    let mut queries: Vec<_> = alerts().iter().map(|rule| query(&rule["alert"], &rule["expr"])).collect();
-    let dashboard: Value = serde_json::from_str(&read("dashboard.json")).unwrap();
+    let mut queries: Vec<_> = alerts(part).iter().map(|rule| query(&rule["alert"], &rule["expr"])).collect();
+    let dashboard: Value = serde_json::from_str(&read(&format!("{}dashboard.json", part.files))).unwrap();
     for panel in dashboard["panels"].as_array().unwrap() {
         let targets = panel["targets"].as_array().unwrap();
         assert!(!targets.is_empty(), "{panel:#}");
@@ -110,18 +170,22 @@ fn words(text: &str) -> Vec<(&str, &str)> {
     words
 }
 
-fn metrics_of(query: &Query) -> Vec<(&str, &str)> {
-    words(&query.text).into_iter().filter(|(word, _)| word.starts_with("sidekey_")).collect()
+fn metrics_of<'q>(part: &Part, query: &'q Query) -> Vec<(&'q str, &'q str)> {
+    let ours = |(word, _): &(&str, &str)| part.prefixes.iter().any(|prefix| word.starts_with(prefix));
+    words(&query.text).into_iter().filter(ours).collect()
 }
 
 #[test]
-fn each_query_asks_for_samples_that_the_webhook_has() {
-    let samples = samples();
-    let queries = queries();
+fn each_query_asks_for_samples_that_there_are() {
+    PARTS.iter().for_each(asks_for_what_there_is);
+}
+
+fn asks_for_what_there_is(part: &Part) {
+    let (samples, queries) = ((part.samples)(), queries(part));
     assert!(queries.len() > 25, "only {} queries were found", queries.len());
     let mut asked = BTreeSet::new();
     for query in &queries {
-        let found = metrics_of(query);
+        let found = metrics_of(part, query);
         assert!(!found.is_empty(), "{}: {} asks for nothing of ours", query.place, query.text);
         for (name, behind) in found {
             let labels = samples.get(name).unwrap_or_else(|| panic!("{}: there is no {name}", query.place));
@@ -137,7 +201,7 @@ fn each_query_asks_for_samples_that_the_webhook_has() {
             }
         }
     }
-    // The other way round: what the webhook says is shown somewhere.
+    // The other way round: what is said is shown somewhere.
     let never: Vec<_> = samples.keys().filter(|name| !asked.contains(name.as_str())).collect();
     assert_eq!(never, [""; 0]);
 }
@@ -161,10 +225,10 @@ fn grouped(text: &str) -> Vec<&str> {
 
 #[test]
 fn each_query_groups_by_labels_that_its_samples_have() {
-    let samples = samples();
-    for query in queries() {
-        let known: BTreeSet<_> =
-            metrics_of(&query).iter().flat_map(|(name, _)| samples[*name].keys().map(String::as_str)).collect();
+    for (part, query) in PARTS.iter().flat_map(|part| queries(part).into_iter().map(move |query| (part, query))) {
+        let samples = (part.samples)();
+        let found = metrics_of(part, &query);
+        let known: BTreeSet<_> = found.iter().flat_map(|(name, _)| samples[*name].keys().map(String::as_str)).collect();
         for label in grouped(&query.text) {
             assert!(known.contains(label) || TARGET.contains(&label), "{}: by {label}, of {known:?}", query.place);
         }
@@ -173,7 +237,7 @@ fn each_query_groups_by_labels_that_its_samples_have() {
 
 #[test]
 fn each_alert_says_what_to_do_with_labels_that_it_has() {
-    for rule in alerts() {
+    for rule in PARTS.iter().flat_map(alerts) {
         let name = rule["alert"].as_str().unwrap();
         assert!(name.starts_with("Sidekey"), "{name}");
         let severity = rule["labels"]["severity"].as_str().unwrap();
@@ -195,9 +259,9 @@ fn each_alert_says_what_to_do_with_labels_that_it_has() {
 
 #[test]
 fn each_alert_has_a_test_of_its_own() {
-    let tests = read("alerts.test.yaml");
-    for rule in alerts() {
+    for (part, rule) in PARTS.iter().flat_map(|part| alerts(part).into_iter().map(move |rule| (part, rule))) {
+        let tests = read(&format!("{}alerts.test.yaml", part.files));
         let name = rule["alert"].as_str().unwrap();
-        assert!(tests.matches(name).count() > 1, "{name} does not fire in alerts.test.yaml");
+        assert!(tests.matches(name).count() > 1, "{name} does not fire in its test");
     }
 }

@@ -1,8 +1,6 @@
 //! Calls to the Kubernetes API by path, each bounded in time and size. Bodies hold secrets: they are wiped, never logged.
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,6 +15,8 @@ use sidekey_core::{Cause, Code};
 use thiserror::Error;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
+
+use crate::metrics::Calls;
 
 /// Longest time for one call.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -45,7 +45,7 @@ pub const MANAGER: &str = "fieldManager=sidekey-operator";
 #[derive(Clone)]
 pub struct Api {
     client: Client,
-    failures: Arc<AtomicU64>,
+    calls: Calls,
 }
 
 /// A call that did not do what it should.
@@ -104,7 +104,7 @@ impl ApiError {
 impl Api {
     /// Over any client, also a mock's.
     pub fn new(client: Client) -> Self {
-        Self { client, failures: Arc::default() }
+        Self { client, calls: Calls::default() }
     }
 
     /// From the pod's service account, or else the kubeconfig.
@@ -119,9 +119,9 @@ impl Api {
         Client::try_default().await.map(Self::new).map_err(failed)
     }
 
-    /// Calls that failed otherwise than by a 404 or 409, since the start.
-    pub fn failures(&self) -> u64 {
-        self.failures.load(Ordering::Relaxed)
+    /// The count of its calls.
+    pub const fn calls(&self) -> &Calls {
+        &self.calls
     }
 
     /// One object or list.
@@ -180,16 +180,19 @@ impl Api {
         kind: &str,
         body: Vec<u8>,
     ) -> Result<http::Response<Body>, Failure> {
+        let verb = method.clone();
         let request = Request::builder().method(method).uri(path).header(ACCEPT, accept).header(CONTENT_TYPE, kind);
         let body = if body.is_empty() { Bytes::new() } else { Bytes::from_owner(Zeroizing::new(body)) };
         let request = request.body(Body::from(body)).map_err(|error| Failure::Transport(error.to_string()))?;
-        self.client.send(request).await.map_err(|error| Failure::Transport(chain(&error)))
+        let sent = self.client.send(request).await;
+        self.calls.called(verb.as_str(), sent.as_ref().ok().map(|response| response.status().as_u16()));
+        sent.map_err(|error| Failure::Transport(chain(&error)))
     }
 
     fn failed(&self, what: String, failure: Failure) -> ApiError {
         let error = ApiError { what, failure };
         if !error.is_absent() && !error.is_conflict() {
-            self.failures.fetch_add(1, Ordering::Relaxed);
+            self.calls.failed();
         }
         error
     }

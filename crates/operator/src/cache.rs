@@ -5,12 +5,17 @@ use std::sync::Arc;
 
 use crate::types::Kind;
 use crate::types::object::{Key, Object};
+use crate::watch::Source;
 
 /// Custom resources by their key, and what is known of owned Secrets.
 #[derive(Debug, Default)]
 pub struct Cache {
     objects: BTreeMap<Key, Arc<Object>>,
     secrets: BTreeMap<(String, String), Owned>,
+    /// Labels of namespaces.
+    namespaces: BTreeMap<String, BTreeMap<String, String>>,
+    /// Who has which Secret for a destination.
+    claims: BTreeMap<(String, String), BTreeSet<Key>>,
 }
 
 /// An owned Secret, as its metadata tells.
@@ -48,10 +53,58 @@ impl Cache {
         self.objects.range(Key::new(kind, "", "")..).take_while(move |(key, _)| key.kind == kind)
     }
 
-    /// Keys of a kind that a complete list did not name.
-    pub fn missing_from(&self, kind: Kind, listed: &BTreeSet<(String, String)>) -> Vec<Key> {
+    /// Labels of a namespace; none of one that is not known.
+    pub fn labels(&self, namespace: &str) -> Option<&BTreeMap<String, String>> {
+        self.namespaces.get(namespace)
+    }
+
+    /// Keeps or forgets a namespace's labels; whether that is news.
+    pub fn put_namespace(&mut self, name: &str, labels: Option<BTreeMap<String, String>>) -> bool {
+        match labels {
+            Some(labels) => {
+                self.namespaces.insert(name.to_owned(), labels.clone()).is_none_or(|before| before != labels)
+            }
+            None => self.namespaces.remove(name).is_some(),
+        }
+    }
+
+    /// Namespaces that a complete list did not name.
+    pub fn namespaces_missing_from(&self, listed: &BTreeSet<(String, String)>) -> Vec<String> {
+        let named = |name: &&String| listed.contains(&(String::new(), (*name).clone()));
+        self.namespaces.keys().filter(|name| !named(name)).cloned().collect()
+    }
+
+    /// Notes that an object has this Secret of its namespace for a destination, or has it no more.
+    pub fn claim(&mut self, key: &Key, secret: &str, claims: bool) {
+        let at = (key.namespace.clone(), secret.to_owned());
+        if claims {
+            self.claims.entry(at).or_default().insert(key.clone());
+        } else if let Some(claimants) = self.claims.get_mut(&at) {
+            claimants.remove(key);
+            if claimants.is_empty() {
+                self.claims.remove(&at);
+            }
+        }
+    }
+
+    /// Another object that has the same destination and the better right to it: it owns the Secret; or nobody does, and it
+    /// is older.
+    pub fn rival(&self, key: &Key, secret: &str) -> Option<&Key> {
+        let at = (key.namespace.clone(), secret.to_owned());
+        let claimants = self.claims.get(&at).filter(|claimants| claimants.len() > 1)?;
+        let known = claimants.iter().filter_map(|key| Some((key, &self.get(key)?.metadata)));
+        let owner = self.secrets.get(&at).map(|owned| owned.owner.as_str());
+        let first = known.min_by_key(|(_, metadata)| {
+            (Some(metadata.uid.as_str()) != owner, &metadata.creation_timestamp, &metadata.uid)
+        });
+        first.map(|(first, _)| first).filter(|first| *first != key)
+    }
+
+    /// Keys of a kind that a complete list of their source did not name.
+    pub fn missing_from(&self, kind: Kind, source: &Source, listed: &BTreeSet<(String, String)>) -> Vec<Key> {
         let named = |key: &Key| listed.contains(&(key.namespace.clone(), key.name.clone()));
-        self.all(kind).map(|(key, _)| key).filter(|key| !named(key)).cloned().collect()
+        let gone = |key: &&Key| source.covers(&key.namespace) && !named(key);
+        self.all(kind).map(|(key, _)| key).filter(gone).cloned().collect()
     }
 
     /// A namespace, other than this one, that has an object of the kind and name: somebody may have meant it.
@@ -74,9 +127,9 @@ impl Cache {
         }
     }
 
-    /// Known Secrets that a complete list did not name.
-    pub fn secrets_missing_from(&self, listed: &BTreeSet<(String, String)>) -> Vec<(String, String)> {
-        self.secrets.keys().filter(|at| !listed.contains(*at)).cloned().collect()
+    /// Known Secrets that a complete list of their source did not name.
+    pub fn secrets_missing_from(&self, source: &Source, listed: &BTreeSet<(String, String)>) -> Vec<(String, String)> {
+        self.secrets.keys().filter(|at| source.covers(&at.0) && !listed.contains(*at)).cloned().collect()
     }
 
     /// Secrets that this uid owns, under any name but this one.

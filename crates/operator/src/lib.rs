@@ -11,7 +11,7 @@
 //! | what it comes to, decided without I/O | `plan` |
 //! | who we are to Vault, also after a restart | `sessions`, `login`, `storage`, `addresses` |
 //! | the Kubernetes API | `api`, `keys`, `leader`, `restart` |
-//! | the process, and its end for good | `run`, `admin`, `metrics`, `uninstall` |
+//! | the process, and its end for good | `run`, `admin`, `metrics`, `install`, `uninstall` |
 //!
 //! One task (`supervisor`) owns what exists and what is due, another (`sessions`) owns the logins. A look is a task of its
 //! own: it gets copies, and hands back what it learnt.
@@ -22,6 +22,7 @@ pub mod api;
 pub mod cache;
 pub mod controllers;
 mod digest;
+pub mod install;
 pub mod jitter;
 pub mod keys;
 pub mod leader;

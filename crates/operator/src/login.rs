@@ -44,7 +44,7 @@ pub async fn server(api: &Api, addresses: &Addresses, connection: &Connection) -
     addresses.check(&connection.key, &spec.address).map_err(refused)?;
     resolved(addresses, connection).await?;
     let ca_pem = match spec.ca_cert_secret_ref.as_deref().filter(|name| !name.is_empty() && !spec.skip_tls_verify) {
-        Some(name) => Some(text(api, &connection.key.namespace, name, "ca.crt").await?.expose().clone()),
+        Some(name) => Some(text(api, &connection.home, name, "ca.crt").await?.expose().clone()),
         None => None,
     };
     Ok(Server {

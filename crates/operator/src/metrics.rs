@@ -1,132 +1,196 @@
-//! The operator's numbers. Names that dashboards for the Vault Secrets Operator read are kept; its own begin with `sidekey_operator`.
+//! The operator's numbers. Names that dashboards for the Vault Secrets Operator read are kept; its own begin with
+//! `sidekey_operator`. What the resources come to is counted as they change (`census`), never by walking over all of them.
 
+pub(crate) mod labels;
+mod process;
+mod register;
+
+use std::hash::Hash;
 use std::time::Duration;
 
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::metrics::info::Info;
-use prometheus_client::registry::{Registry, Unit};
+use sidekey_core::Code;
 
 use crate::types::Kind;
 use crate::types::object::Key;
+use labels::{
+    Call, Controller, Factory, Failed, Group, Lease, LoginFailed, Method, Named, Namespace, Operation, Queue,
+    Reconcile, Why, Written,
+};
+pub use register::Configured;
 
-/// Upper bounds of a request to Vault, seconds.
+/// Upper bounds of a request to Vault and of a look, seconds.
 const BUCKETS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 10.0];
 
-impl EncodeLabelValue for Kind {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
-        self.name().to_ascii_lowercase().as_str().encode(encoder)
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Operation {
-    operation: &'static str,
-    vault_connection: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Named {
-    controller: Kind,
-    name: String,
-    namespace: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Reconcile {
-    controller: Kind,
-    result: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Group {
-    controller: Kind,
-    namespace: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Written {
-    what: &'static str,
-    result: &'static str,
-}
+type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
 /// Handles to every number; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     operations: Family<Operation, Counter>,
     operation_errors: Family<Operation, Counter>,
-    operation_time: Family<Operation, Histogram, fn() -> Histogram>,
+    operation_time: Histograms<Operation>,
+    factory: Family<Factory, Counter>,
+    factory_errors: Family<Factory, Counter>,
+    cache_length: Gauge,
+    cache_hits: Gauge,
+    cache_misses: Gauge,
+    cache_evictions: Gauge,
     status: Family<Named, Gauge>,
     reconciles: Family<Reconcile, Counter>,
+    reconcile_errors: Family<Controller, Counter>,
+    reconcile_time: Histograms<Controller>,
+    active: Family<Controller, Gauge>,
+    depth: Family<Queue, Gauge>,
+    leader: Family<Lease, Gauge>,
     resources: Family<Group, Gauge>,
+    managed: Family<Namespace, Gauge>,
+    namespaces: Gauge,
+    methods: Family<Method, Gauge>,
+    unresolved: Family<Group, Gauge>,
+    conflicts: Family<Namespace, Gauge>,
+    syncs: Family<Reconcile, Counter>,
+    failures: Family<Failed, Counter>,
+    login_failures: Family<LoginFailed, Counter>,
     writes: Family<Written, Counter>,
-    leader: Gauge,
+}
+
+/// Calls to the Kubernetes API, as the client of it counts them.
+#[derive(Clone, Debug, Default)]
+pub struct Calls {
+    requests: Family<Call, Counter>,
+    errors: Counter,
+}
+
+impl Calls {
+    /// One call that was answered with this status; none when it was not answered.
+    pub fn called(&self, method: &str, status: Option<u16>) {
+        let code = status.map_or_else(|| "<error>".to_owned(), |status| status.to_string());
+        self.requests.get_or_create(&Call { code, method: method.to_owned() }).inc();
+    }
+
+    /// One call that did not do what it should.
+    pub fn failed(&self) {
+        self.errors.inc();
+    }
+
+    /// How many did not.
+    pub fn failures(&self) -> u64 {
+        self.errors.get()
+    }
 }
 
 impl Metrics {
-    /// Registers them all.
-    pub fn register(registry: &mut Registry) -> Self {
-        let metrics = Self {
-            operations: Family::default(),
-            operation_errors: Family::default(),
-            operation_time: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
-            status: Family::default(),
-            reconciles: Family::default(),
-            resources: Family::default(),
-            writes: Family::default(),
-            leader: Gauge::default(),
-        };
-        let version = Info::new([("git_version", env!("CARGO_PKG_VERSION")), ("compiler", "rustc")]);
-        registry.register("vso_build", "What is running", version);
-        let about = "Requests to Vault";
-        registry.register("vso_client_operations", about, metrics.operations.clone());
-        registry.register(
-            "vso_client_operations_errors",
-            "Requests to Vault that failed",
-            metrics.operation_errors.clone(),
-        );
-        let time = metrics.operation_time.clone();
-        registry.register_with_unit("vso_client_operations_time", "Time of requests to Vault", Unit::Seconds, time);
-        registry.register("controller_resource_status", "1 when the resource is ready", metrics.status.clone());
-        registry.register("controller_runtime_reconcile", "Looks at resources, by result", metrics.reconciles.clone());
-        registry.register("sidekey_operator_resources", "Resources, by kind and namespace", metrics.resources.clone());
-        registry.register("sidekey_operator_writes", "Writes to the Kubernetes API", metrics.writes.clone());
-        registry.register("leader_election_master_status", "1 for the replica that works", metrics.leader.clone());
-        metrics
-    }
-
     /// One request to Vault.
     pub fn client(&self, operation: &'static str, connection: &Key, took: Duration, good: bool) {
-        let vault_connection = format!("{}/{}", connection.namespace, connection.name);
-        let label = Operation { operation, vault_connection };
+        let label = Operation { operation, vault_connection: place(connection) };
         self.operations.get_or_create(&label).inc();
         self.operation_time.get_or_create(&label).observe(took.as_secs_f64());
+        // A series that begins with its first failure would hide that failure from `rate`.
+        let errors = self.operation_errors.get_or_create_owned(&label);
         if !good {
-            self.operation_errors.get_or_create(&label).inc();
+            errors.inc();
         }
     }
 
-    /// One look at a resource.
-    pub fn looked(&self, key: &Key, ready: bool) {
+    /// Somebody asked for a login, and it was there or had to be made.
+    pub fn login_asked(&self, there: bool) {
+        self.factory.get_or_create(&Factory { operation: "get" }).inc();
+        if there { &self.cache_hits } else { &self.cache_misses }.inc();
+    }
+
+    /// A login failed.
+    pub fn login_failed(&self, connection: &Key, method: &'static str, code: Code) {
+        self.factory_errors.get_or_create(&Factory { operation: "get" }).inc();
+        let label = LoginFailed { vault_connection: place(connection), method, code: Why(code) };
+        self.login_failures.get_or_create(&label).inc();
+    }
+
+    /// So many logins are held.
+    pub fn logins(&self, count: usize) {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        let before = self.cache_length.set(count);
+        if count < before {
+            self.cache_evictions.inc_by(before - count);
+        }
+    }
+
+    /// A look at a resource begins.
+    pub fn looking(&self, kind: Kind) {
+        self.active.get_or_create(&Controller { controller: kind }).inc();
+    }
+
+    /// A look has ended.
+    pub fn looked(&self, key: &Key, ready: bool, took: Duration) {
         let Key { kind: controller, namespace, name } = key.clone();
+        self.active.get_or_create(&Controller { controller }).dec();
+        self.reconcile_time.get_or_create(&Controller { controller }).observe(took.as_secs_f64());
         self.status.get_or_create(&Named { controller, name, namespace }).set(i64::from(ready));
-        let result = if ready { "success" } else { "error" };
-        self.reconciles.get_or_create(&Reconcile { controller, result }).inc();
+        let label = Reconcile { controller, result: if ready { "success" } else { "error" } };
+        self.reconciles.get_or_create(&label).inc();
+        let errors = self.reconcile_errors.get_or_create_owned(&Controller { controller });
+        if !ready {
+            errors.inc();
+        }
+        if controller.is_secret() {
+            self.syncs.get_or_create(&label).inc();
+        }
+    }
+
+    /// Why a look failed.
+    pub fn failed(&self, key: &Key, code: Code) {
+        let label = Failed { controller: key.kind, namespace: key.namespace.clone(), code: Why(code) };
+        self.failures.get_or_create(&label).inc();
+    }
+
+    /// So many resources of the kind are due and wait for their turn.
+    pub fn waiting(&self, kind: Kind, count: usize) {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        self.depth.get_or_create(&Queue { name: kind }).set(count);
     }
 
     /// A resource came or went.
     pub fn counted(&self, key: &Key, there: bool) {
-        let Key { kind: controller, namespace, name } = key.clone();
-        let group = self.resources.get_or_create_owned(&Group { controller, namespace: namespace.clone() });
-        if there {
-            group.inc();
-        } else {
-            group.dec();
-            self.status.remove(&Named { controller, name, namespace });
+        let Key { kind: controller, namespace, .. } = key.clone();
+        add(&self.resources, &Group { controller, namespace }, change(there));
+        if !there {
+            self.forget(key);
         }
+    }
+
+    /// A resource that is gone has no state.
+    pub fn forget(&self, key: &Key) {
+        let Key { kind: controller, namespace, name } = key.clone();
+        self.status.remove(&Named { controller, name, namespace });
+    }
+
+    /// A Secret came under the operator's care, or left it.
+    pub fn managed(&self, namespace: &str, there: bool) {
+        add(&self.managed, &Namespace { namespace: namespace.to_owned() }, change(there));
+    }
+
+    /// So many namespaces have secrets.
+    pub fn namespaces(&self, count: usize) {
+        self.namespaces.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// A VaultAuth uses this method, or does no more.
+    pub fn method(&self, method: &'static str, uses: bool) {
+        add(&self.methods, &Method { method }, change(uses));
+    }
+
+    /// What a resource refers to is missing, or is there again.
+    pub fn unresolved(&self, key: &Key, missing: bool) {
+        add(&self.unresolved, &Group { controller: key.kind, namespace: key.namespace.clone() }, change(missing));
+    }
+
+    /// A resource's destination is another's, or is its own again.
+    pub fn conflict(&self, namespace: &str, there: bool) {
+        add(&self.conflicts, &Namespace { namespace: namespace.to_owned() }, change(there));
     }
 
     /// One write to the Kubernetes API: `secret`, `status`, `event`, `restart`, `finalizer`.
@@ -142,6 +206,26 @@ impl Metrics {
 
     /// Whether this replica works.
     pub fn leads(&self, leads: bool) {
-        self.leader.set(i64::from(leads));
+        self.leader.get_or_create(&Lease { name: crate::leader::LEASE }).set(i64::from(leads));
+    }
+}
+
+fn place(key: &Key) -> String {
+    match key.namespace.as_str() {
+        "" => key.name.clone(),
+        namespace => format!("{namespace}/{}", key.name),
+    }
+}
+
+const fn change(there: bool) -> i64 {
+    if there { 1 } else { -1 }
+}
+
+/// Counts up or down; a series that is back at nothing goes, so that namespaces that come and go leave none behind.
+fn add<L: Clone + Eq + Hash + EncodeLabelSet>(family: &Family<L, Gauge>, label: &L, change: i64) {
+    let gauge = family.get_or_create_owned(label);
+    gauge.inc_by(change);
+    if gauge.get() == 0 {
+        family.remove(label);
     }
 }

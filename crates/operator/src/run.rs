@@ -1,5 +1,6 @@
 //! The whole process.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,16 +21,15 @@ use crate::controllers::Tools;
 use crate::jitter::Backoff;
 use crate::keys;
 use crate::leader::Leader;
-use crate::metrics::Metrics;
+use crate::metrics::{Configured, Metrics};
 use crate::plan::auth::House;
 use crate::plan::storage::Persistence;
 use crate::restart::Restarts;
 use crate::sessions::{Means, Sessions, Surroundings};
 use crate::storage::{self, Keeping};
 use crate::supervisor::{Pace, Supervisor};
-use crate::types::Kind;
 use crate::uninstall;
-use crate::watch::{self as watching, Source};
+use crate::watch as watching;
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -44,7 +44,7 @@ pub struct Options {
     pub health: SocketAddr,
     /// Whether to work only while holding the Lease.
     pub leader_elect: bool,
-    /// Most looks at once.
+    /// Most looks at once that wait for one Vault.
     pub looks: usize,
     /// Waits after failures.
     pub backoff: Backoff,
@@ -54,10 +54,36 @@ pub struct Options {
     pub exclude_raw: bool,
     /// Whether a VaultAuthGlobal `default` may be used by those that ask for it.
     pub default_globals: bool,
+    /// Methods that VaultAuths may use; all that are served when empty.
+    pub auth_methods: Vec<String>,
+    /// Whether connections and transformations may be used from every namespace, whatever they say.
+    pub open_references: bool,
+    /// Namespaces whose resources are served, beside the operator's own; all when empty.
+    pub watch_namespaces: Vec<String>,
     /// How long a restart waits for others of the same workload.
     pub restart_debounce: Duration,
     /// Which logins outlive the process.
     pub persistence: Persistence,
+}
+
+impl Options {
+    fn configured(&self) -> Configured {
+        Configured {
+            backoff: self.backoff,
+            looks: self.looks,
+            exclude_raw: self.exclude_raw,
+            default_globals: self.default_globals,
+        }
+    }
+
+    /// The `default` objects are the operator's own namespace's: that is always among them.
+    fn watched(&self) -> Vec<String> {
+        if self.watch_namespaces.is_empty() {
+            return Vec::new();
+        }
+        let named = self.watch_namespaces.iter().chain([&self.compat_namespace]);
+        named.cloned().collect::<BTreeSet<_>>().into_iter().collect()
+    }
 }
 
 /// Why the process ends early.
@@ -103,7 +129,7 @@ pub async fn prepare_uninstall(longest: Duration) -> Result<(), RunError> {
 pub async fn run_with(options: Options, api: Api, mut drain: Drain) -> Result<(), RunError> {
     let readiness = Readiness::new();
     let mut registry = Registry::default();
-    let metrics = Metrics::register(&mut registry);
+    let metrics = Metrics::register(&mut registry, &options.configured(), api.calls());
     let mut tasks = JoinSet::new();
     serve(&mut tasks, &options, &readiness, registry).await.map_err(RunError::Start)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), namespace = options.compat_namespace, "operator started");
@@ -183,16 +209,21 @@ async fn work(
         exclude_raw: options.exclude_raw,
         persistence: options.persistence,
     };
-    let sources: Vec<_> = Kind::ALL.into_iter().map(Source::Kind).chain([Source::Secrets]).collect();
+    let sources = watching::sources(&options.watched());
     let (sink, seen) = mpsc::channel(1024);
     let mut tasks = JoinSet::new();
     tasks.spawn(named("sessions", keeper));
     tasks.spawn(named("restarts", restarter));
     for source in &sources {
-        tasks.spawn(named("watch", watching::follow(api.clone(), *source, sink.clone())));
+        tasks.spawn(named("watch", watching::follow(api.clone(), source.clone(), sink.clone())));
     }
     drop(sink);
-    let house = House { namespace: options.compat_namespace.clone(), default_globals: options.default_globals };
+    let house = House {
+        namespace: options.compat_namespace.clone(),
+        default_globals: options.default_globals,
+        methods: options.auth_methods.clone(),
+        open_references: options.open_references,
+    };
     let pace = Pace { looks: options.looks.max(1), backoff: options.backoff };
     let supervisor = Supervisor::new(tools, house, pace, sources, ready, surroundings);
     tokio::select! {

@@ -2,11 +2,14 @@
 //!
 //! watch events → cache → due times → a bounded number of looks at once → what they learnt → due times
 
+mod census;
+mod lanes;
+mod references;
 mod schedule;
 mod survey;
 mod wake;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,22 +18,23 @@ use sidekey_runtime::drain::Drain;
 use sidekey_runtime::readiness::Token;
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::cache::{Cache, Owned};
 use crate::controllers::{self, Done, Job, Refers, Tools};
 use crate::jitter::Backoff;
-use crate::plan::auth::{self, Asking, House};
+use crate::plan::auth::House;
 use crate::plan::destination::OWNER_UID;
 use crate::plan::outcome::Trouble;
 use crate::plan::transformation;
 use crate::sessions::{Identity, Note, Surroundings};
 use crate::types::Kind;
-use crate::types::auth::VaultAuthSpec;
-use crate::types::destination::Destination;
-use crate::types::object::{Key, Object};
-use crate::watch::{Change, Seen, Source};
+use crate::types::object::{Key, Metadata, Object};
+use crate::watch::{Change, Of, Seen, Source};
+use census::{Census, Facts};
+use lanes::{Lane, Lanes};
+use references::{destination, destination_of};
 use schedule::Schedule;
 
 /// Time for looks under way when the operator ends.
@@ -52,6 +56,7 @@ pub struct Supervisor {
     pace: Pace,
     cache: Cache,
     schedule: Schedule,
+    census: Census,
     /// Owners of Secrets, by uid.
     owners: BTreeMap<String, Key>,
     /// Logins that fail.
@@ -59,6 +64,9 @@ pub struct Supervisor {
     /// Sources whose first list has not come yet: until then a missing reference proves nothing.
     unlisted: BTreeSet<Source>,
     looks: JoinSet<Done>,
+    /// Whose task is which: one that panics does not say.
+    tasks: HashMap<Id, (Key, Lane)>,
+    lanes: Lanes,
     ready: Option<Token>,
     /// What the logins are told of.
     surroundings: watch::Sender<Surroundings>,
@@ -82,10 +90,13 @@ impl Supervisor {
             pace,
             cache: Cache::default(),
             schedule: Schedule::default(),
+            census: Census::default(),
             owners: BTreeMap::new(),
             troubles: BTreeMap::new(),
             unlisted: sources.into_iter().collect(),
             looks: JoinSet::new(),
+            tasks: HashMap::new(),
+            lanes: Lanes::new(pace.looks),
             ready: Some(ready),
             surroundings,
             unkept: None,
@@ -96,16 +107,19 @@ impl Supervisor {
     pub async fn run(mut self, mut seen: Receiver<Seen>, mut notes: Receiver<Note>, mut drain: Drain) {
         loop {
             self.start_due();
-            let due = self.schedule.next().filter(|_| self.unlisted.is_empty() && self.looks.len() < self.pace.looks);
+            self.schedule.count_waiting(&self.tools.metrics, &self.lanes);
+            let due = self.schedule.next().filter(|_| self.unlisted.is_empty());
             tokio::select! {
                 biased;
                 () = drain.started() => break,
                 Some(seen) = seen.recv() => self.see(seen),
                 Some(note) = notes.recv() => self.note(note),
-                Some(done) = self.looks.join_next() => match done {
-                    Ok(done) => self.done(done),
-                    // A look that panics has told so; its object is looked at again when it changes.
-                    Err(error) => tracing::error!(%error, "a look ended early"),
+                Some(done) = self.looks.join_next_with_id() => match done {
+                    Ok((id, done)) => self.ended(id, Some(done)),
+                    Err(error) => {
+                        tracing::error!(%error, "a look ended early");
+                        self.ended(error.id(), None);
+                    }
                 },
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
             }
@@ -114,28 +128,45 @@ impl Supervisor {
     }
 
     fn see(&mut self, Seen { source, change }: Seen) {
-        match (source, change) {
-            (Source::Kind(kind), Change::Present(object)) => self.present(kind, *object),
-            (Source::Kind(kind), Change::Gone(object)) => self.gone(&key_of(kind, &object)),
-            (Source::Kind(kind), Change::Listed(names)) => {
-                for key in self.cache.missing_from(kind, &names) {
+        match (source.of, change) {
+            (Of::Kind(kind), Change::Present(object)) => self.present(kind, *object),
+            (Of::Kind(kind), Change::Gone(object)) => self.gone(&key_of(kind, &object)),
+            (Of::Kind(kind), Change::Listed(names)) => {
+                for key in self.cache.missing_from(kind, &source, &names) {
                     self.gone(&key);
                 }
-                self.listed(source);
+                self.listed(&source);
             }
-            (Source::Secrets, Change::Present(object)) => self.secret(&object, true),
-            (Source::Secrets, Change::Gone(object)) => self.secret(&object, false),
-            (Source::Secrets, Change::Listed(names)) => {
-                for (namespace, name) in self.cache.secrets_missing_from(&names) {
+            (Of::Secrets, Change::Present(object)) => self.secret(&object, true),
+            (Of::Secrets, Change::Gone(object)) => self.secret(&object, false),
+            (Of::Secrets, Change::Listed(names)) => {
+                for (namespace, name) in self.cache.secrets_missing_from(&source, &names) {
                     self.secret_gone(&namespace, &name);
                 }
-                self.listed(source);
+                self.listed(&source);
+            }
+            (Of::Namespaces, Change::Present(object)) => {
+                let Metadata { name, labels, .. } = object.metadata;
+                self.namespace(&name, Some(labels));
+            }
+            (Of::Namespaces, Change::Gone(object)) => self.namespace(&object.metadata.name, None),
+            (Of::Namespaces, Change::Listed(names)) => {
+                for name in self.cache.namespaces_missing_from(&names) {
+                    self.namespace(&name, None);
+                }
+                self.listed(&source);
             }
         }
     }
 
-    fn listed(&mut self, source: Source) {
-        if !self.unlisted.remove(&source) || !self.unlisted.is_empty() {
+    fn namespace(&mut self, name: &str, labels: Option<BTreeMap<String, String>>) {
+        if self.cache.put_namespace(name, labels) {
+            self.wake_namespace(name);
+        }
+    }
+
+    fn listed(&mut self, source: &Source) {
+        if !self.unlisted.remove(source) || !self.unlisted.is_empty() {
             return;
         }
         self.survey();
@@ -152,12 +183,14 @@ impl Supervisor {
         }
         let changed = before.is_none_or(|before| is_news(before, &object));
         let is_new = before.is_none();
-        if kind.is_secret() {
+        if kind.is_secret() && changed {
+            let (left, taken) = (before.and_then(|before| destination(before)), destination(&object));
             self.owners.insert(object.metadata.uid.clone(), key.clone());
+            self.claims(&key, left.as_deref(), taken.as_deref());
         }
         self.cache.put(key.clone(), Arc::new(object));
         if is_new {
-            self.tools.metrics.counted(&key, true);
+            self.census.came(&self.tools.metrics, &key);
         }
         if changed {
             self.schedule.at(&key, Instant::now());
@@ -170,9 +203,24 @@ impl Supervisor {
         if let Some(object) = self.cache.remove(key) {
             self.owners.remove(&object.metadata.uid);
             self.schedule.forget(key);
-            self.tools.metrics.counted(key, false);
+            self.census.went(&self.tools.metrics, key);
+            self.claims(key, destination(&object).as_deref(), None);
             self.wake_dependants(key);
             self.survey_after(key.kind);
+        }
+    }
+
+    /// An object has another destination now, or none: who wanted the one it left looks again.
+    fn claims(&mut self, key: &Key, left: Option<&str>, taken: Option<&str>) {
+        if left == taken {
+            return;
+        }
+        if let Some(taken) = taken {
+            self.cache.claim(key, taken, true);
+        }
+        if let Some(left) = left {
+            self.cache.claim(key, left, false);
+            self.wake_failing_on(&key.namespace, left);
         }
     }
 
@@ -183,7 +231,9 @@ impl Supervisor {
         }
         let Some(owner) = metadata.labels.get(OWNER_UID) else { return };
         let owned = Owned { owner: owner.clone(), resource_version: metadata.resource_version.clone() };
-        self.cache.put_secret(&metadata.namespace, &metadata.name, Some(owned));
+        if self.cache.put_secret(&metadata.namespace, &metadata.name, Some(owned)).is_none() {
+            self.tools.metrics.managed(&metadata.namespace, true);
+        }
         if let Some(key) = self.owners.get(owner) {
             self.schedule.secret_changed(key, &metadata.resource_version);
         }
@@ -191,6 +241,9 @@ impl Supervisor {
 
     fn secret_gone(&mut self, namespace: &str, name: &str) {
         let before = self.cache.put_secret(namespace, name, None);
+        if before.is_some() {
+            self.tools.metrics.managed(namespace, false);
+        }
         if let Some(key) = before.and_then(|owned| self.owners.get(&owned.owner)) {
             self.schedule.secret_changed(key, "");
         }
@@ -199,61 +252,56 @@ impl Supervisor {
     }
 
     fn start_due(&mut self) {
-        while self.unlisted.is_empty() && self.looks.len() < self.pace.looks {
+        while self.unlisted.is_empty() {
             let Some(key) = self.schedule.take_due(Instant::now()) else { return };
-            let Some(object) = self.cache.get(&key).cloned() else { continue };
-            let mut refers = self.refers(&key, &object);
-            self.schedule.uses(&key, &refers);
-            // A namespace goes in no order: what was made with a login is revoked with it, although its VaultAuth is gone.
-            if let (true, Refers::Login(Err(_)), Some(login)) =
-                (object.is_leaving(), &refers, self.schedule.login(&key))
-            {
-                refers = Refers::Login(Ok(login));
-            }
-            let shared = transformation::referred(&self.cache, &key, destination_of(&object).as_ref());
-            let shared = shared.map_err(|cause| Trouble::new("TransformationError", cause));
-            let destination = destination(&object);
-            let known = destination.as_ref().and_then(|name| self.cache.secret(&key.namespace, name)).cloned();
-            let strays = destination
-                .map_or_else(Vec::new, |name| self.cache.strays(&key.namespace, &object.metadata.uid, &name));
-            let memory = self.schedule.memory(&key);
-            let remark = self.remark(&key, &object);
-            let job = Job { key, object, refers, shared, known, strays, remark, memory };
-            self.looks.spawn(controllers::look(self.tools.clone(), job));
+            self.begin(key);
         }
     }
 
-    fn refers(&self, key: &Key, object: &Object) -> Refers {
-        let trouble = |cause| Trouble::new("InvalidResourceRef", cause);
-        match key.kind {
-            Kind::VaultConnection => {
-                let spec = object.spec().map_err(|words| auth::invalid(key, &words));
-                Refers::Connection(spec.and_then(|spec| auth::known(key, spec)).map_err(trouble))
-            }
-            Kind::VaultAuth => {
-                let spec = object.spec::<VaultAuthSpec>().map_err(|words| auth::invalid(key, &words));
-                let login =
-                    spec.and_then(|spec| auth::login(&self.cache, &self.house, key, object, spec, &key.namespace));
-                let failing =
-                    self.troubles.iter().find(|(identity, _)| identity.auth == *key).map(|(_, trouble)| trouble);
-                match (login, failing) {
-                    (Err(cause), _) => Refers::Login(Err(trouble(cause))),
-                    (Ok(_), Some(failing)) => Refers::Login(Err(failing.clone())),
-                    (Ok(login), None) => Refers::Login(Ok(Arc::new(login))),
-                }
-            }
-            kind if kind.is_secret() => {
-                let reference = reference(object);
-                let asking = Asking { key, reference: reference.as_deref() };
-                Refers::Login(auth::resolve(&self.cache, &self.house, asking).map_err(trouble))
-            }
-            _ => Refers::Nothing,
+    /// Looks at an object, or parks it until its lane has a place.
+    fn begin(&mut self, key: Key) {
+        let Some(object) = self.cache.get(&key).cloned() else { return };
+        let mut refers = self.refers(&key, &object);
+        self.schedule.uses(&key, &refers);
+        // A namespace goes in no order: what was made with a login is revoked with it, although its VaultAuth is gone.
+        if let (true, Refers::Login(Err(_)), Some(login)) = (object.is_leaving(), &refers, self.schedule.login(&key)) {
+            refers = Refers::Login(Ok(login));
+        }
+        let lane = Lane::of(&key, &refers);
+        if !self.lanes.enter(&key, &lane) {
+            return;
+        }
+        let shared = transformation::referred(&self.cache, &self.house, &key, destination_of(&object).as_ref());
+        let shared = shared.map_err(|cause| Trouble::new("TransformationError", cause));
+        self.census.learnt(&self.tools.metrics, &key, Facts::of(key.kind, &refers, shared.as_ref().err()));
+        let destination = destination(&object);
+        let known = destination.as_ref().and_then(|name| self.cache.secret(&key.namespace, name)).cloned();
+        let strays =
+            destination.map_or_else(Vec::new, |name| self.cache.strays(&key.namespace, &object.metadata.uid, &name));
+        let memory = self.schedule.memory(&key);
+        let remark = self.remark(&key, &object);
+        let job = Job { key: key.clone(), object, refers, shared, known, strays, remark, memory };
+        let task = self.looks.spawn(controllers::look(self.tools.clone(), job));
+        self.tasks.insert(task.id(), (key, lane));
+    }
+
+    /// A look has ended, one way or the other: its place is the next one's.
+    fn ended(&mut self, id: Id, done: Option<Done>) {
+        let Some((key, lane)) = self.tasks.remove(&id) else { return };
+        self.done(done.unwrap_or_else(|| Done::early(key)));
+        self.lanes.leave(&lane);
+        while let Some(next) = self.lanes.next(&lane, |key| self.cache.get(key).is_some()) {
+            self.begin(next);
         }
     }
 
     fn done(&mut self, done: Done) {
-        let Done { key, memory, next, well, object } = done;
-        self.tools.metrics.looked(&key, well);
+        let Done { key, memory, next, well, object, took } = done;
+        self.tools.metrics.looked(&key, well, took);
+        if self.cache.get(&key).is_none() {
+            // It went while it was looked at: nothing of it must stay behind.
+            self.tools.metrics.forget(&key);
+        }
         let healed = self.schedule.finish(&key, memory, next, well, self.pace.backoff);
         // A status that was written upon a newer object brings that object, ahead of its watch event.
         if let Some(after) = object
@@ -262,7 +310,7 @@ impl Supervisor {
             self.present(key.kind, after);
         }
         match key.kind {
-            Kind::VaultConnection if healed => self.wake_failing(&key),
+            kind if kind.is_connection() && healed => self.wake_failing(&key),
             kind if kind.is_secret() && !well => self.doubt_connection(&key),
             _ => {}
         }
@@ -304,26 +352,4 @@ fn is_news(before: &Object, after: &Object) -> bool {
 fn is_older(one: &Object, other: &Object) -> bool {
     let number = |object: &Object| object.metadata.resource_version.parse::<u64>().ok();
     matches!((number(one), number(other)), (Some(one), Some(other)) if one < other)
-}
-
-/// The two fields that all objects with a destination share.
-#[derive(Default, serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Shared {
-    #[serde(default)]
-    vault_auth_ref: Option<String>,
-    #[serde(default)]
-    destination: Option<Destination>,
-}
-
-fn reference(object: &Object) -> Option<String> {
-    object.spec::<Shared>().unwrap_or_default().vault_auth_ref
-}
-
-fn destination_of(object: &Object) -> Option<Destination> {
-    object.spec::<Shared>().unwrap_or_default().destination
-}
-
-fn destination(object: &Object) -> Option<String> {
-    destination_of(object).map(|destination| destination.name)
 }

@@ -36,7 +36,7 @@ pub async fn uninstall(api: &Api) -> Result<usize, Cause> {
     for kind in Kind::ALL.into_iter().filter(|kind| kind.finalizer().is_some()) {
         let mut from = String::new();
         loop {
-            let page: Result<List, _> = api.get(&format!("{}?limit={PAGE}{from}", kind.path()), JSON).await;
+            let page: Result<List, _> = api.get(&format!("{}?limit={PAGE}{from}", kind.collection(None)), JSON).await;
             let List { metadata, items } = match page {
                 Ok(page) => page,
                 // The CRD is not installed, or not any more.

@@ -1,6 +1,7 @@
 //! list, page by page → watch → list again when the watch has fallen behind: one task per source, for ever.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -22,13 +23,39 @@ const WATCH_SECONDS: u32 = 240;
 /// Labels of every Secret that a custom resource owns.
 const OWNED: &str = "app.kubernetes.io%2Fmanaged-by%3Dhashicorp-vso%2Capp.kubernetes.io%2Fcomponent%3Dsecret-sync";
 
+/// What is followed, and where.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Source {
+    /// What.
+    pub of: Of,
+    /// In one namespace; in all without it.
+    pub namespace: Option<Arc<str>>,
+}
+
 /// What is followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Source {
+pub enum Of {
     /// Custom resources of a kind.
     Kind(Kind),
     /// The metadata of the Secrets that custom resources own.
     Secrets,
+    /// The metadata of the namespaces, whose labels cluster-wide objects select by.
+    Namespaces,
+}
+
+/// Everything to follow: in these namespaces, or in all when none is named. Cluster-wide kinds need rights in the whole cluster,
+/// so in some namespaces there are none.
+pub fn sources(namespaces: &[String]) -> Vec<Source> {
+    if namespaces.is_empty() {
+        let all = Kind::ALL.into_iter().map(Of::Kind).chain([Of::Secrets, Of::Namespaces]);
+        return all.map(|of| Source { of, namespace: None }).collect();
+    }
+    let kinds = Kind::ALL.into_iter().filter(|kind| !kind.is_cluster());
+    let all: Vec<_> = kinds.map(Of::Kind).chain([Of::Secrets]).collect();
+    let named = namespaces.iter().map(|namespace| Arc::<str>::from(namespace.as_str()));
+    named
+        .flat_map(|namespace| all.iter().map(move |of| Source { of: *of, namespace: Some(Arc::clone(&namespace)) }))
+        .collect()
 }
 
 /// One change, in the order of the API server.
@@ -76,18 +103,38 @@ struct Line<'a> {
 }
 
 impl Source {
-    fn path(self) -> String {
-        match self {
-            Self::Kind(kind) => format!("{}?", kind.path()),
-            Self::Secrets => format!("/api/v1/secrets?labelSelector={OWNED}&"),
+    fn path(&self) -> String {
+        match (self.of, self.namespace.as_deref()) {
+            (Of::Kind(kind), namespace) => format!("{}?", kind.collection(namespace)),
+            (Of::Secrets, None) => format!("/api/v1/secrets?labelSelector={OWNED}&"),
+            (Of::Secrets, Some(namespace)) => {
+                format!("/api/v1/namespaces/{namespace}/secrets?labelSelector={OWNED}&")
+            }
+            (Of::Namespaces, _) => "/api/v1/namespaces?".to_owned(),
         }
     }
 
-    const fn accept(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Kind(_) => (JSON, JSON),
-            Self::Secrets => (METADATA_LIST, METADATA),
+    const fn accept(&self) -> (&'static str, &'static str) {
+        match self.of {
+            Of::Kind(_) => (JSON, JSON),
+            Of::Secrets | Of::Namespaces => (METADATA_LIST, METADATA),
         }
+    }
+
+    /// Whether a list of this source would name what lies in the namespace.
+    pub fn covers(&self, namespace: &str) -> bool {
+        self.namespace.as_deref().is_none_or(|own| own == namespace)
+    }
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let what = match self.of {
+            Of::Kind(kind) => kind.plural(),
+            Of::Secrets => "secrets",
+            Of::Namespaces => "namespaces",
+        };
+        write!(f, "{what} of {}", self.namespace.as_deref().unwrap_or("all namespaces"))
     }
 }
 
@@ -95,22 +142,22 @@ impl Source {
 pub async fn follow(api: Api, source: Source, sink: Sender<Seen>) {
     let mut failures = 0;
     while !sink.is_closed() {
-        match list(&api, source, &sink).await {
+        match list(&api, &source, &sink).await {
             Ok(Some(version)) => {
                 failures = 0;
-                watch(&api, source, version, &sink).await;
+                watch(&api, &source, version, &sink).await;
                 continue;
             }
             Ok(None) => return,
             // The CRD is not installed: nothing of the kind can be there.
             Err(error) if error.is_absent() => {
-                tracing::debug!(?source, "the kind is not installed");
-                let listed = Seen { source, change: Change::Listed(BTreeSet::new()) };
+                tracing::debug!(%source, "the kind is not installed");
+                let listed = Seen { source: source.clone(), change: Change::Listed(BTreeSet::new()) };
                 if sink.send(listed).await.is_err() {
                     return;
                 }
             }
-            Err(error) => tracing::warn!(?source, %error, "listing again"),
+            Err(error) => tracing::warn!(%source, %error, "listing again"),
         }
         failures += 1;
         sleep(pause(failures)).await;
@@ -118,21 +165,21 @@ pub async fn follow(api: Api, source: Source, sink: Sender<Seen>) {
 }
 
 /// The version to watch from; none when nobody listens.
-async fn list(api: &Api, source: Source, sink: &Sender<Seen>) -> Result<Option<String>, ApiError> {
+async fn list(api: &Api, source: &Source, sink: &Sender<Seen>) -> Result<Option<String>, ApiError> {
     let (mut names, mut from) = (BTreeSet::new(), String::new());
     loop {
         let path = format!("{}limit={PAGE}{from}", source.path());
         let List { metadata, items } = api.get(&path, source.accept().0).await?;
         for object in items.unwrap_or_default() {
             names.insert((object.metadata.namespace.clone(), object.metadata.name.clone()));
-            if sink.send(Seen { source, change: Change::Present(Box::new(object)) }).await.is_err() {
+            if sink.send(Seen { source: source.clone(), change: Change::Present(Box::new(object)) }).await.is_err() {
                 return Ok(None);
             }
         }
         match metadata.r#continue.filter(|token| !token.is_empty()) {
             Some(token) => from = format!("&continue={token}"),
             None => {
-                let told = sink.send(Seen { source, change: Change::Listed(names) }).await;
+                let told = sink.send(Seen { source: source.clone(), change: Change::Listed(names) }).await;
                 return Ok(told.is_ok().then_some(metadata.resource_version));
             }
         }
@@ -140,7 +187,7 @@ async fn list(api: &Api, source: Source, sink: &Sender<Seen>) -> Result<Option<S
 }
 
 /// Until a list is due: the version is too old, or watching fails again and again.
-async fn watch(api: &Api, source: Source, mut version: String, sink: &Sender<Seen>) {
+async fn watch(api: &Api, source: &Source, mut version: String, sink: &Sender<Seen>) {
     let mut failures = 0;
     while failures < 5 && !sink.is_closed() {
         let base = source.path();
@@ -154,7 +201,7 @@ async fn watch(api: &Api, source: Source, mut version: String, sink: &Sender<See
                 Ended::TooOld => return,
             },
             Err(error) if error.status() == Some(410) => return,
-            Err(error) => tracing::debug!(?source, %error, "watching again"),
+            Err(error) => tracing::debug!(%source, %error, "watching again"),
         }
         // A watch that ends at once and brings nothing must not be asked for in a circle.
         failures = if version == before { failures + 1 } else { 0 };
@@ -171,7 +218,7 @@ enum Ended {
 }
 
 /// Passes events on, and keeps the version of the last.
-async fn pass_on(mut lines: Lines, source: Source, version: &mut String, sink: &Sender<Seen>) -> Ended {
+async fn pass_on(mut lines: Lines, source: &Source, version: &mut String, sink: &Sender<Seen>) -> Ended {
     while let Some(line) = lines.next().await {
         let Ok(line) = serde_json::from_slice::<Line<'_>>(&line) else { continue };
         if line.kind == "ERROR" {
@@ -179,7 +226,7 @@ async fn pass_on(mut lines: Lines, source: Source, version: &mut String, sink: &
         }
         // One object that cannot be read is no reason to stop hearing of the others.
         let Ok(object) = serde_json::from_str::<Box<Object>>(line.object.get()) else {
-            tracing::warn!(?source, "an object cannot be read");
+            tracing::warn!(%source, "an object cannot be read");
             continue;
         };
         version.clone_from(&object.metadata.resource_version);
@@ -189,7 +236,7 @@ async fn pass_on(mut lines: Lines, source: Source, version: &mut String, sink: &
             // A bookmark.
             _ => continue,
         };
-        if sink.send(Seen { source, change }).await.is_err() {
+        if sink.send(Seen { source: source.clone(), change }).await.is_err() {
             return Ended::Early;
         }
     }

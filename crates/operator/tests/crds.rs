@@ -1,8 +1,13 @@
 //! What the shipped CRDs accept, require, default and show.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
+use sidekey_operator::api::Api;
+use sidekey_operator::install;
 use sidekey_operator::types::crd;
+use sidekey_testkit::cluster::Cluster;
 
 const DURATION: &str = r"^([0-9]+(\.[0-9]+)?(s|m|h))$";
 
@@ -151,10 +156,33 @@ fn every_schema_is_structural_and_every_field_described() {
     for crd in crd::all() {
         let kind = crd["spec"]["names"]["kind"].as_str().unwrap().to_owned();
         walk(&crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"], &kind);
-        assert_eq!(crd["spec"]["scope"], "Namespaced");
-        assert_eq!(
-            crd["metadata"]["name"],
-            format!("{}.secrets.hashicorp.com", crd["spec"]["names"]["plural"].as_str().unwrap())
-        );
+        let group = crd["spec"]["group"].as_str().unwrap();
+        let scope = if group == "sidekey.dev" { "Cluster" } else { "Namespaced" };
+        assert_eq!(crd["spec"]["scope"], scope);
+        assert_eq!(crd["metadata"]["name"], format!("{}.{group}", crd["spec"]["names"]["plural"].as_str().unwrap()));
     }
+}
+
+#[tokio::test]
+async fn crds_are_brought_to_this_version_and_waited_for() {
+    const PATH: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/vaultauths.secrets.hashicorp.com";
+    let cluster = Cluster::new();
+    let (old, served) = (json!({ "versions": [] }), json!([{ "type": "Established", "status": "True" }]));
+    let metadata = json!({ "name": "vaultauths.secrets.hashicorp.com" });
+    let object = json!({ "apiVersion": "apiextensions.k8s.io/v1", "metadata": metadata, "spec": old });
+    cluster.apply("customresourcedefinitions", object);
+    let api = Api::new(cluster.client());
+    let refused = install::crds(&api, Duration::from_millis(300)).await.unwrap_err();
+    assert!(refused.to_string().contains("is not established"), "{refused}");
+    assert_eq!(cluster.get(PATH)["spec"]["versions"][0]["name"], "v1beta1", "the old one is replaced");
+    let names: Vec<_> = crd::all().iter().map(|crd| crd["metadata"]["name"].as_str().unwrap().to_owned()).collect();
+    for name in &names {
+        cluster.edit(&PATH.replace("vaultauths.secrets.hashicorp.com", name), |object| {
+            object["status"]["conditions"] = served.clone();
+        });
+    }
+    assert_eq!(install::crds(&api, Duration::from_secs(5)).await.unwrap(), names);
+    cluster.refuse("PATCH", "customresourcedefinitions", 403, 1);
+    let refused = install::crds(&api, Duration::from_secs(5)).await.unwrap_err();
+    assert!(refused.to_string().contains("SK6002") && refused.to_string().contains("403"), "{refused}");
 }

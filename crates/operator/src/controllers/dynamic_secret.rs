@@ -7,8 +7,8 @@ use tokio::time::Instant;
 
 use super::fetch::{self, Question};
 use super::{
-    Done, Job, Next, Refers, Tools, Verified, hold, now, secret, shape, tell, tell_event, unix, unreadable,
-    write_status,
+    Done, Job, Next, Refers, Tools, Verified, answered, hold, is_asked, now, secret, shape, tell, tell_event, unix,
+    unreadable, write_status,
 };
 use crate::plan::data::Data;
 use crate::plan::destination::{self, Change, Owner, Wish};
@@ -71,7 +71,8 @@ async fn sync(
     let mut scene = Scene { spec, status: before, generation, client: &session.id, destination, age: old };
     let mut status = before.clone();
     let begun = Instant::now();
-    let reason = match scene.step() {
+    let step = if is_asked(job) && before.last_generation != 0 { Step::Fetch("ForceSync") } else { scene.step() };
+    let reason = match step {
         Step::Fetch(reason) => reason,
         Step::Renew(asked) => match renew(tools, job, &session, before, asked).await? {
             None => "SecretLeaseRenewal",
@@ -84,7 +85,10 @@ async fn sync(
                 return Ok(Look { verdicts: verdicts(None), wait, status });
             }
         },
-        Step::Wait(wait) => return Ok(Look { verdicts: outcome::sync(None), wait, status }),
+        Step::Wait(wait) => {
+            answered(job);
+            return Ok(Look { verdicts: outcome::sync(None), wait, status });
+        }
     };
     let question = Question {
         login: &login,
@@ -96,6 +100,7 @@ async fn sync(
         hold(tools, job).await?;
     }
     let (session, verdicts) = replace(tools, job, &question, spec, &mut status, reason).await?;
+    answered(job);
     status.vault_client_meta =
         Some(ClientMeta { cache_key: Some(session.cache_key.clone()), id: Some(session.id.clone()) });
     let scene =
@@ -140,7 +145,7 @@ async fn observe(tools: &Tools, job: &mut Job, spec: &VaultDynamicSecretSpec) ->
     if known.is_some() && known == job.memory.verified.as_ref().map(|verified| verified.resource_version.clone()) {
         return Ok(Destination::Kept);
     }
-    let Some(found) = secret::read(tools, &job.key.namespace, &spec.destination.name).await? else {
+    let Some(found) = secret::read(tools, job, &spec.destination).await? else {
         return Ok(Destination::Absent);
     };
     let mac = found.data.mac(&tools.mac_key);
@@ -191,7 +196,7 @@ async fn replace(
 ) -> Result<(Session, Vec<Verdict>), Trouble> {
     let namespace = job.key.namespace.clone();
     let name = &spec.destination.name;
-    let observed = secret::read(tools, &namespace, name).await?;
+    let observed = secret::read(tools, job, &spec.destination).await?;
     // Before credentials are made: a destination that cannot be written would leave one lease behind at each try.
     let respec = status.last_generation != job.object.metadata.generation;
     let (key, object) = (job.key.clone(), std::sync::Arc::clone(&job.object));
@@ -202,7 +207,7 @@ async fn replace(
     destination::decide(wish(&empty), observed.as_ref()).map_err(blocked)?;
     let begun = Instant::now();
     let (session, response) = fetch::ask(tools, question).await?;
-    let source = Source { raw: &response.data, fields: &response.data, metadata: None };
+    let source = Source { raw: Some(&response.data), fields: &response.data, metadata: None };
     let data = shape(tools, job, &spec.destination, source)?;
     let creds = plan::static_creds(spec, &response);
     let mac = if creds.is_some() { plan::lasting(&data).mac(&tools.mac_key) } else { data.mac(&tools.mac_key) };
@@ -213,7 +218,7 @@ async fn replace(
         true => Change::Nothing,
         false => destination::decide(wish(&data), observed.as_ref()).map_err(blocked)?,
     };
-    let written = secret::apply(tools, &namespace, name, &change, &data).await?;
+    let written = secret::apply(tools, &namespace, name, &change, &data, observed.as_ref()).await?;
     if let Some(resource_version) = written {
         job.memory.verified = Some(Verified { resource_version, mac: data.mac(&tools.mac_key) });
         let why = if had && !same { "SecretRotated" } else { "SecretSynced" };

@@ -35,6 +35,9 @@ use crate::types::Kind;
 use crate::types::destination::Destination;
 use crate::types::object::{Key, Object};
 
+/// The annotation that asks for a new read, new credentials or a new certificate, whenever its value changes.
+pub const REFRESH: &str = "sidekey.dev/refresh";
+
 /// A JSON patch.
 const JSON_PATCH: &str = "application/json-patch+json";
 
@@ -100,6 +103,8 @@ pub struct Memory {
     pub told: Option<String>,
     /// A lease, or the request that brought what has none, and when it began: statuses only keep whole seconds.
     pub begun: Option<(String, Instant)>,
+    /// The wish for a refresh that was last met; none before the first look.
+    pub refreshed: Option<Option<String>>,
 }
 
 /// A destination that was right.
@@ -123,11 +128,19 @@ pub struct Done {
     pub well: bool,
     /// The object after its status was written.
     pub object: Option<Object>,
+    /// How long the look took.
+    pub took: Duration,
 }
 
 impl Done {
+    /// A look that ended before it could say anything.
+    pub fn early(key: Key) -> Self {
+        let (memory, next) = (Memory::default(), Next::Retry);
+        Self { key, memory, next, well: false, object: None, took: Duration::ZERO }
+    }
+
     fn new(job: Job, next: Next, well: bool, object: Option<Object>) -> Self {
-        Self { key: job.key, memory: job.memory, next, well, object }
+        Self { key: job.key, memory: job.memory, next, well, object, took: Duration::ZERO }
     }
 }
 
@@ -144,18 +157,25 @@ pub enum Next {
 
 /// Looks at one object.
 pub async fn look(tools: Tools, job: Job) -> Done {
-    if job.object.is_leaving() {
-        return leave(&tools, job).await;
-    }
+    let begun = Instant::now();
+    tools.metrics.looking(job.key.kind);
+    let done = match job.object.is_leaving() {
+        true => leave(&tools, job).await,
+        false => look_at(&tools, job).await,
+    };
+    Done { took: begun.elapsed(), ..done }
+}
+
+async fn look_at(tools: &Tools, job: Job) -> Done {
     match job.key.kind {
-        Kind::VaultStaticSecret => static_secret::look(&tools, job).await,
-        Kind::VaultDynamicSecret => dynamic_secret::look(&tools, job).await,
-        Kind::VaultPkiSecret => pki_secret::look(&tools, job).await,
-        Kind::VaultConnection => connection::look(&tools, job).await,
-        Kind::VaultAuth => auth::look(&tools, job).await,
-        Kind::SecretTransformation => transformation::look(&tools, job).await,
+        Kind::VaultStaticSecret => static_secret::look(tools, job).await,
+        Kind::VaultDynamicSecret => dynamic_secret::look(tools, job).await,
+        Kind::VaultPkiSecret => pki_secret::look(tools, job).await,
+        Kind::VaultConnection | Kind::ClusterVaultConnection => connection::look(tools, job).await,
+        Kind::VaultAuth | Kind::ClusterVaultAuth => auth::look(tools, job).await,
+        Kind::SecretTransformation => transformation::look(tools, job).await,
         Kind::VaultAuthGlobal => Done::new(job, Next::Never, true, None),
-        _ => unserved::look(&tools, job).await,
+        _ => unserved::look(tools, job).await,
     }
 }
 
@@ -225,6 +245,9 @@ async fn write_status<T: Serialize + PartialEq>(
 
 /// Tells of a trouble once, in log and event, for as long as it stays the same; and of its end.
 async fn tell(tools: &Tools, job: &mut Job, trouble: Option<&Trouble>) {
+    if let Some(trouble) = trouble {
+        tools.metrics.failed(&job.key, trouble.cause.code);
+    }
     let words = trouble.map(|trouble| trouble.cause.to_string());
     if job.memory.told == words {
         return;
@@ -234,7 +257,11 @@ async fn tell(tools: &Tools, job: &mut Job, trouble: Option<&Trouble>) {
             tracing::warn!(object = %job.key, cause = %trouble.cause, "not synced");
             tell_event(tools, job, &Event::warning(trouble.reason, trouble.cause.to_string())).await;
         }
-        None => tracing::info!(object = %job.key, "well again"),
+        None => {
+            tracing::info!(object = %job.key, "well again");
+            let reason = if job.key.kind.is_secret() { "SecretSynced" } else { "Accepted" };
+            tell_event(tools, job, &Event::normal(reason, "Well again")).await;
+        }
     }
     job.memory.told = words;
 }
@@ -244,12 +271,15 @@ async fn tell_event(tools: &Tools, job: &Job, event: &Event) {
     let Key { namespace, name, kind } = &job.key;
     let now = now();
     let metadata = &job.object.metadata;
+    let (group, version) = kind.group();
+    // Events of what is in no namespace are kept in `default`.
+    let at = if namespace.is_empty() { "default" } else { namespace };
     let body: Value = json!({
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": { "generateName": format!("{name}."), "namespace": namespace },
+        "metadata": { "generateName": format!("{name}."), "namespace": at },
         "involvedObject": {
-            "apiVersion": "secrets.hashicorp.com/v1beta1",
+            "apiVersion": format!("{group}/{version}"),
             "kind": kind.name(),
             "namespace": namespace,
             "name": name,
@@ -264,10 +294,8 @@ async fn tell_event(tools: &Tools, job: &Job, event: &Event) {
         "lastTimestamp": now,
         "count": 1,
     });
-    let sent = tools
-        .api
-        .send::<IgnoredAny>(Method::POST, &format!("/api/v1/namespaces/{namespace}/events"), JSON, &body)
-        .await;
+    let sent =
+        tools.api.send::<IgnoredAny>(Method::POST, &format!("/api/v1/namespaces/{at}/events"), JSON, &body).await;
     tools.metrics.wrote("event", sent.is_ok());
 }
 
@@ -277,9 +305,22 @@ fn shape(tools: &Tools, job: &Job, destination: &Destination, source: Source<'_>
     let shared = job.shared.as_ref().map_err(Trouble::clone)?;
     let recipe = Transformer::new(&job.key, &destination.transformation, shared).map_err(failed)?;
     let rendered = recipe.render(&job.object.metadata, source).map_err(failed)?;
-    let exclude_raw = destination.transformation.exclude_raw.unwrap_or(false) || tools.exclude_raw;
-    let recipe = Recipe { filter: recipe.filter(), exclude_raw, rendered };
-    data::build(source.raw, source.fields, recipe).map_err(|cause| Trouble::new("SecretDataBuilderError", cause))
+    let excluded = destination.transformation.exclude_raw.unwrap_or(false) || tools.exclude_raw;
+    let recipe = Recipe { filter: recipe.filter(), exclude_raw: excluded || source.raw.is_none(), rendered };
+    data::build(source.raw.unwrap_or(source.fields), source.fields, recipe)
+        .map_err(|cause| Trouble::new("SecretDataBuilderError", cause))
+}
+
+/// Whether a person has asked for a refresh since the last look. What was asked for before the first one was met by it, or by
+/// another process.
+fn is_asked(job: &Job) -> bool {
+    let wish = job.object.metadata.annotations.get(REFRESH);
+    wish.is_some() && job.memory.refreshed.as_ref().is_some_and(|met| met.as_ref() != wish)
+}
+
+/// The wish is met.
+fn answered(job: &mut Job) {
+    job.memory.refreshed = Some(job.object.metadata.annotations.get(REFRESH).cloned());
 }
 
 /// Unix seconds.

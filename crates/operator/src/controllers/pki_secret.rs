@@ -9,8 +9,8 @@ use sidekey_core::{Cause, Code, Lookup};
 
 use super::fetch::{self, Question};
 use super::{
-    Done, Job, Next, Refers, Tools, Verified, hold, now, secret, shape, tell, tell_event, unix, unreadable,
-    write_status,
+    Done, Job, Next, Refers, Tools, Verified, answered, hold, is_asked, now, secret, shape, tell, tell_event, unix,
+    unreadable, write_status,
 };
 use crate::api::{MANAGER, MERGE};
 use crate::plan::auth::Login;
@@ -63,19 +63,25 @@ async fn sync(
     let generation = job.object.metadata.generation;
     let known = job.known.as_ref().map(|owned| &owned.resource_version);
     let untouched = job.memory.verified.as_ref().filter(|verified| known == Some(&verified.resource_version));
+    let asked = is_asked(job) && before.serial_number.is_some();
     if let Some(verified) = untouched
+        && !asked
         && plan::reason(spec, before, generation, Some(&verified.mac), unix()).is_none()
     {
+        answered(job);
         return Ok(before.clone());
     }
-    let observed = secret::read(tools, &job.key.namespace, &spec.destination.name).await?;
+    let observed = secret::read(tools, job, &spec.destination).await?;
     let mac = observed.as_ref().map(|secret| secret.data.mac(&tools.mac_key));
-    let Some(reason) = plan::reason(spec, before, generation, mac.as_deref(), unix()) else {
+    let due = plan::reason(spec, before, generation, mac.as_deref(), unix());
+    let Some(reason) = due.or_else(|| asked.then_some("ForceSync")) else {
+        answered(job);
         let version = observed.map(|secret| secret.resource_version().to_owned()).unwrap_or_default();
         job.memory.verified = mac.map(|mac| Verified { resource_version: version, mac });
         return Ok(before.clone());
     };
     let status = issue(tools, job, spec, before, &login, observed.as_ref(), reason).await?;
+    answered(job);
     if spec.revoke
         && let Some(serial) = before.serial_number.as_deref().filter(|serial| !serial.is_empty())
     {
@@ -122,7 +128,7 @@ async fn issue(
     let tls = spec.destination.secret_type() == "kubernetes.io/tls";
     let fields = plan::fields(&response.data, tls && !templated);
     let mut data =
-        shape(tools, job, &spec.destination, Source { raw: &response.data, fields: &fields, metadata: None })?;
+        shape(tools, job, &spec.destination, Source { raw: Some(&response.data), fields: &fields, metadata: None })?;
     if tls && !templated {
         data.0.remove(crate::plan::data::RAW);
     }
@@ -132,7 +138,7 @@ async fn issue(
         ));
     }
     let change = destination::decide(wish(&data), observed).map_err(blocked)?;
-    let written = secret::apply(tools, &key.namespace, &spec.destination.name, &change, &data).await?;
+    let written = secret::apply(tools, &key.namespace, &spec.destination.name, &change, &data, observed).await?;
     let mac = data.mac(&tools.mac_key);
     job.memory.verified = written.map(|resource_version| Verified { resource_version, mac: mac.clone() });
     let had = before.serial_number.as_ref().is_some_and(|serial| !serial.is_empty());

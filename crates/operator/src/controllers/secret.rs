@@ -11,7 +11,7 @@ use crate::api::{ApiError, JSON, MANAGER};
 use crate::plan::data::Data;
 use crate::plan::destination::{Change, Secret};
 use crate::plan::outcome::Trouble;
-use crate::types::destination::RestartTarget;
+use crate::types::destination::{Destination, RestartTarget};
 
 #[derive(Deserialize)]
 struct Sent {
@@ -25,9 +25,11 @@ struct SentMetadata {
     resource_version: String,
 }
 
-/// The Secret, if it is there.
-pub(super) async fn read(tools: &Tools, namespace: &str, name: &str) -> Result<Option<Secret>, Trouble> {
-    match tools.api.get(&format!("/api/v1/namespaces/{namespace}/secrets/{name}"), JSON).await {
+/// The destination, if it is there; with the object's own keys alone for its data where others have theirs.
+pub(super) async fn read(tools: &Tools, job: &Job, destination: &Destination) -> Result<Option<Secret>, Trouble> {
+    let path = format!("/api/v1/namespaces/{}/secrets/{}", job.key.namespace, destination.name);
+    match tools.api.get::<Secret>(&path, JSON).await {
+        Ok(secret) if destination.merge => Ok(Some(secret.divided(&job.object.metadata.uid))),
         Ok(secret) => Ok(Some(secret)),
         Err(error) if error.is_absent() => Ok(None),
         Err(error) => Err(Trouble::new("K8sClientError", error.cause(Code::KubernetesApi))),
@@ -41,7 +43,10 @@ pub(super) async fn apply(
     name: &str,
     change: &Change,
     data: &Data,
+    observed: Option<&Secret>,
 ) -> Result<Option<String>, Trouble> {
+    let whole = observed.map(|secret| data.beside(&secret.others));
+    let data = whole.as_ref().unwrap_or(data);
     let all = format!("/api/v1/namespaces/{namespace}/secrets");
     let one = format!("{all}/{name}");
     let sent = match change {

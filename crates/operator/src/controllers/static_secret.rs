@@ -1,10 +1,15 @@
 //! VaultStaticSecret: read, compare, write, restart, say so.
 
+use std::sync::Arc;
+
+use sidekey_core::Value;
+
 use super::fetch::{self, Question};
 use super::{
     Done, Job, Memory, Next, Refers, Tools, Verified, now, secret, shape, tell, tell_event, unreadable, write_status,
 };
-use crate::plan::data::Data;
+use crate::plan::auth::Login;
+use crate::plan::data::{self, Data};
 use crate::plan::destination::Change;
 use crate::plan::outcome::{self, Event, ROLLOUT, Trouble};
 use crate::plan::static_secret::{self as plan, Scene};
@@ -79,13 +84,43 @@ async fn sync(
     };
     let (session, response) = fetch::ask(tools, &question).await?;
     let metadata = response.data.get("metadata").filter(|_| response.is_kv2());
-    let source = Source { raw: &response.data, fields: response.user_data(), metadata };
+    let joined = join(tools, job, &login, spec, response.user_data()).await?;
+    let source = Source {
+        raw: Some(&response.data).filter(|_| joined.is_none()),
+        fields: joined.as_ref().unwrap_or_else(|| response.user_data()),
+        metadata,
+    };
     let data = shape(tools, job, &spec.destination, source)?;
     let client = ClientMeta { cache_key: Some(session.cache_key), id: Some(session.id) };
     let scene = scene(tools, job, spec, status, &data);
     let (verdicts, mac, memory) = settle(tools, job, &scene).await?;
     job.memory.verified = memory.verified;
     Ok(Synced { verdicts, mac, client })
+}
+
+/// The fields of all sources together; none where there is but one.
+async fn join(
+    tools: &Tools,
+    job: &Job,
+    login: &Arc<Login>,
+    spec: &VaultStaticSecretSpec,
+    first: &Value,
+) -> Result<Option<Value>, Trouble> {
+    if spec.sources.is_empty() {
+        return Ok(None);
+    }
+    let mut fields = first.as_map().cloned().unwrap_or_default();
+    for source in &spec.sources {
+        let lookup = plan::further(&job.key, source).map_err(|cause| Trouble::new("InvalidConfiguration", cause))?;
+        let own = source.namespace.as_deref().filter(|namespace| !namespace.is_empty());
+        let namespace = own.or(spec.namespace.as_deref());
+        let question = Question { login, namespace, lookup: &lookup, reason: "VaultStaticSecretError" };
+        let (_, response) = fetch::ask(tools, &question).await?;
+        let prefix = source.prefix.as_deref().unwrap_or_default();
+        data::join(&mut fields, &lookup.path, response.user_data(), prefix)
+            .map_err(|cause| Trouble::new("SecretDataBuilderError", cause))?;
+    }
+    Ok(Some(Value::Map(fields)))
 }
 
 /// Brings the destination to the data, and restarts who must be.
@@ -101,9 +136,9 @@ async fn settle(
         return Ok((verdicts, mac, job.memory.clone()));
     }
     let name = &scene.spec.destination.name;
-    let observed = secret::read(tools, &job.key.namespace, name).await?;
+    let observed = secret::read(tools, job, &scene.spec.destination).await?;
     let plan = scene.plan(observed.as_ref()).map_err(|cause| Trouble::new("SecretSyncError", cause))?;
-    let written = secret::apply(tools, &job.key.namespace, name, &plan.change, scene.data).await?;
+    let written = secret::apply(tools, &job.key.namespace, name, &plan.change, scene.data, observed.as_ref()).await?;
     if !matches!(plan.change, Change::Nothing) {
         tracing::info!(object = %job.key, secret = name, reason = plan.reason, "the Secret is written");
         tell_event(tools, job, &Event::normal(plan.reason, format!("Secret {name} is written"))).await;

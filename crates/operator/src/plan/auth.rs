@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use sidekey_core::{Cause, Code};
 
-use super::{duration, global};
+use super::{duration, global, refer};
 use crate::cache::Cache;
 use crate::digest;
 use crate::types::Kind;
 use crate::types::auth::VaultAuthSpec;
+use crate::types::cluster::ClusterVaultAuthSpec;
 use crate::types::connection::VaultConnectionSpec;
 use crate::types::methods::{AppRole, Jwt, Kubernetes};
 use crate::types::object::{Key, Object};
@@ -23,6 +24,10 @@ pub struct House {
     pub namespace: String,
     /// Whether a VaultAuthGlobal `default` may be used by those that ask for it.
     pub default_globals: bool,
+    /// Methods that VaultAuths may use; all that are served when empty.
+    pub methods: Vec<String>,
+    /// Whether connections and transformations may be used from every namespace, whatever they say.
+    pub open_references: bool,
 }
 
 /// Everything that a login needs, resolved.
@@ -80,6 +85,8 @@ pub struct Connection {
     pub spec: VaultConnectionSpec,
     /// Longest time of one request.
     pub timeout: Duration,
+    /// Namespace of its CA's Secret.
+    pub home: String,
 }
 
 /// A method with its needed fields filled.
@@ -133,16 +140,21 @@ impl Login {
         let provider = provider.unwrap_or(&self.consumer);
         let led = format!("{}.{}.{provider}", self.auth_stamp, self.connection_stamp);
         let digest = digest::hex(led.as_bytes());
-        let method = match self.method {
-            Method::Kubernetes(_) => "kubernetes",
-            Method::JwtAccount(_) | Method::JwtSecret { .. } => "jwt",
-            Method::AppRoleSecret { .. } | Method::AppRoleFile { .. } => "approle",
-        };
+        let method = self.method.name().to_ascii_lowercase();
         format!("{method}-{}{}", &digest[..14], &digest[digest.len() - 8..])
     }
 }
 
 impl Method {
+    /// As a VaultAuth writes it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Kubernetes(_) => "kubernetes",
+            Self::JwtAccount(_) | Self::JwtSecret { .. } => "jwt",
+            Self::AppRoleSecret { .. } | Self::AppRoleFile { .. } => "appRole",
+        }
+    }
+
     /// The role, for messages.
     pub fn role(&self) -> &str {
         match self {
@@ -162,48 +174,27 @@ pub struct Asking<'a> {
     pub reference: Option<&'a str>,
 }
 
-/// `name`, `namespace/name` or nothing, as namespace and name.
-fn place<'a>(asking: Asking<'a>, house: &'a House) -> Result<(&'a str, &'a str), Cause> {
-    match asking.reference.map(str::trim).filter(|text| !text.is_empty()) {
-        None => Ok((&house.namespace, "default")),
-        Some(text) => match text.split('/').collect::<Vec<_>>().as_slice() {
-            [name] => Ok((&asking.key.namespace, name)),
-            [namespace, name] if !namespace.is_empty() && !name.is_empty() => Ok((namespace, name)),
-            _ => Err(invalid(asking.key, &format!("the reference {text:?} is neither NAME nor NAMESPACE/NAME"))),
-        },
-    }
-}
-
 /// Resolves a consumer's reference to a login.
 ///
 /// # Errors
 /// A cause that names the object that is missing, or that does not admit the consumer.
 pub fn resolve(cache: &Cache, house: &House, asking: Asking<'_>) -> Result<Arc<Login>, Cause> {
-    let (namespace, name) = place(asking, house)?;
-    let auth = find(cache, Kind::VaultAuth, namespace, name, asking.key)?;
-    let key = Key::new(Kind::VaultAuth, namespace, name);
-    let spec: VaultAuthSpec = auth.spec().map_err(|words| invalid(&key, &words))?;
-    let everybodys = namespace == house.namespace && name == "default";
-    if !everybodys && !admits(&spec.allowed_namespaces, namespace, &asking.key.namespace) {
-        return Err(refused(&key, asking.key));
-    }
-    login(cache, house, &key, auth, spec, &asking.key.namespace).map(Arc::new)
+    let (key, auth) = refer::to(cache, house, asking, Kind::VaultAuth)?;
+    refer::admit(cache, house, &key, auth, &asking.key.namespace, asking.key)?;
+    login(cache, house, &key, auth, &asking.key.namespace).map(Arc::new)
 }
 
 /// Resolves a VaultAuth for a consumer's namespace, whoever that is.
 ///
 /// # Errors
 /// As [`resolve`].
-pub fn login(
-    cache: &Cache,
-    house: &House,
-    key: &Key,
-    auth: &Object,
-    spec: VaultAuthSpec,
-    consumer: &str,
-) -> Result<Login, Cause> {
+pub fn login(cache: &Cache, house: &House, key: &Key, auth: &Object, consumer: &str) -> Result<Login, Cause> {
+    let ClusterVaultAuthSpec { auth: spec, credentials_namespace, .. } =
+        auth.spec().map_err(|words| invalid(key, &words))?;
     let (spec, from) = global::merge(cache, house, key, spec)?;
-    let connection = connection(cache, house, key, spec.vault_connection_ref.as_deref())?;
+    let asks = if key.kind.is_cluster() { consumer } else { &key.namespace };
+    let connection = connection(cache, house, key, spec.vault_connection_ref.as_deref(), asks)?;
+    let lent = credentials_namespace.filter(|namespace| key.kind.is_cluster() && !namespace.is_empty());
     let mount = spec.mount.as_deref().map(|mount| mount.trim_matches('/')).filter(|mount| !mount.is_empty());
     let mount = mount.ok_or_else(|| invalid(key, "mount is empty, and so is that of a VaultAuthGlobal"))?;
     let origin = cache.get(&connection.key);
@@ -212,8 +203,8 @@ pub fn login(
     let fingerprint = format!("{auth_stamp}.{}.{connection_stamp}", stamp(from.as_deref()));
     Ok(Login {
         auth: key.clone(),
-        consumer: consumer.to_owned(),
-        method: method(key, &spec)?,
+        consumer: lent.unwrap_or_else(|| consumer.to_owned()),
+        method: method(house, key, &spec)?,
         mount: mount.strip_prefix("auth/").unwrap_or(mount).to_owned(),
         namespace: spec.namespace.filter(|namespace| !namespace.is_empty()),
         headers: spec.headers,
@@ -224,23 +215,25 @@ pub fn login(
     })
 }
 
-/// Resolves a VaultAuth's connection.
-///
-/// # Errors
-/// As [`resolve`].
-pub fn connection(cache: &Cache, house: &House, auth: &Key, reference: Option<&str>) -> Result<Connection, Cause> {
-    let (namespace, name) = place(Asking { key: auth, reference }, house)?;
-    let object = find(cache, Kind::VaultConnection, namespace, name, auth)?;
-    let key = Key::new(Kind::VaultConnection, namespace, name);
+/// Resolves a VaultAuth's connection, which is used from this namespace.
+fn connection(
+    cache: &Cache,
+    house: &House,
+    auth: &Key,
+    reference: Option<&str>,
+    from: &str,
+) -> Result<Connection, Cause> {
+    let (key, object) = refer::to(cache, house, Asking { key: auth, reference }, Kind::VaultConnection)?;
+    refer::admit(cache, house, &key, object, from, auth)?;
     let spec: VaultConnectionSpec = object.spec().map_err(|words| invalid(&key, &words))?;
-    known(&key, spec)
+    known(house, &key, spec)
 }
 
 /// A connection whose object is at hand.
 ///
 /// # Errors
 /// What of its spec cannot be served.
-pub fn known(key: &Key, spec: VaultConnectionSpec) -> Result<Connection, Cause> {
+pub fn known(house: &House, key: &Key, spec: VaultConnectionSpec) -> Result<Connection, Cause> {
     if spec.headers.keys().any(|name| name.eq_ignore_ascii_case("x-vault-namespace")) {
         return Err(invalid(
             key,
@@ -251,52 +244,25 @@ pub fn known(key: &Key, spec: VaultConnectionSpec) -> Result<Connection, Cause> 
         return Err(invalid(key, "caCertSecretRef and caCertPath exclude each other"));
     }
     let timeout = duration::read(spec.timeout.as_deref()).unwrap_or(Duration::from_secs(60));
-    Ok(Connection { key: key.clone(), spec, timeout })
+    let home = refer::home(key, house).to_owned();
+    Ok(Connection { key: key.clone(), spec, timeout, home })
 }
 
 fn filled(text: Option<&String>) -> bool {
     text.is_some_and(|text| !text.is_empty())
 }
 
-/// Whether a list of namespaces lets this consumer in: its own namespace always, `*` all.
-pub fn admits(allowed: &[String], own: &str, consumer: &str) -> bool {
-    own == consumer || matches!(allowed, [only] if only == "*") || allowed.iter().any(|name| name == consumer)
-}
-
-/// Finds an object, or says that it is missing and where its namesake is.
-pub(super) fn find<'c>(
-    cache: &'c Cache,
-    kind: Kind,
-    namespace: &str,
-    name: &str,
-    asking: &Key,
-) -> Result<&'c Arc<Object>, Cause> {
-    if let Some(object) = cache.find(kind, namespace, name) {
-        return Ok(object);
-    }
-    let attempted = format!("resolving a reference of {asking}");
-    let cause =
-        Cause::new(Code::ReferenceMissing, attempted, format!("there is no {} {namespace}/{name}", kind.name()));
-    Err(match cache.namesake(kind, namespace, name) {
-        Some(other) => cause.with_fix(format!(
-            "Create it; or refer to {other}/{name}, which is there, if its allowedNamespaces has {}.",
-            asking.namespace
-        )),
-        None => cause,
-    })
-}
-
-pub(super) fn refused(target: &Key, asking: &Key) -> Cause {
-    let answer = format!("its allowedNamespaces do not have {}", asking.namespace);
-    Cause::new(Code::ReferenceRefused, format!("using {target} for {asking}"), answer)
-}
-
 pub(crate) fn invalid(key: &Key, words: &str) -> Cause {
     Cause::new(Code::ResourceInvalid, format!("reading {key}"), words)
 }
 
-fn method(key: &Key, spec: &VaultAuthSpec) -> Result<Method, Cause> {
+fn method(house: &House, key: &Key, spec: &VaultAuthSpec) -> Result<Method, Cause> {
     let named = spec.method.as_deref().unwrap_or_default();
+    if !named.is_empty() && !house.methods.is_empty() && house.methods.iter().all(|allowed| allowed != named) {
+        let cause = Cause::new(Code::AuthMethodRefused, format!("reading {key}"), format!("method {named}"));
+        let allowed = house.methods.join(", ");
+        return Err(cause.with_fix(format!("This operator allows {allowed} only (--allow-auth-method).")));
+    }
     let need = |value: &Option<String>, field: &str| {
         let value = value.as_ref().filter(|value| !value.is_empty());
         value.cloned().ok_or_else(|| invalid(key, &format!("the method {named} needs {named}.{field}")))

@@ -50,6 +50,14 @@ impl Data {
         Self(decoded.collect())
     }
 
+    /// With others' keys beside its own, which win.
+    #[must_use]
+    pub fn beside(&self, others: &Self) -> Self {
+        let mut all = others.clone();
+        all.0.extend(self.0.clone());
+        all
+    }
+
     /// Values as base64, as a Secret holds them.
     pub fn encoded(&self) -> BTreeMap<&str, String> {
         self.0.iter().map(|(key, value)| (key.as_str(), STANDARD.encode(value.expose()))).collect()
@@ -119,6 +127,23 @@ pub struct Recipe<'a> {
     pub exclude_raw: bool,
     /// Rendered templates, by their key.
     pub rendered: Data,
+}
+
+/// Adds a further source's fields, each with the prefix before its key, to those that are there.
+///
+/// # Errors
+/// A key that is there already.
+pub fn join(fields: &mut BTreeMap<String, Value>, path: &str, further: &Value, prefix: &str) -> Result<(), Cause> {
+    for (key, value) in further.as_map().into_iter().flatten() {
+        let key = format!("{prefix}{key}");
+        if fields.contains_key(&key) {
+            let words = format!("the key {key} of {path} is also one of a source before it");
+            let cause = Cause::new(Code::FormatData, "filling the destination Secret", words);
+            return Err(cause.with_fix("Give that source a prefix, or leave the key out of one of the two."));
+        }
+        fields.insert(key, value.clone());
+    }
+    Ok(())
 }
 
 /// Builds the data: `_raw`, templates, then source fields that no template took and that pass the filters.

@@ -14,6 +14,12 @@ use crate::types::{GROUP, VERSION};
 /// Label with the uid of the owning custom resource.
 pub const OWNER_UID: &str = "secrets.hashicorp.com/vso-ownerRefUID";
 
+/// Annotation with the keys that are one owner's, in a Secret that others write to as well; the owner's uid follows.
+pub const KEYS: &str = "sidekey.dev/keys-";
+
+/// Annotation of a Secret that outlives its owner.
+pub const RETAINED: &str = "sidekey.dev/retained";
+
 /// Labels of every owned Secret; those of the Vault Secrets Operator, whose Secrets are ours to adopt.
 pub const OWNED: [(&str, &str); 3] = [
     ("app.kubernetes.io/managed-by", "hashicorp-vso"),
@@ -35,6 +41,9 @@ pub struct Secret {
     /// Data.
     #[serde(default, deserialize_with = "decoded")]
     pub data: Data,
+    /// Data that is none of the owner's, and stays.
+    #[serde(skip)]
+    pub others: Data,
 }
 
 fn decoded<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Data, D::Error> {
@@ -47,6 +56,18 @@ impl Secret {
     fn strings(&self, field: &str) -> BTreeMap<String, String> {
         let map = self.metadata[field].as_object();
         map.into_iter().flatten().filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
+    }
+
+    /// With only the owner's keys for its data, the rest set aside.
+    #[must_use]
+    pub fn divided(mut self, uid: &str) -> Self {
+        let annotations = self.strings("annotations");
+        let own: Vec<_> =
+            annotations.get(&format!("{KEYS}{uid}")).into_iter().flat_map(|keys| keys.split(',')).collect();
+        let is_own = |key: &String| own.contains(&key.as_str());
+        let (data, others) = std::mem::take(&mut self.data).0.into_iter().partition(|(key, _)| is_own(key));
+        (self.data, self.others) = (Data(data), Data(others));
+        self
     }
 
     fn body(&self, metadata: Value) -> Body {
@@ -163,19 +184,21 @@ pub fn decide(wish: Wish<'_>, observed: Option<&Secret>) -> Result<Change, Cause
     let labels = secret.strings("labels");
     let owned = OWNED.iter().all(|(key, value)| labels.get(*key).is_some_and(|has| has == value));
     let mine = labels.get(OWNER_UID).is_some_and(|uid| *uid == owner.metadata.uid);
-    if owned && !mine {
+    let left = owned && secret.strings("annotations").get(RETAINED).is_some_and(|retained| retained == "true");
+    if owned && !mine && !left && !destination.merge {
         let uid = labels.get(OWNER_UID).map_or("?", String::as_str);
         return failed(Code::DestinationTaken, &format!("it belongs to the resource with the uid {uid}"));
     }
     let frozen = secret.immutable && secret.data != *data;
     if !destination.create {
-        return match (secret.data == *data, frozen) {
+        let metadata = shared(wish, secret);
+        return match (secret.data == *data && metadata == secret.metadata, frozen) {
             (true, _) => Ok(Change::Nothing),
             (false, true) => failed(Code::DestinationRefused, "it is immutable and its data is another"),
-            (false, false) => Ok(Change::Replace(secret.body(secret.metadata.clone()))),
+            (false, false) => Ok(Change::Replace(secret.body(metadata))),
         };
     }
-    if !mine && !destination.overwrite {
+    if !mine && !left && !destination.overwrite {
         return failed(
             Code::DestinationTaken,
             "it is there, no such resource owns it, and destination.overwrite is false",
@@ -198,12 +221,13 @@ fn fresh(wish: Wish<'_>) -> Body {
     let Wish { owner, destination, .. } = wish;
     let mut labels = destination.labels.clone();
     labels.extend(owner.labels());
+    let references = if destination.retain { vec![] } else { vec![owner.reference()] };
     let metadata = json!({
         "name": destination.name,
         "namespace": owner.key.namespace,
         "labels": labels,
-        "annotations": destination.annotations,
-        "ownerReferences": [owner.reference()],
+        "annotations": annotations(wish, BTreeMap::new()),
+        "ownerReferences": references,
     });
     Body { metadata, kind: destination.secret_type().to_owned(), immutable: false }
 }
@@ -212,22 +236,54 @@ fn fresh(wish: Wish<'_>) -> Body {
 fn replaced(wish: Wish<'_>, secret: &Secret) -> Value {
     let Wish { owner, destination, respec, .. } = wish;
     let mut metadata = secret.metadata.clone();
-    let keep = |field: &str| if respec { BTreeMap::new() } else { secret.strings(field) };
-    let (mut labels, mut annotations) = (keep("labels"), keep("annotations"));
+    let keep = |field: &str| if respec && !destination.merge { BTreeMap::new() } else { secret.strings(field) };
+    let mut labels = keep("labels");
     labels.extend(destination.labels.clone());
     labels.extend(owner.labels());
-    annotations.extend(destination.annotations.clone());
+    let annotations = annotations(wish, keep("annotations"));
     for (field, wanted) in [("labels", labels), ("annotations", annotations)] {
         if secret.strings(field) != wanted {
             metadata[field] = json!(wanted);
         }
     }
     let references = secret.metadata["ownerReferences"].as_array().cloned().unwrap_or_default();
-    if !references.iter().any(|reference| reference["uid"] == owner.metadata.uid.as_str()) {
-        let others = references.into_iter();
-        metadata["ownerReferences"] = others.chain([owner.reference()]).collect::<Vec<_>>().into();
+    let ours = |reference: &Value| reference["uid"] == owner.metadata.uid.as_str();
+    if references.iter().any(ours) == destination.retain {
+        let others = references.into_iter().filter(|reference| !ours(reference));
+        let own = (!destination.retain).then(|| owner.reference());
+        metadata["ownerReferences"] = others.chain(own).collect::<Vec<_>>().into();
     }
     metadata
+}
+
+/// The metadata of a Secret that is not owned: as it is, but for the note of our keys where others have theirs.
+fn shared(wish: Wish<'_>, secret: &Secret) -> Value {
+    let mut metadata = secret.metadata.clone();
+    if wish.destination.merge {
+        let mut annotations = secret.strings("annotations");
+        annotations.extend(keys(wish));
+        if annotations != secret.strings("annotations") {
+            metadata["annotations"] = json!(annotations);
+        }
+    }
+    metadata
+}
+
+/// Annotations of an owned Secret, of those that it is to keep.
+fn annotations(wish: Wish<'_>, mut kept: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let destination = wish.destination;
+    kept.remove(RETAINED);
+    kept.extend(destination.annotations.clone());
+    kept.extend(destination.retain.then(|| (RETAINED.to_owned(), "true".to_owned())));
+    kept.extend(keys(wish));
+    kept
+}
+
+/// The note of our keys, where others have theirs.
+fn keys(wish: Wish<'_>) -> Option<(String, String)> {
+    let Wish { owner, destination, data, .. } = wish;
+    let keys = || data.0.keys().map(String::as_str).collect::<Vec<_>>().join(",");
+    destination.merge.then(|| (format!("{KEYS}{}", owner.metadata.uid), keys()))
 }
 
 #[cfg(test)]

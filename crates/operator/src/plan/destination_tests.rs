@@ -183,6 +183,27 @@ fn each_case_of_what_is_there_and_what_is_wanted() {
             "SK7007 it belongs to the resource with the uid other",
         ),
         case(
+            "left behind by another resource",
+            create(),
+            Some(with(secret(owned("other"), "b2xk"), "/metadata/annotations", json!({ RETAINED: "true" }))),
+            true,
+            "replace at \"7\", 5 labels, 1 references",
+        ),
+        case(
+            "mine, to be left behind",
+            with(create(), "/retain", json!(true)),
+            Some(mine()),
+            false,
+            "replace at \"7\", 5 labels, 0 references",
+        ),
+        case(
+            "another resource's, to be shared",
+            json!({ "name": "web", "merge": true }),
+            Some(secret(owned("other"), "bmV3")),
+            true,
+            "replace at \"7\", 4 labels, 1 references",
+        ),
+        case(
             "labels that want to be the owner's",
             with(create(), "/labels", json!({ OWNER_UID: "mine" })),
             Some(secret(owned(UID), "bmV3")),
@@ -193,4 +214,15 @@ fn each_case_of_what_is_there_and_what_is_wanted() {
     for case in &cases {
         assert_eq!(run(case), case.want, "{}", case.about);
     }
+}
+
+#[test]
+fn a_shared_secret_is_divided_by_the_note_of_its_keys() {
+    let mut object = with(secret(json!({}), "bmV3"), "/data/theirs", json!("eA=="));
+    object["metadata"]["annotations"] = json!({ format!("{KEYS}{UID}"): "k,gone" });
+    let divided = serde_json::from_value::<Secret>(object).unwrap().divided(UID);
+    let names = |data: &Data| data.0.keys().cloned().collect::<Vec<_>>();
+    assert_eq!((names(&divided.data), names(&divided.others)), (vec!["k".to_owned()], vec!["theirs".to_owned()]));
+    let own = Data([("k2".to_owned(), Sensitive::new(b"x".to_vec()))].into());
+    assert_eq!(names(&own.beside(&divided.others)), ["k2", "theirs"]);
 }

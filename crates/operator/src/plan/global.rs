@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use sidekey_core::Cause;
 
-use super::auth::{House, admits, find, invalid, refused};
+use super::auth::{House, invalid};
+use super::refer::{self, admits, find, refused};
 use crate::cache::Cache;
 use crate::types::Kind;
 use crate::types::auth::{GlobalRef, VaultAuthSpec};
@@ -28,8 +29,9 @@ pub fn merge(
     let Some(reference) = spec.vault_auth_global_ref.clone() else { return Ok((spec, None)) };
     let Some((key, object)) = referred(cache, house, auth, &reference)? else { return Ok((spec, None)) };
     let global: VaultAuthGlobalSpec = object.spec().map_err(|words| invalid(&key, &words))?;
-    if !admits(&global.allowed_namespaces, &key.namespace, &auth.namespace) {
-        return Err(refused(&key, auth));
+    let from = refer::home(auth, house);
+    if !admits(&global.allowed_namespaces, &key.namespace, from) {
+        return Err(refused(&key, auth, format!("its allowedNamespaces do not have {from}")));
     }
     Ok((merged(spec, &reference, global), Some(object)))
 }
@@ -40,9 +42,9 @@ fn referred(
     auth: &Key,
     reference: &GlobalRef,
 ) -> Result<Option<(Key, Arc<Object>)>, Cause> {
-    let kind = Kind::VaultAuthGlobal;
+    let (kind, home) = (Kind::VaultAuthGlobal, refer::home(auth, house));
     if let Some(name) = reference.name.as_deref().filter(|name| !name.is_empty()) {
-        let namespace = reference.namespace.as_deref().filter(|name| !name.is_empty()).unwrap_or(&auth.namespace);
+        let namespace = reference.namespace.as_deref().filter(|name| !name.is_empty()).unwrap_or(home);
         let object = find(cache, kind, namespace, name, auth)?;
         return Ok(Some((Key::new(kind, namespace, name), Arc::clone(object))));
     }
@@ -52,9 +54,9 @@ fn referred(
     if !house.default_globals {
         return Err(invalid(auth, "vaultAuthGlobalRef.allowDefault is switched off for this operator"));
     }
-    for namespace in [&auth.namespace, &house.namespace] {
+    for namespace in [home, &house.namespace] {
         if let Some(object) = cache.find(kind, namespace, "default") {
-            return Ok(Some((Key::new(kind, namespace.clone(), "default"), Arc::clone(object))));
+            return Ok(Some((Key::new(kind, namespace, "default"), Arc::clone(object))));
         }
     }
     find(cache, kind, &house.namespace, "default", auth).map(|_| None)

@@ -8,6 +8,7 @@ pub mod dynamic_secret;
 pub mod global;
 pub mod outcome;
 pub mod pki_secret;
+pub mod refer;
 pub mod static_secret;
 pub mod storage;
 pub mod transformation;

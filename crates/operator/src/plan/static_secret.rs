@@ -11,7 +11,7 @@ use super::destination::{self, Change, Owner, Secret, Wish};
 use super::duration;
 use crate::types::condition::{Verdict, merge};
 use crate::types::object::{Key, Metadata};
-use crate::types::static_secret::{ClientMeta, VaultStaticSecretSpec, VaultStaticSecretStatus};
+use crate::types::static_secret::{ClientMeta, FurtherSource, VaultStaticSecretSpec, VaultStaticSecretStatus};
 
 /// The period when none is said and drift is to be found.
 const MINUTE: Duration = Duration::from_secs(60);
@@ -21,13 +21,25 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// # Errors
 /// The type is none of the two, or mount or path is empty.
 pub fn lookup(key: &Key, spec: &VaultStaticSecretSpec) -> Result<Lookup, Cause> {
-    let (mount, path) = (spec.mount.trim_matches('/'), spec.path.trim_matches('/'));
+    question(key, &spec.kind, (&spec.mount, &spec.path), spec.version)
+}
+
+/// The question for a further source.
+///
+/// # Errors
+/// As [`lookup`].
+pub fn further(key: &Key, source: &FurtherSource) -> Result<Lookup, Cause> {
+    question(key, &source.kind, (&source.mount, &source.path), source.version)
+}
+
+fn question(key: &Key, kind: &str, (mount, path): (&str, &str), version: Option<i32>) -> Result<Lookup, Cause> {
+    let (mount, path) = (mount.trim_matches('/'), path.trim_matches('/'));
     if mount.is_empty() || path.is_empty() {
         return Err(invalid(key, "mount and path must not be empty"));
     }
-    let (full, version) = match spec.kind.as_str() {
+    let (full, version) = match kind {
         "kv-v1" => (format!("{mount}/{path}"), None),
-        "kv-v2" => (format!("{mount}/data/{path}"), spec.version.filter(|version| *version > 0)),
+        "kv-v2" => (format!("{mount}/data/{path}"), version.filter(|version| *version > 0)),
         other => return Err(invalid(key, &format!("type is {other:?}; it must be kv-v1 or kv-v2"))),
     };
     let query = version.map(|version| ("version".to_owned(), version.to_string()));
@@ -223,7 +235,13 @@ mod tests {
                     respec: true,
                 };
                 let Ok(Change::Create(body)) = destination::decide(wish, None) else { panic!() };
-                Secret { metadata: body.metadata, kind: body.kind, immutable: false, data: data(value) }
+                Secret {
+                    metadata: body.metadata,
+                    kind: body.kind,
+                    immutable: false,
+                    data: data(value),
+                    others: Data::default(),
+                }
             });
             let plan = scene.plan(made.as_ref()).ok().unwrap();
             let change = match plan.change {

@@ -87,7 +87,7 @@ pub struct Transit {
 pub fn transit(cache: &Cache, house: &House) -> Result<Transit, Cause> {
     let place = format!("looking in namespace {} for the key that encrypts logins", house.namespace);
     let mut found = labelled(cache, house);
-    let Some((key, object, spec, storage)) = found.pop() else {
+    let Some((key, object, storage)) = found.pop() else {
         let answer =
             format!("no VaultAuth there has spec.storageEncryption and the label {}={}", ENCRYPTS.0, ENCRYPTS.1);
         return Err(Cause::new(Code::ReferenceMissing, place, answer));
@@ -96,18 +96,18 @@ pub fn transit(cache: &Cache, house: &House) -> Result<Transit, Cause> {
         let answer = format!("{} and {} both have the label {}={}", other.name, key.name, ENCRYPTS.0, ENCRYPTS.1);
         return Err(Cause::new(Code::ResourceInvalid, place, answer).with_fix("Leave it on one of them."));
     }
-    let login = auth::login(cache, house, &key, object, spec, &house.namespace)?;
+    let login = auth::login(cache, house, &key, object, &house.namespace)?;
     Ok(Transit { login: Arc::new(login), key: storage })
 }
 
-type Labelled<'c> = (Key, &'c Object, VaultAuthSpec, StorageEncryption);
+type Labelled<'c> = (Key, &'c Object, StorageEncryption);
 
 fn labelled<'c>(cache: &'c Cache, house: &House) -> Vec<Labelled<'c>> {
     let own = cache.all(Kind::VaultAuth).filter(|(key, _)| key.namespace == house.namespace);
     let one = |(key, object): (&Key, &'c Arc<Object>)| {
         let spec: VaultAuthSpec = object.spec().ok()?;
-        let storage = spec.storage_encryption.clone().filter(|_| has_label(object))?;
-        Some((key.clone(), &**object, spec, storage))
+        let storage = spec.storage_encryption.filter(|_| has_label(object))?;
+        Some((key.clone(), &**object, storage))
     };
     own.filter_map(one).collect()
 }

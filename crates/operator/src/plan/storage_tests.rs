@@ -5,7 +5,7 @@ use super::*;
 const HOUSE: &str = "vault-secrets-operator";
 
 fn house() -> House {
-    House { namespace: HOUSE.to_owned(), default_globals: true }
+    House { namespace: HOUSE.to_owned(), default_globals: true, methods: Vec::new(), open_references: false }
 }
 
 fn put(cache: &mut Cache, kind: Kind, namespace: &str, name: &str, labels: &Value, spec: &Value) {

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use sidekey_core::{Cause, Value};
 use sidekey_template::{Frozen, TemplateSet};
 
-use super::auth::{find, invalid};
+use super::auth::{House, invalid};
 use super::data::{Data, Filter};
+use super::refer::{admit, find};
 use crate::cache::Cache;
 use crate::digest;
 use crate::types::Kind;
@@ -25,8 +26,8 @@ pub struct Shared {
 /// What Vault has answered.
 #[derive(Clone, Copy)]
 pub struct Source<'a> {
-    /// The whole.
-    pub raw: &'a Value,
+    /// The whole; none of an answer that is put together of several.
+    pub raw: Option<&'a Value>,
     /// The fields.
     pub fields: &'a Value,
     /// KV v2's metadata.
@@ -36,13 +37,19 @@ pub struct Source<'a> {
 /// Finds what a destination refers to.
 ///
 /// # Errors
-/// A SecretTransformation is missing or cannot be read.
-pub fn referred(cache: &Cache, key: &Key, destination: Option<&Destination>) -> Result<Vec<Shared>, Cause> {
+/// A SecretTransformation is missing, does not admit the object's namespace, or cannot be read.
+pub fn referred(
+    cache: &Cache,
+    house: &House,
+    key: &Key,
+    destination: Option<&Destination>,
+) -> Result<Vec<Shared>, Cause> {
     let references = destination.into_iter().flat_map(|destination| &destination.transformation.transformation_refs);
     let one = |reference: &TransformationRef| {
         let namespace = reference.namespace.as_deref().filter(|name| !name.is_empty()).unwrap_or(&key.namespace);
         let object = find(cache, Kind::SecretTransformation, namespace, &reference.name, key)?;
         let at = Key::new(Kind::SecretTransformation, namespace, reference.name.clone());
+        admit(cache, house, &at, object, &key.namespace, key)?;
         let spec = object.spec().map_err(|words| invalid(&at, &words))?;
         Ok(Shared { key: at, spec, reference: reference.clone() })
     };
@@ -203,7 +210,7 @@ mod tests {
             Value::parse(r#"{"version":3,"created_time":"2026-01-02T03:04:05Z","custom_metadata":{"owner":"x"}}"#)
                 .unwrap();
         let metadata = Metadata { labels: [("team".to_owned(), "red".to_owned())].into(), ..Metadata::default() };
-        let source = Source { raw: &raw, fields: &raw, metadata: Some(&kv2) };
+        let source = Source { raw: Some(&raw), fields: &raw, metadata: Some(&kv2) };
         match Transformer::new(&key(), &own, shared).and_then(|transformer| transformer.render(&metadata, source)) {
             Ok(data) => {
                 let pairs =

@@ -64,6 +64,7 @@ impl Keeper {
                 Ok(()) = self.means.surroundings.changed() => self.look_around(),
                 () = sleep_until(due) => self.tick(),
             }
+            self.means.metrics.logins(self.slots.values().filter(|slot| slot.live.is_some()).count());
         }
     }
 
@@ -163,8 +164,11 @@ impl Keeper {
         }
         if let Some(live) = &mut slot.live {
             let _ = reply.send(live.session(&identity, namespace, login));
+            self.means.metrics.login_asked(true);
             return;
         }
+        self.means.metrics.login_asked(false);
+        let Some(slot) = self.slots.get_mut(&identity) else { return };
         match &slot.failed {
             Some((trouble, until, _)) if *until > now => drop(reply.send(Err(trouble.clone()))),
             _ => {
@@ -206,6 +210,9 @@ impl Keeper {
             let begun = std::time::Instant::now();
             let result = login::log_in(&api, &addresses, &login, store.as_ref().filter(|_| patient)).await;
             metrics.client("login", &login.connection.key, begun.elapsed(), result.is_ok());
+            if let Err(trouble) = &result {
+                metrics.login_failed(&login.connection.key, login.method.name(), trouble.cause.code);
+            }
             let kept = match (&store, &result) {
                 (Some(store), Ok(granted)) if !granted.restored => keep_soon(store, &login, &granted.ticket).await,
                 (_, Ok(granted)) => granted.restored,

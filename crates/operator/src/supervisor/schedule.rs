@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::lanes::Lanes;
 use crate::controllers::{Memory, Next, Refers};
 use crate::jitter::{self, Backoff};
+use crate::metrics::Metrics;
 use crate::plan::auth::Login;
 use crate::types::Kind;
 use crate::types::object::Key;
@@ -41,12 +43,30 @@ struct Entry {
 pub(super) struct Schedule {
     entries: BTreeMap<Key, Entry>,
     due: BTreeSet<(Instant, Key)>,
+    /// When the waiting ones were last counted, if there were any.
+    counted: Option<Instant>,
 }
 
 impl Schedule {
     /// The first due time.
     pub(super) fn next(&self) -> Option<Instant> {
         self.due.first().map(|(at, _)| *at)
+    }
+
+    /// Tells how many objects are due and wait, once a second at the most: many looks end within one.
+    pub(super) fn count_waiting(&mut self, metrics: &Metrics, lanes: &Lanes) {
+        let now = Instant::now();
+        let any = lanes.any() || self.next().is_some_and(|at| at <= now);
+        let lately = self.counted.is_some_and(|counted| now.duration_since(counted) < Duration::from_secs(1));
+        if any && lately || !any && self.counted.is_none() {
+            return;
+        }
+        self.counted = any.then_some(now);
+        let mut counts = Kind::ALL.map(|kind| (kind, lanes.waiting(kind)));
+        for (_, key) in self.due.iter().take_while(|(at, _)| *at <= now) {
+            counts.iter_mut().filter(|(kind, _)| *kind == key.kind).for_each(|(_, count)| *count += 1);
+        }
+        counts.into_iter().for_each(|(kind, count)| metrics.waiting(kind, count));
     }
 
     /// Looks at this time, or sooner if it is due sooner.
@@ -131,7 +151,7 @@ impl Schedule {
         let wait = match next {
             Next::Never => None,
             Next::After(period, spread) => Some(jitter::within(period, spread)),
-            Next::Retry if key.kind == Kind::VaultConnection => Some(backoff.after(failures).min(CONNECTION)),
+            Next::Retry if key.kind.is_connection() => Some(backoff.after(failures).min(CONNECTION)),
             Next::Retry => Some(backoff.after(failures)),
         };
         if let Some(wait) = wait {

@@ -13,7 +13,7 @@ use crate::types::object::{Key, Object};
 impl Supervisor {
     /// An object of this kind came, went or changed.
     pub(super) fn survey_after(&mut self, kind: Kind) {
-        if matches!(kind, Kind::VaultAuth | Kind::VaultConnection | Kind::VaultAuthGlobal) && self.unlisted.is_empty() {
+        if (kind.is_auth() || kind.is_connection() || kind == Kind::VaultAuthGlobal) && self.unlisted.is_empty() {
             self.survey();
         }
     }
@@ -31,7 +31,8 @@ impl Supervisor {
             }
             self.unkept = why;
         }
-        let auths = self.cache.all(Kind::VaultAuth).map(|(_, object)| object.metadata.uid.clone()).collect();
+        let auths = self.cache.all(Kind::VaultAuth).chain(self.cache.all(Kind::ClusterVaultAuth));
+        let auths = auths.map(|(_, object)| object.metadata.uid.clone()).collect();
         let now = Surroundings { transit: transit.unwrap_or_default(), auths: Some(Arc::new(auths)) };
         let before = self.surroundings.borrow().clone();
         if now == before {

@@ -21,7 +21,7 @@ impl Supervisor {
             return;
         }
         let concerned = |(key, uses): &(&Key, &[Key])| {
-            if !(key.kind.is_secret() || key.kind == Kind::VaultAuth) || *key == of {
+            if !(key.kind.is_secret() || key.kind.is_auth()) || *key == of {
                 return false;
             }
             let Some(object) = self.cache.get(key) else { return false };
@@ -80,7 +80,7 @@ impl Supervisor {
 
     /// A secret failed: its connection may be why, and then that is watched closely for all that use it.
     pub(super) fn doubt_connection(&mut self, key: &Key) {
-        let connection = self.schedule.used(key).iter().find(|key| key.kind == Kind::VaultConnection).cloned();
+        let connection = self.schedule.used(key).iter().find(|key| key.kind.is_connection()).cloned();
         if let Some(connection) = connection
             && !self.schedule.looked_within(&connection, MOMENT)
         {
@@ -89,6 +89,22 @@ impl Supervisor {
     }
 }
 
+impl Supervisor {
+    /// A namespace's labels changed: cluster-wide objects may admit it now, or no more.
+    pub(super) fn wake_namespace(&mut self, namespace: &str) {
+        if !self.unlisted.is_empty() {
+            return;
+        }
+        let concerned =
+            |(key, _): &(&Key, &[Key])| key.namespace == namespace && (key.kind.is_secret() || key.kind.is_auth());
+        let keys: Vec<_> = self.schedule.all().filter(concerned).map(|(key, _)| key.clone()).collect();
+        let now = Instant::now();
+        for key in keys {
+            self.schedule.at(&key, now);
+        }
+    }
+}
+
 const fn is_referred_to(kind: Kind) -> bool {
-    matches!(kind, Kind::VaultConnection | Kind::VaultAuth | Kind::VaultAuthGlobal)
+    kind.is_connection() || kind.is_auth() || matches!(kind, Kind::VaultAuthGlobal)
 }

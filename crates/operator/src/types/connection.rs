@@ -29,6 +29,9 @@ pub struct VaultConnectionSpec {
     /// Accept any certificate.
     #[serde(default, rename = "skipTLSVerify")]
     pub skip_tls_verify: bool,
+    /// Namespaces whose VaultAuths may use this, beside its own; `*` is all. Those of the operator's own namespace are everybody's.
+    #[serde(default)]
+    pub allowed_namespaces: Vec<String>,
     /// Longest time of one request; 60 s when empty.
     #[serde(default)]
     #[schemars(regex(pattern = r"^([0-9]+(\.[0-9]+)?(s|m|h))$"))]

@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use super::{GROUP, Kind, VERSION};
-use super::{auth, connection, dynamic_secret, global, pki_secret, static_secret, transformation, unserved};
+use super::Kind;
+use super::{auth, cluster, connection, dynamic_secret, global, pki_secret, static_secret, transformation, unserved};
 
 /// Columns of `kubectl get`: header and the condition it shows.
 const SYNCED: (&str, &str) = ("Synced", "SecretSynced");
@@ -22,8 +22,9 @@ pub fn all() -> Vec<Value> {
 
 fn definition(kind: Kind) -> Value {
     let (about, spec, status) = schemas(kind);
+    let (group, name) = kind.group();
     let mut version = json!({
-        "name": VERSION,
+        "name": name,
         "served": true,
         "storage": true,
         "subresources": { "status": {} },
@@ -47,12 +48,12 @@ fn definition(kind: Kind) -> Value {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
         "metadata": {
-            "name": format!("{}.{GROUP}", kind.plural()),
+            "name": format!("{}.{group}", kind.plural()),
             "labels": { "app.kubernetes.io/part-of": "sidekey" },
         },
         "spec": {
-            "group": GROUP,
-            "scope": "Namespaced",
+            "group": group,
+            "scope": if kind.is_cluster() { "Cluster" } else { "Namespaced" },
             "names": {
                 "kind": kind.name(),
                 "listKind": format!("{}List", kind.name()),
@@ -94,6 +95,12 @@ fn schemas(kind: Kind) -> (&'static str, Value, Value) {
             transformation::SecretTransformationSpec,
             transformation::SecretTransformationStatus,
         >("Templates and filters for the data of secrets."),
+        Kind::ClusterVaultConnection => both::<cluster::ClusterVaultConnectionSpec, connection::VaultConnectionStatus>(
+            "Where a Vault or OpenBao is, for the namespaces that it admits.",
+        ),
+        Kind::ClusterVaultAuth => both::<cluster::ClusterVaultAuthSpec, auth::VaultAuthStatus>(
+            "How objects log in to Vault, for the namespaces that it admits.",
+        ),
         Kind::HcpAuth => both::<unserved::HcpAuthSpec, unserved::HcpAuthStatus>(
             "Accepted and not served: HCP Vault Secrets is retired.",
         ),
@@ -109,7 +116,8 @@ fn schemas(kind: Kind) -> (&'static str, Value, Value) {
 fn columns(kind: Kind) -> Vec<Value> {
     let shown: &[(&str, &str)] = match kind {
         Kind::VaultStaticSecret | Kind::VaultDynamicSecret | Kind::VaultPkiSecret => &[SYNCED, HEALTHY, READY],
-        Kind::VaultConnection | Kind::VaultAuth | Kind::SecretTransformation => &[HEALTHY, READY],
+        Kind::SecretTransformation => &[HEALTHY, READY],
+        kind if kind.is_connection() || kind.is_auth() => &[HEALTHY, READY],
         _ => return Vec::new(),
     };
     let condition = |(name, condition): &(&str, &str)| {

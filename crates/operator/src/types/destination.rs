@@ -26,6 +26,12 @@ pub struct Destination {
     /// Type of the Secret, with `create`; Opaque when empty. Another type means a new Secret.
     #[serde(default, rename = "type")]
     pub kind: Option<String>,
+    /// Write the keys of this object and leave all others of the Secret alone. Several objects may share a Secret so.
+    #[serde(default)]
+    pub merge: bool,
+    /// With `create`: keep the Secret when this object is deleted. An object of the same destination takes it up again.
+    #[serde(default)]
+    pub retain: bool,
     /// What to make of the data.
     #[serde(default)]
     pub transformation: Transformation,

@@ -27,6 +27,8 @@ pub struct Metadata {
     pub labels: BTreeMap<String, String>,
     /// Annotations.
     pub annotations: BTreeMap<String, String>,
+    /// When it was made; RFC 3339, so that text order is time order.
+    pub creation_timestamp: String,
     /// Set once the object is to go.
     pub deletion_timestamp: Option<String>,
     /// Whom the deletion waits for.
@@ -70,7 +72,10 @@ impl Key {
 
 impl std::fmt::Display for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}/{}", self.kind.name(), self.namespace, self.name)
+        match self.namespace.as_str() {
+            "" => write!(f, "{} {}", self.kind.name(), self.name),
+            namespace => write!(f, "{} {namespace}/{}", self.kind.name(), self.name),
+        }
     }
 }
 

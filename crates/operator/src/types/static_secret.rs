@@ -28,6 +28,9 @@ pub struct VaultStaticSecretSpec {
     #[serde(rename = "type")]
     #[schemars(extend("enum" = ["kv-v1", "kv-v2"]))]
     pub kind: String,
+    /// Further secrets whose fields go into the same Secret. There is no `_raw` then, and no two may have a key in common.
+    #[serde(default)]
+    pub sources: Vec<FurtherSource>,
     /// Time between two looks; with `hmacSecretData`, a minute when empty.
     #[serde(default)]
     #[schemars(regex(pattern = r"^([0-9]+(\.[0-9]+)?(s|m|h))$"))]
@@ -43,6 +46,30 @@ pub struct VaultStaticSecretSpec {
     /// Changes pushed by Vault.
     #[serde(default)]
     pub sync_config: Option<SyncConfig>,
+}
+
+/// One more secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FurtherSource {
+    /// Vault namespace; that of the object when empty.
+    #[serde(default)]
+    pub namespace: Option<String>,
+    /// Mount of the KV engine.
+    pub mount: String,
+    /// Path below the mount, without `data/`.
+    pub path: String,
+    /// Version to read of kv-v2; the latest when 0 or empty.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub version: Option<i32>,
+    /// The engine's version.
+    #[serde(rename = "type")]
+    #[schemars(extend("enum" = ["kv-v1", "kv-v2"]))]
+    pub kind: String,
+    /// Put before each of its keys.
+    #[serde(default)]
+    pub prefix: Option<String>,
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the field may be null")]

@@ -18,6 +18,9 @@ pub struct SecretTransformationSpec {
     /// Templates that others include by name; they fill nothing themselves.
     #[serde(default)]
     pub source_templates: Vec<SourceTemplate>,
+    /// Namespaces whose secrets may use this, beside its own; `*` is all. Those of the operator's own namespace are everybody's.
+    #[serde(default)]
+    pub allowed_namespaces: Vec<String>,
     /// Regular expressions; only source fields that match one are kept.
     #[serde(default)]
     pub includes: Vec<String>,

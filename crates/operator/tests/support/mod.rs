@@ -49,6 +49,9 @@ pub fn options() -> Options {
         addresses: Addresses::default(),
         exclude_raw: false,
         default_globals: true,
+        auth_methods: Vec::new(),
+        open_references: false,
+        watch_namespaces: Vec::new(),
         restart_debounce: Duration::from_millis(100),
         persistence: Persistence::None,
     }
@@ -138,6 +141,13 @@ impl World {
         self.running = Some((trigger, tokio::spawn(run::run_with(options, api, drain))));
     }
 
+    /// Starts it with its numbers at a port of this machine; the port.
+    pub fn start_with_numbers(&mut self) -> std::net::SocketAddr {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        self.start_with(Options { metrics: free, ..options() });
+        free
+    }
+
     /// Ends the operator as SIGTERM does.
     pub async fn stop(&mut self) {
         let (trigger, task) = self.running.take().unwrap();
@@ -158,6 +168,16 @@ impl World {
         let (key, encoded) = (key.to_owned(), STANDARD.encode(text));
         self.cluster.until(&secret(name), move |object| object["data"][&key] == encoded.as_str())
     }
+}
+
+/// What a scrape gets.
+pub async fn scrape(port: std::net::SocketAddr) -> String {
+    let mut stream = tokio::net::TcpStream::connect(port).await.unwrap();
+    let request = b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    tokio::io::AsyncWriteExt::write_all(&mut stream, request).await.unwrap();
+    let mut text = String::new();
+    tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut text).await.unwrap();
+    text
 }
 
 pub fn role() -> RoleSpec {

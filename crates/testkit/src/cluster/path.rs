@@ -32,8 +32,11 @@ impl Place {
         }
     }
 
-    /// The path of one object of this collection.
+    /// The path of one object of this collection; of one of the whole cluster without a namespace.
     pub(super) fn object(&self, namespace: &str, name: &str) -> String {
+        if namespace.is_empty() {
+            return format!("{}/{}/{name}", self.root, self.plural);
+        }
         format!("{}/namespaces/{namespace}/{}/{name}", self.root, self.plural)
     }
 

@@ -65,6 +65,9 @@ impl State {
             ("POST", _) => self.create(place, body),
             ("DELETE", _) => self.delete_if(place, &body),
             ("PUT", subresource) => self.replace(&path, body, subresource),
+            ("PATCH", "") if kind.starts_with("application/apply-patch") && !self.objects.contains_key(&path) => {
+                self.create(place, body)
+            }
             ("PATCH", subresource) => self.patch(&path, kind, &body, subresource),
             _ => (405, failure(405, "no such verb")),
         }
@@ -124,7 +127,9 @@ impl State {
         }
         let metadata = &mut object["metadata"];
         metadata["name"] = json!(name);
-        metadata["namespace"] = json!(place.namespace);
+        if !place.namespace.is_empty() {
+            metadata["namespace"] = json!(place.namespace);
+        }
         metadata["generation"] = json!(1);
         metadata["uid"] = json!(format!("{:08x}-0000-4000-8000-000000000000", self.uids));
         (201, self.put("ADDED", &path, object))

@@ -120,8 +120,9 @@ impl Table {
             }
         }
         if update {
-            let now: Map<String, Value> =
-                self.figures.iter().map(|it| (it.name.clone(), json!(round(it.ours)))).collect();
+            // What this run has not measured stays as it was.
+            let mut now: Map<String, Value> = before.as_object().cloned().unwrap_or_default();
+            now.extend(self.figures.iter().map(|it| (it.name.clone(), json!(round(it.ours)))));
             save(file, &format!("{:#}\n", Value::Object(now)));
         }
     }

@@ -1,12 +1,14 @@
-//! The agent's and the webhook's figures on this machine, in one run, beside what they are compared to.
+//! The agent's, the webhook's and the operator's figures on this machine, in one run, beside what they are compared to.
 //!
-//! `server up → n starts of each agent, in turn → memory when idle → sizes → webhook's own bench → table, alarms, page`
+//! `server up → n starts of each agent, in turn → memory when idle → sizes → webhook's own bench → operator → table, alarms, page`
 //!
-//! Nothing leaves loopback. `e2e/bench.sh` builds what is measured and starts this; `bench agent` stops after the agent.
+//! Nothing leaves loopback. `e2e/bench.sh` builds what is measured and starts this; `bench agent` stops after the agent, `bench operator` measures that alone.
 #![allow(clippy::panic, clippy::print_stdout, reason = "a bench prints")]
 
 mod agent;
 mod figure;
+mod kubernetes;
+mod operator;
 mod process;
 mod review;
 mod server;
@@ -19,22 +21,35 @@ use figure::{Budget, Figure, Table};
 
 fn main() -> ExitCode {
     let mut table = Table::default();
-    agent::measure(&mut table);
-    if env::args().nth(1).as_deref() == Some("agent") {
-        print!("{}", table.text());
-        return ExitCode::SUCCESS;
+    let only = env::args().nth(1).or_else(|| env::var("ONLY").ok()).unwrap_or_default();
+    let mut well = true;
+    if only != "operator" {
+        agent::measure(&mut table);
+        if only == "agent" {
+            print!("{}", table.text());
+            return ExitCode::SUCCESS;
+        }
+        well &= told(&mut table, "webhook", webhook::measure);
     }
-    let webhook = webhook::measure(&mut table);
-    if let Err(error) = &webhook {
-        table.note(format!("webhook: NOT MEASURED: {error}"));
-    }
+    // An API server is no part of every machine: without one the table says so, and the rest counts.
+    let measured = told(&mut table, "operator", operator::measure);
+    well &= measured || env::var_os("BENCH_API").is_none();
     print!("{}", table.text());
     let update = env::var_os("UPDATE").is_some();
     table.compare("e2e/bench.baseline.json", update);
-    if update {
+    if update && only.is_empty() {
         table.write("docs/benchmarks.md");
     }
-    if webhook.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Measures a part; a note in the place of figures that could not be had.
+fn told(table: &mut Table, what: &str, measure: impl Fn(&mut Table) -> Result<(), String>) -> bool {
+    let done = measure(table);
+    if let Err(error) = &done {
+        table.note(format!("{what}: NOT MEASURED: {error}"));
+    }
+    done.is_ok()
 }
 
 /// `3.9 MB` and the like are decimal: megabytes, as container tools print them.

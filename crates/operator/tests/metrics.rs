@@ -1,0 +1,116 @@
+//! The numbers: that each says what it is named for, and that the names are those of the page and of nobody's imagination.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::json;
+use sidekey_fakevault::RoleSpec;
+use support::{World, path, role, scrape};
+use tokio::time::sleep;
+
+const VSS: &str = "vaultstaticsecrets";
+
+/// A cluster in which each of the sixteen has something to say.
+async fn eventful() -> (World, std::net::SocketAddr) {
+    let mut world = World::new().await;
+    world.vault.role("auth/kubernetes", "barred", RoleSpec { namespaces: vec!["x".into()], ..role() });
+    world.auth("app", "orphan", json!({ "vaultConnectionRef": "none" }));
+    let barred = json!({ "role": "barred", "serviceAccount": "web", "audiences": ["vault"] });
+    world.auth("app", "barred", json!({ "vaultConnectionRef": "vault", "kubernetes": barred }));
+    world.static_secret("app", "web", json!({}));
+    world.static_secret("app", "lost", json!({ "vaultAuthRef": "nowhere" }));
+    world.static_secret("app", "twin", json!({ "destination": { "name": "web", "create": true } }));
+    world.static_secret("app", "barred", json!({ "vaultAuthRef": "barred" }));
+    world.static_secret("other", "web", json!({ "vaultAuthRef": "app/vault" }));
+    let dynamic = json!({ "vaultAuthRef": "none", "mount": "db", "path": "creds/x", "destination": { "name": "d", "create": true } });
+    world.apply("vaultdynamicsecrets", "VaultDynamicSecret", "app", "db", dynamic);
+    world.cluster.refuse("PATCH", "vaultstaticsecrets/web/status", 500, 1);
+    let port = world.start_with_numbers();
+    world.condition(VSS, "web", "Ready", "True").await;
+    for name in ["lost", "twin", "barred"] {
+        world.condition(VSS, name, "Ready", "False").await;
+    }
+    world.condition("vaultauths", "orphan", "Ready", "False").await;
+    world.condition("vaultauths", "barred", "Ready", "False").await;
+    (world, port)
+}
+
+#[tokio::test]
+async fn each_number_says_what_it_is_named_for() {
+    let (mut world, port) = eventful().await;
+    sleep(Duration::from_millis(300)).await;
+    let text = scrape(port).await;
+    let has = |line: &str| assert!(text.contains(&format!("\n{line}")), "{line} is not in\n{text}");
+    has(r#"sidekey_operator_managed_secrets{namespace="app"} 1"#);
+    has(r#"vso_client_operations_time_seconds_count{operation="read",vault_connection="app/vault"}"#);
+    has(r#"sidekey_operator_resources{controller="vaultstaticsecret",namespace="app"} 4"#);
+    has(r#"sidekey_operator_resources{controller="vaultdynamicsecret",namespace="app"} 1"#);
+    has(r#"sidekey_operator_resources{controller="vaultconnection",namespace="app"} 1"#);
+    has(r#"sidekey_operator_resources{controller="vaultauth",namespace="app"} 3"#);
+    has(r#"sidekey_operator_auth_methods{method="kubernetes"} 2"#);
+    has("sidekey_operator_namespaces 2");
+    has(r#"sidekey_operator_syncs_total{controller="vaultstaticsecret",result="success"}"#);
+    has(r#"sidekey_operator_failures_total{controller="vaultstaticsecret",namespace="app",code="SK7007"}"#);
+    has(r#"sidekey_operator_login_failures_total{vault_connection="app/vault",method="kubernetes",code="SK3106"}"#);
+    has("sidekey_operator_kubernetes_api_errors_total 1");
+    has(r#"sidekey_operator_unresolved_references{controller="vaultauth",namespace="app"} 1"#);
+    has(r#"sidekey_operator_unresolved_references{controller="vaultstaticsecret",namespace="app"} 1"#);
+    has(r#"sidekey_operator_unresolved_references{controller="vaultdynamicsecret",namespace="app"} 1"#);
+    has(r#"sidekey_operator_destination_conflicts{namespace="app"} 1"#);
+    has(r#"vso_build_info{major="0",minor="1","#);
+    // And beside the sixteen.
+    has(r#"controller_resource_status{controller="vaultstaticsecret",name="web",namespace="app"} 1"#);
+    has(r#"controller_resource_status{controller="vaultstaticsecret",name="lost",namespace="app"} 0"#);
+    has("vso_client_cache_length 1");
+    has(r#"leader_election_master_status{name="b0d477c0.hashicorp.com"} 1"#);
+    has(r#"rest_client_requests_total{code="500",method="PATCH"} 1"#);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_mended_or_gone_is_counted_no_more() {
+    let (mut world, port) = eventful().await;
+    world.connection("app", "none");
+    world.cluster.delete(&path(VSS, "lost"));
+    world.cluster.delete(&path(VSS, "web"));
+    world.cluster.delete(&format!("{}/namespaces/other/{VSS}/web", support::GROUP));
+    // The twin has the destination to itself now.
+    world.condition(VSS, "twin", "Ready", "True").await;
+    world.condition("vaultauths", "orphan", "Ready", "True").await;
+    sleep(Duration::from_millis(300)).await;
+    let text = scrape(port).await;
+    for gone in
+        ["destination_conflicts{", "references{controller=\"vaultauth\"", "name=\"lost\"", "namespace=\"other\""]
+    {
+        let left: Vec<_> = text.lines().filter(|line| line.contains(gone) && !line.contains("_total")).collect();
+        assert_eq!(left, [""; 0], "{gone}");
+    }
+    assert!(text.contains("\nsidekey_operator_namespaces 1\n"), "{text}");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn the_page_names_each_number_and_none_that_is_not() {
+    let (mut world, port) = eventful().await;
+    let text = scrape(port).await;
+    world.stop().await;
+    let told: BTreeSet<_> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
+        .map(|(name, kind)| match kind {
+            "counter" => format!("{name}_total"),
+            "info" => format!("{name}_info"),
+            _ => name.to_owned(),
+        })
+        .collect();
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/operator.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let rows = page.split("## Numbers").nth(1).unwrap().split("\n## ").next().unwrap().lines();
+    let named: BTreeSet<_> =
+        rows.filter_map(|row| row.strip_prefix("| `")?.split('`').next()).map(str::to_owned).collect();
+    assert_eq!(named, told);
+}
