@@ -1,6 +1,6 @@
 # Every target runs from a fresh clone; what each needs beyond a Rust toolchain stands beside it.
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos lint e2e bench image fmt clean
+.PHONY: help demo test chaos fuzz lint e2e bench image fmt clean
 MAKEFLAGS += --no-print-directory
 
 help: ## this list
@@ -18,6 +18,9 @@ chaos: ## 1 000 faults and a kill before each call that writes, over the real ag
 
 lint: ## formatting, clippy, who may depend on whom, licences
 	@.ci/lint
+
+fuzz: ## libFuzzer over everything that parses, a minute a target; RUNS=, SECONDS_EACH=, KEEP=1 (docs/testing.md); needs c++
+	@.ci/fuzz
 
 e2e: ## the tests on a real cluster with real Vault and PostgreSQL; needs root and Go, or KUBECONFIG (e2e/README.md)
 	@e2e/run
