@@ -16,6 +16,9 @@ use crate::value::shown;
 /// that is checked.
 pub(crate) const LONGEST: usize = 256 * 1024;
 
+/// Longest key, prefix and all (Kubernetes, qualified names).
+const LONGEST_KEY: usize = 253 + 1 + 63;
+
 /// Warnings of one admission: an API server passes on 4096 bytes of them.
 pub(crate) const WARNINGS: usize = 20;
 
@@ -219,6 +222,9 @@ fn effect(field: Field, entry: &Entry<'_>) -> Option<String> {
 
 fn unknown(entry: &Entry<'_>) -> String {
     let (prefix, name) = entry.key.split_once('/').unwrap_or(("", entry.key));
+    if entry.key.len() > LONGEST_KEY {
+        return format!("an annotation of {prefix} whose key has {} bytes is ignored", entry.key.len());
+    }
     match registry::nearest(entry.dialect, name) {
         Some(known) => format!("unknown annotation {}; did you mean {prefix}/{known}?", entry.key),
         None => format!("unknown annotation {}; it is ignored", entry.key),

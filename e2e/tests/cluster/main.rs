@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
 mod admission;
-mod change;
 mod beside;
+mod change;
 mod database;
 mod faults;
 mod golden;
