@@ -33,20 +33,20 @@ struct Part {
     files: &'static str,
     /// What the names of its numbers begin with.
     prefixes: &'static [&'static str],
-    samples: fn() -> Samples,
+    said: fn() -> String,
 }
 
 const PARTS: [Part; 2] = [
-    Part { files: "", prefixes: &["sidekey_"], samples: webhook },
+    Part { files: "", prefixes: &["sidekey_"], said: webhook },
     Part {
         files: "operator-",
         prefixes: &["sidekey_", "vso_", "controller_r", "workqueue_", "rest_client_", "leader_election_", "process_"],
-        samples: operator,
+        said: operator,
     },
 ];
 
 /// What a webhook says in which everything has happened once.
-fn webhook() -> Samples {
+fn webhook() -> String {
     let mut registry = registry("sidekey_webhook", "1.2.3");
     let metrics = Metrics::register(&mut registry);
     for label in [
@@ -64,11 +64,11 @@ fn webhook() -> Samples {
         metrics.reloaded(of, false);
     }
     metrics.api_failed();
-    read_samples(&registry)
+    encode(&registry).unwrap()
 }
 
 /// The same of an operator.
-fn operator() -> Samples {
+fn operator() -> String {
     let mut registry = Registry::default();
     let configured = Configured { backoff: Backoff::default(), looks: 100, exclude_raw: false, default_globals: true };
     let (calls, time) = (Calls::default(), Duration::from_millis(50));
@@ -96,12 +96,12 @@ fn operator() -> Samples {
         metrics.wrote(what, false);
     }
     calls.called("PATCH", Some(200));
-    read_samples(&registry)
+    encode(&registry).unwrap()
 }
 
-fn read_samples(registry: &Registry) -> Samples {
+fn samples(said: &str) -> Samples {
     let mut samples = Samples::new();
-    for line in encode(registry).unwrap().lines().filter(|line| !line.starts_with('#')) {
+    for line in said.lines().filter(|line| !line.starts_with('#')) {
         let (name, rest) = line.split_at(line.find(['{', ' ']).unwrap());
         let labels = samples.entry(name.to_owned()).or_default();
         for (label, value) in
@@ -181,7 +181,7 @@ fn each_query_asks_for_samples_that_there_are() {
 }
 
 fn asks_for_what_there_is(part: &Part) {
-    let (samples, queries) = ((part.samples)(), queries(part));
+    let (samples, queries) = (samples(&(part.said)()), queries(part));
     assert!(queries.len() > 25, "only {} queries were found", queries.len());
     let mut asked = BTreeSet::new();
     for query in &queries {
@@ -226,7 +226,7 @@ fn grouped(text: &str) -> Vec<&str> {
 #[test]
 fn each_query_groups_by_labels_that_its_samples_have() {
     for (part, query) in PARTS.iter().flat_map(|part| queries(part).into_iter().map(move |query| (part, query))) {
-        let samples = (part.samples)();
+        let samples = samples(&(part.said)());
         let found = metrics_of(part, &query);
         let known: BTreeSet<_> = found.iter().flat_map(|(name, _)| samples[*name].keys().map(String::as_str)).collect();
         for label in grouped(&query.text) {
@@ -264,4 +264,43 @@ fn each_alert_has_a_test_of_its_own() {
         let name = rule["alert"].as_str().unwrap();
         assert!(tests.matches(name).count() > 1, "{name} does not fire in its test");
     }
+}
+
+/// A row for each number: `# HELP`, `# TYPE` and `# UNIT` say what it is, its samples what labels it has.
+fn rows(said: &str) -> String {
+    let of = |kind: &str, name: &str| {
+        let start = format!("# {kind} {name} ");
+        said.lines().find_map(|line| line.strip_prefix(&start)).unwrap_or_default().to_owned()
+    };
+    let mut rows = String::new();
+    let all = samples(said);
+    for line in said.lines().filter_map(|line| line.strip_prefix("# HELP ")) {
+        let (name, help) = line.split_once(' ').unwrap();
+        let kind = of("TYPE", name);
+        let sample = match kind.as_str() {
+            "counter" => format!("{name}_total"),
+            "histogram" => format!("{name}_count"),
+            "info" => format!("{name}_info"),
+            _ => name.to_owned(),
+        };
+        let labels = all.get(&sample).unwrap_or_else(|| panic!("{sample} has no sample"));
+        let labels: Vec<String> = labels.keys().map(|label| format!("`{label}`")).collect();
+        let shown = sample.strip_suffix("_count").unwrap_or(&sample);
+        rows.push_str(&format!("| `{shown}` | {kind} | {} | {help} |\n", labels.join(" ")));
+    }
+    rows
+}
+
+#[test]
+fn the_page_of_metrics_is_what_is_served() {
+    let mut page = "# Metrics\n\nWhat `/metrics` of each program serves; `crates/cli/tests/monitoring.rs` writes this page of the real \
+                    registries, in\nwhich everything has happened once. A histogram `NAME` has `NAME_bucket`, `NAME_sum` and `NAME_count`.\n"
+        .to_owned();
+    for (title, said) in [("sidekey webhook", webhook()), ("sidekey operator", operator())] {
+        page.push_str(&format!(
+            "\n## {title}\n\n| metric | type | labels | what |\n|---|---|---|---|\n{}",
+            rows(&said)
+        ));
+    }
+    sidekey_testkit::golden::check("../../docs/reference/metrics.md", &page);
 }
