@@ -18,7 +18,7 @@ const KINDS: [&str; 10] = [
     "csisecrets",
 ];
 
-const MAY: [Right; 16] = [
+const MAY: [Right; 20] = [
     ("get", "/secrets", "default", "any"),
     ("list", "/secrets", "", ""),
     ("watch", "/secrets", "", ""),
@@ -35,6 +35,11 @@ const MAY: [Right; 16] = [
     ("update", "coordination.k8s.io/leases", "vault-secrets-operator", LEASE),
     ("create", "coordination.k8s.io/leases", "vault-secrets-operator", ""),
     ("patch", "secrets.hashicorp.com/vaultstaticsecrets/status", "default", "any"),
+    ("list", "sidekey.dev/clustervaultauths", "", ""),
+    ("patch", "sidekey.dev/clustervaultconnections/status", "", "any"),
+    // Whose labels cluster-wide objects select by.
+    ("list", "/namespaces", "", ""),
+    ("watch", "/namespaces", "", ""),
 ];
 
 const MAY_NOT: [Right; 30] = [
@@ -52,7 +57,7 @@ const MAY_NOT: [Right; 30] = [
     ("create", "/pods/exec", "default", "web"),
     ("get", "/pods/log", "default", "web"),
     ("get", "/nodes", "", "node-1"),
-    ("list", "/namespaces", "", ""),
+    ("patch", "/namespaces", "", "default"),
     ("delete", "/namespaces", "", "default"),
     ("get", "apps/deployments", "default", "web"),
     ("list", "apps/deployments", "", ""),
