@@ -63,7 +63,7 @@ pub struct Session {
 pub struct Surroundings {
     /// The key that encrypts what is kept, if there is one.
     pub transit: Option<Arc<Transit>>,
-    /// Uids of all VaultAuths; none before they have been listed.
+    /// All VaultAuths, as [`Stamp`](crate::plan::auth::Stamp)s; none before they have been listed.
     pub auths: Option<Arc<BTreeSet<String>>>,
 }
 

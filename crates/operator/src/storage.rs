@@ -82,8 +82,8 @@ impl Store {
             Err(error) if error.is_absent() => return Ok(None),
             Err(error) => return Err(Trouble::new("K8sClientError", error.cause(Code::KubernetesApi))),
         };
-        let Some(kept) = storage::read(&secret, cache_key, &self.keeping.mac_key) else {
-            tracing::warn!(cache_key, "a kept login is not as it was written; logging in anew");
+        let Some(kept) = storage::read(&secret, login, cache_key, &self.keeping.mac_key) else {
+            tracing::warn!(cache_key, "a kept login is of another state of things, or was changed; logging in anew");
             return Ok(None);
         };
         let Some(grant) = self.open(&kept).await? else { return Ok(None) };
@@ -171,10 +171,11 @@ impl Store {
         remove(&self.api, &self.all(), &storage::name(cache_key)).await;
     }
 
-    /// Removes the logins of VaultAuths that are not there any more.
+    /// Removes the logins of VaultAuths that are not there any more, or not as they were.
     pub(crate) async fn sweep(&self, auths: &BTreeSet<String>) {
         purge(&self.api, &self.keeping.namespace, |object| {
-            object.metadata.labels.get(storage::AUTH_UID).is_some_and(|uid| !auths.contains(uid))
+            let label = |name| object.metadata.labels.get(name).map_or("", String::as_str);
+            !auths.contains(&format!("{}-{}", label(storage::AUTH_UID), label(storage::AUTH_GENERATION)))
         })
         .await;
     }

@@ -114,6 +114,31 @@ async fn a_token_that_died_meanwhile_and_a_kept_login_that_somebody_changed_cost
     world.stop().await;
 }
 
+/// The name of what is kept knows the VaultAuth and the connection, and not the VaultAuthGlobal.
+#[tokio::test]
+async fn a_global_that_changed_meanwhile_costs_a_login() {
+    let mut world = World::new().await;
+    let global = |world: &World, policy: &str| {
+        world.vault.role("auth/kubernetes", policy, support::role());
+        let kubernetes = json!({ "role": policy, "mount": "kubernetes", "audiences": ["vault"] });
+        let spec = json!({ "defaultAuthMethod": "kubernetes", "kubernetes": kubernetes });
+        world.apply("vaultauthglobals", "VaultAuthGlobal", "app", "all", spec);
+    };
+    global(&world, "web");
+    let own = json!({ "vaultConnectionRef": "vault", "vaultAuthGlobalRef": { "name": "all" }, "kubernetes": { "serviceAccount": "web" } });
+    world.apply("vaultauths", "VaultAuth", "app", "sparse", own);
+    world.static_secret("app", "web", json!({ "vaultAuthRef": "sparse" }));
+    world.start_with(keeping());
+    world.condition("vaultstaticsecrets", "web", "Ready", "True").await;
+    world.stop().await;
+    global(&world, "other");
+    world.vault.put("secret/web", json!({ "user": "after" }));
+    world.start_with(keeping());
+    world.secret("web", "user", "after").await;
+    assert_eq!(logins(&world), 2, "the new role's");
+    world.stop().await;
+}
+
 #[tokio::test]
 async fn kept_logins_go_with_their_auth_and_with_the_wish_to_keep_them() {
     let mut world = world().await;

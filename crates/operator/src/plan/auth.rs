@@ -65,7 +65,8 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    fn of(object: &Object) -> Self {
+    /// Of an object as it is.
+    pub fn of(object: &Object) -> Self {
         Self { uid: object.metadata.uid.clone(), generation: object.metadata.generation }
     }
 }

@@ -15,6 +15,7 @@ use super::auth::{self, House, Login};
 use super::data::MacKey;
 use super::destination::Secret;
 use crate::cache::Cache;
+use crate::digest;
 use crate::types::Kind;
 use crate::types::auth::{StorageEncryption, VaultAuthSpec};
 use crate::types::object::{Key, Object};
@@ -28,6 +29,12 @@ pub const LABELS: [(&str, &str); 3] = [
 
 /// Label with the uid of the VaultAuth.
 pub const AUTH_UID: &str = "auth/UID";
+
+/// Label with the generation of the VaultAuth.
+pub const AUTH_GENERATION: &str = "auth/generation";
+
+/// Label of ours with everything that led to the login: the name leaves a VaultAuthGlobal out.
+const LED: &str = "sidekey.dev/login";
 
 /// Label of the VaultAuth whose transit key encrypts.
 const ENCRYPTS: (&str, &str) = ("cacheStorageEncryption", "true");
@@ -149,10 +156,11 @@ pub fn secret(login: &Login, ticket: &Ticket, transit: Option<&Transit>, kept: &
         ("cacheKey", cache_key.to_owned()),
         ("auth/namespace", login.auth.namespace.clone()),
         (AUTH_UID, auth.uid.clone()),
-        ("auth/generation", auth.generation.to_string()),
+        (AUTH_GENERATION, auth.generation.to_string()),
         ("connection/namespace", login.connection.key.namespace.clone()),
         ("connection/UID", connection.uid.clone()),
         ("connection/generation", connection.generation.to_string()),
+        (LED, led(login)),
     ]);
     if let Some(Provider { uid, namespace }) = &ticket.provider {
         labels.extend([("provider/UID", uid.clone()), ("provider/namespace", namespace.clone())]);
@@ -171,6 +179,10 @@ pub fn secret(login: &Login, ticket: &Ticket, transit: Option<&Transit>, kept: &
     })
 }
 
+fn led(login: &Login) -> String {
+    digest::hex(login.fingerprint.as_bytes()).chars().take(16).collect()
+}
+
 /// What a Secret keeps.
 pub struct Kept {
     /// The answer of the login, encrypted or not.
@@ -181,11 +193,14 @@ pub struct Kept {
     pub created: String,
 }
 
-/// Reads a Secret; none when somebody else wrote it, or for another login.
-pub fn read(secret: &Secret, cache_key: &str, mac_key: &MacKey) -> Option<Kept> {
+/// Reads a Secret; none when somebody else wrote it, or for another login. A Vault Secrets Operator's has no label of ours.
+pub fn read(secret: &Secret, login: &Login, cache_key: &str, mac_key: &MacKey) -> Option<Kept> {
     let bytes = secret.data.0.get("secret")?;
     let mac = secret.data.0.get("messageMAC")?;
     let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+    if secret.metadata["labels"][LED].as_str().is_some_and(|other| other != led(login)) {
+        return None;
+    }
     let parts = [name(cache_key), cache_key.to_owned()];
     if !mac_key.verifies(&[parts[0].as_bytes(), parts[1].as_bytes(), bytes.expose()], mac.expose()) {
         return None;

@@ -110,8 +110,11 @@ impl Keeper {
         if slot.login.fingerprint != login.fingerprint {
             // A login of before the change may still be on its way; its answer will not fit and be dropped.
             let (waiting, doubting) = (std::mem::take(&mut slot.waiting), std::mem::take(&mut slot.doubting));
-            let before = std::mem::replace(slot, Slot::new(login));
-            old = before.live.map(|live| live.ticket.cache_key);
+            // What was kept is of before the change; where it has the same name, it is written over.
+            let before = std::mem::replace(slot, Slot { tried: true, ..Slot::new(login) });
+            let renamed = (&before.login.auth_stamp, &before.login.connection_stamp)
+                != (&login.auth_stamp, &login.connection_stamp);
+            old = before.live.filter(|_| renamed).map(|live| live.ticket.cache_key);
             slot.waiting = waiting;
             slot.doubting = doubting;
         }
@@ -127,7 +130,7 @@ impl Keeper {
         let auths = self.means.surroundings.borrow().auths.clone();
         for slot in self.slots.values_mut() {
             // What goes together with its VaultAuth may still have a lease to revoke: the token is left to its end.
-            slot.gone = auths.as_ref().is_some_and(|auths| !auths.contains(&slot.login.auth_stamp.uid));
+            slot.gone = auths.as_ref().is_some_and(|auths| !auths.contains(&slot.login.auth_stamp.to_string()));
         }
         let unkept: Vec<_> = self.slots.iter().filter(|(_, slot)| slot.is_unkept()).map(|(id, _)| id.clone()).collect();
         for identity in unkept {

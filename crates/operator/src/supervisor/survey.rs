@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::Supervisor;
+use crate::plan::auth::Stamp;
 use crate::plan::storage::{self, Persistence};
 use crate::sessions::Surroundings;
 use crate::types::Kind;
@@ -32,7 +33,7 @@ impl Supervisor {
             self.unkept = why;
         }
         let auths = self.cache.all(Kind::VaultAuth).chain(self.cache.all(Kind::ClusterVaultAuth));
-        let auths = auths.map(|(_, object)| object.metadata.uid.clone()).collect();
+        let auths = auths.map(|(_, object)| Stamp::of(object).to_string()).collect();
         let now = Surroundings { transit: transit.unwrap_or_default(), auths: Some(Arc::new(auths)) };
         let before = self.surroundings.borrow().clone();
         if now == before {
