@@ -41,6 +41,7 @@ impl Supervisor {
                 self.planner(login).login_failed(&FailureKind::Other.into(), now);
             }
             Done::Probed(login, id, answer) => self.judge(login, id, verdict(&answer), now),
+            Done::Retired(lease, answer) => self.retired(&lease, &answer, now),
             Done::Wrapped(index, answer) => {
                 if let Some(cause) = self.sinks.get_mut(index).and_then(|sink| sink.wrapped(answer, now)) {
                     self.count(&cause);
@@ -130,9 +131,14 @@ impl Supervisor {
         session.planner.fetched(lookup, &terms, now);
         let before = session.answers.insert(lookup.clone(), Arc::new(response));
         let after = &session.answers[lookup];
+        let superseded =
+            before.as_ref().map(|before| &before.lease_id).filter(|lease| **lease != after.lease_id).cloned();
         if before.is_none_or(|before| before.data != after.data || before.lease_id != after.lease_id) {
             tracing::info!(path = lookup.path, login = other(login), lease_seconds = after.lease_duration, "fetched");
             self.groups.iter_mut().for_each(|group| group.answered(login, lookup));
+        }
+        if let Some(lease) = superseded {
+            self.superseded(login, lease);
         }
     }
 
@@ -222,7 +228,7 @@ impl Supervisor {
     }
 
     /// Policies that grant only `read` are normal.
-    fn say_once(&mut self, failure: Failure, words: &'static str) {
+    pub(crate) fn say_once(&mut self, failure: Failure, words: &'static str) {
         if failure.kind == FailureKind::Denied && self.said.insert(words) {
             tracing::info!("{words}");
         }

@@ -192,6 +192,17 @@ impl Dir {
         let _ = rustix::fs::unlinkat(&self.fd, name, AtFlags::empty());
     }
 
+    /// Removes a file or link; absent is as good.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(crate) fn unlink(&self, name: &str) -> io::Result<()> {
+        match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Removes a directory and all below it, following nothing.
     pub(crate) fn remove_tree(&self, name: &str) {
         if let Ok(dir) = self.open(name) {

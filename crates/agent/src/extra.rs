@@ -79,6 +79,7 @@ impl Volumes {
             layout: beside.layout,
             optional: false,
             pinned: false,
+            max_stale_seconds: None,
         };
         Ok(Extra { output, owner: file.owner, bytes: file.bytes })
     }

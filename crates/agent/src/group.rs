@@ -15,8 +15,9 @@ use crate::backoff::{Backoff, random};
 use crate::clock::unix_seconds;
 use crate::extra::{Owner, Volumes};
 use crate::member::Member;
+use crate::report::unix;
 use crate::session::Session;
-use crate::write;
+use crate::{withdraw, write};
 
 /// For how long a set that was replaced stays for readers in the middle of a path.
 const LINGER: Duration = Duration::from_secs(5);
@@ -38,6 +39,11 @@ pub(crate) struct Group {
     retry: Backoff,
     cause: Option<Cause>,
     sweep: Option<Time>,
+    /// The shortest of its members' limits.
+    limit: Option<Duration>,
+    /// Since when Vault has not vouched for its oldest secret; the same as a date.
+    old: Option<(Time, i64)>,
+    withdrawn: bool,
 }
 
 /// A group's part in one directory: what one rename can change.
@@ -80,6 +86,9 @@ impl Group {
             retry: Backoff::new(Duration::from_secs(1), Duration::from_secs(60)),
             cause: None,
             sweep: None,
+            limit: outputs.iter().filter_map(|o| o.max_stale_seconds).min().map(|s| Duration::from_secs(s.into())),
+            old: None,
+            withdrawn: false,
         }
     }
 
@@ -178,19 +187,72 @@ impl Group {
 
     /// Whether a call of [`Self::publish`] writes.
     pub(crate) fn is_due(&self, now: Time) -> bool {
-        self.pending.is_some() && self.retry.is_due(now)
+        self.pending.is_some() && !self.withdrawn && self.retry.is_due(now)
     }
 
     /// When it wants to be called again: a failed write, an old set.
     pub(crate) fn due(&self) -> Option<Time> {
-        let retry = self.pending.as_ref().and_then(|_| self.retry.until());
-        [retry, self.sweep].into_iter().flatten().min()
+        let retry = self.pending.as_ref().filter(|_| !self.withdrawn).and_then(|_| self.retry.until());
+        [retry, self.sweep, self.too_old_at()].into_iter().flatten().min()
+    }
+
+    /// Since when Vault has not vouched for what its files hold, as a date.
+    pub(crate) fn stale_since(&self) -> Option<i64> {
+        self.old.map(|(_, date)| date)
+    }
+
+    fn too_old_at(&self) -> Option<Time> {
+        let (since, _) = self.old.filter(|_| !self.withdrawn)?;
+        let at = since + self.limit?;
+        Some(self.retry.until().map_or(at, |until| until.max(at)))
+    }
+
+    /// Takes note of its secrets that Vault does not vouch for, and removes its files when they are too old: then why. What
+    /// was removed is rendered again once Vault vouches for it.
+    pub(crate) fn age(&mut self, stale: &[BTreeMap<Lookup, Time>], now: Time) -> Option<Cause> {
+        let of = |member: &Member| {
+            Some(stale.get(member.login())?).map(|stale| member.needs().filter_map(|l| stale.get(l)).min())
+        };
+        let since = self.members.iter().filter_map(of).flatten().min().copied();
+        if self.old.map(|(time, _)| time) != since {
+            self.old = since.map(|since| (since, unix(since, now)));
+            // What could not be removed is right again.
+            self.stale |= self.old.is_none() && self.cause.is_some();
+        }
+        let too_old = self.old.zip(self.limit).is_some_and(|((since, _), limit)| since + limit <= now);
+        if self.withdrawn && !too_old {
+            (self.withdrawn, self.stale) = (false, true);
+        }
+        if self.too_old_at().is_none_or(|at| at > now) {
+            return None;
+        }
+        let removed = self.withdraw();
+        self.withdrawn = removed.is_ok();
+        let cause = removed.err().unwrap_or_else(|| withdraw::too_old(&self.name, self.limit.unwrap_or_default()));
+        if self.withdrawn {
+            self.pending = None;
+            self.retry.succeeded();
+            self.members.iter_mut().for_each(Member::gone);
+        } else {
+            self.retry.failed(now, random());
+        }
+        let new = self.cause.as_ref() != Some(&cause);
+        self.cause = Some(cause);
+        self.cause.clone().filter(|_| new)
+    }
+
+    fn withdraw(&self) -> Result<(), Cause> {
+        self.beside.iter().for_each(|output| write::remove(&output.dir, output.file.as_str()));
+        self.units.iter().try_for_each(|unit| {
+            let (layout, outputs) = self.whole_unit(unit);
+            withdraw::withdraw(&unit.dir, layout, &unit.link, &outputs)
+        })
     }
 
     /// Puts what is rendered on disk, if it is time; returns how many files changed.
     pub(crate) fn publish(&mut self, now: Time) -> usize {
         self.tidy(now);
-        if !self.retry.is_due(now) {
+        if self.withdrawn || !self.retry.is_due(now) {
             return 0;
         }
         let Some(rendered) = self.pending.take() else { return 0 };

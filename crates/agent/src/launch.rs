@@ -19,6 +19,7 @@ impl Supervisor {
         for action in self.notifier.start(now) {
             self.work.spawn(request::act(action, self.env.clone()));
         }
+        self.retire(now);
         (0..self.state.sessions.len()).filter_map(|login| self.launch_of(login, now)).min()
     }
 

@@ -13,9 +13,11 @@
 //! | files of Vault Agent | `vaultfile`, `hcl` |
 //! | the loop, its end | `supervisor`, `end` |
 //! | requests and what comes of them | `credential`, `launch`, `request`, `absorb`, `suspects` |
+//! | leases with a successor | `superseded` |
 //! | what is wrong | `trouble` |
 //! | what is done after a change | `notify`, `action`, `process` |
 //! | what changes together, and one file of it | `group`, `member`, `pair`, `templates` |
+//! | what is too old | `age`, `withdraw` |
 //! | bytes on disk | `write`, `dir`, `private`, `sink`, `seal` |
 //! | one login and what hangs on it | `session` |
 //! | what survives a restart | `state` |
@@ -24,6 +26,7 @@
 
 mod absorb;
 mod action;
+mod age;
 pub mod args;
 mod backoff;
 mod check;
@@ -54,10 +57,12 @@ mod session;
 mod sink;
 mod state;
 pub mod status;
+mod superseded;
 pub mod supervisor;
 mod suspects;
 mod templates;
 pub mod termination;
 mod trouble;
 mod vaultfile;
+mod withdraw;
 mod write;

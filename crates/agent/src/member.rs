@@ -82,6 +82,11 @@ impl Member {
         self.good = Some(unix_now);
     }
 
+    /// Its bytes were removed.
+    pub(crate) const fn gone(&mut self) {
+        self.good = None;
+    }
+
     /// The template file, if it has one.
     pub(crate) fn template_file(&self) -> Option<&str> {
         match &self.output.source {

@@ -45,6 +45,8 @@ fn write(status: &Status, now: i64, out: &mut String) -> fmt::Result {
     let files = status.files.iter();
     let ages = files.clone().filter_map(|file| Some((label("path", &file.path), now - file.good?)));
     metric(out, "file_written_age_seconds", "gauge", "Since the file was last found right or written", ages)?;
+    let ages = files.clone().map(|file| (label("path", &file.path), file.stale_since.map_or(0, |since| now - since)));
+    metric(out, "file_stale_seconds", "gauge", "Since Vault last vouched for the file; 0 while it does", ages)?;
     let stale = files.map(|file| (label("path", &file.path), i64::from(file.cause.is_some())));
     metric(out, "file_stale", "gauge", "Whether the file is not the newest, or not there", stale)?;
     let secrets = status.secrets.iter();
@@ -97,6 +99,7 @@ mod tests {
         let mut status = starting();
         status.files[0].good = Some(940);
         status.files[0].path = "/secrets/a\"b".to_owned();
+        status.files[0].stale_since = Some(700);
         status.counters.logins = 3;
         status.counters.failures.insert(sidekey_core::Code::VaultDns, 2);
         let text = text(&status, 1_000);
@@ -105,6 +108,7 @@ mod tests {
             "sidekey_agent_logins_total 3",
             "sidekey_agent_failures_total{code=\"SK3001\"} 2",
             "sidekey_agent_file_written_age_seconds{path=\"/secrets/a\\\"b\"} 60",
+            "sidekey_agent_file_stale_seconds{path=\"/secrets/a\\\"b\"} 300",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
         }

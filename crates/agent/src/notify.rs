@@ -85,6 +85,11 @@ impl Notifier {
         !self.errands.iter().any(|errand| errand.opening)
     }
 
+    /// Whether nothing is owed or under way.
+    pub(crate) fn is_idle(&self) -> bool {
+        !self.errands.iter().any(|errand| errand.owed || errand.running)
+    }
+
     /// When the next one is due. A program waits for the one before it, whose end wakes the loop.
     pub(crate) fn due(&self) -> Option<Time> {
         let busy = self.is_running_a_program();

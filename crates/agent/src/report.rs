@@ -112,7 +112,7 @@ impl Supervisor {
             state: word(entry.state).to_owned(),
             next: date(entry.next),
             expires: date(entry.end),
-            answered: date(entry.fetched),
+            answered: date(entry.confirmed),
             failures: entry.failures,
             cause: self.troubles.get(&Subject::Secret(login, entry.lookup.clone())).cloned(),
         }
@@ -131,6 +131,7 @@ fn file(group: &Group, member: &Member, troubles: &Troubles) -> FileStatus {
         group: output.group.clone(),
         optional: output.optional,
         good: member.good(),
+        stale_since: group.stale_since(),
         cause: member.cause().or(group.cause()).or(secret).cloned(),
     }
 }
@@ -145,7 +146,7 @@ const fn word(state: State) -> &'static str {
 }
 
 /// A time of the boot clock as a date, to the second.
-fn unix(at: Time, now: Time) -> i64 {
+pub(crate) fn unix(at: Time, now: Time) -> i64 {
     let seconds = |duration: std::time::Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
     let today = unix_seconds();
     if at >= now { today.saturating_add(seconds(at.since(now))) } else { today.saturating_sub(seconds(now.since(at))) }

@@ -25,6 +25,8 @@ pub(crate) enum Done {
     Explained(Subject, Cause),
     /// An action after a change, and what came of it.
     Acted(Action, Result<(), String>),
+    /// A lease that was replaced, and what came of its revocation.
+    Retired(String, Result<(), VaultError>),
     /// The token in a wrapping, for the sink of that place.
     Wrapped(usize, Result<Sensitive<String>, VaultError>),
 }
@@ -126,7 +128,9 @@ pub(crate) async fn explain(
         (Subject::Secret(login, _) | Subject::Server(login), _) => {
             diagnose::transport(&error, config.server_of(*login))
         }
-        (Subject::Sink(_) | Subject::State | Subject::Listener, _) => diagnose::transport(&error, &config.server),
+        (Subject::Sink(_) | Subject::State | Subject::StaleList | Subject::Listener, _) => {
+            diagnose::transport(&error, &config.server)
+        }
     };
     Done::Explained(subject, cause)
 }

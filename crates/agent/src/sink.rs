@@ -11,7 +11,10 @@ use sidekey_vault::VaultError;
 
 use crate::backoff::{Backoff, random};
 use crate::private;
+use crate::request;
 use crate::seal::Reader;
+use crate::supervisor::Supervisor;
+use crate::trouble::Subject;
 
 /// A file to keep in step with the token.
 pub(crate) struct Sink {
@@ -111,5 +114,23 @@ impl Sink {
 
     fn failed(&self, attempted: &str, answer: &str) -> Cause {
         Cause::new(Code::FileWrite, format!("{attempted} {}", self.target.path), answer)
+    }
+}
+
+impl Supervisor {
+    /// Keeps the token files in step with the token.
+    pub(crate) fn write_sinks(&mut self, now: Time) {
+        let Some(token) = self.current(0) else { return };
+        let client = self.client(0).ok();
+        for (index, sink) in self.sinks.iter_mut().enumerate() {
+            match (sink.next(&token, &self.platform.env, now), &client) {
+                (Next::Nothing, _) | (Next::Wrap(_), None) => {}
+                (Next::Wrap(ttl), Some(client)) => {
+                    self.work.spawn(request::wrap(client.clone(), token.clone(), ttl, index));
+                }
+                (Next::Written(Ok(())), _) => self.troubles.clear(&Subject::Sink(index)),
+                (Next::Written(Err(cause)), _) => self.troubles.set(Subject::Sink(index), cause),
+            }
+        }
     }
 }

@@ -17,6 +17,7 @@ use sidekey_template::Frozen;
 use sidekey_vault::Mounts;
 
 use crate::session::{Answers, Held, Session};
+use crate::superseded::Old;
 use crate::{credential, private};
 
 /// Raised when the form changes; another release's file is a fresh start.
@@ -38,6 +39,8 @@ pub(crate) struct State {
     pub(crate) owed: Vec<Action>,
     /// Groups that are being written; not kept by themselves, but as what they would make owed.
     pub(crate) announced: Vec<String>,
+    /// Leases with a successor that are to be revoked.
+    pub(crate) superseded: Vec<Old>,
     /// The first set has been written.
     pub(crate) published: bool,
     /// The tokens are being revoked: they must not be used again.
@@ -61,6 +64,8 @@ struct Head {
     frozen: BTreeMap<String, (i64, u64)>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     owed: Vec<Action>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    superseded: Vec<Old>,
     published: bool,
     revoking: bool,
 }
@@ -176,6 +181,7 @@ impl State {
             sessions: self.sessions.iter().map(SessionHead::of).collect(),
             frozen: self.frozen.iter().map(|(group, f)| (group.clone(), (f.unix_seconds, f.seed))).collect(),
             owed: self.owed.clone(),
+            superseded: self.superseded.clone(),
             published: self.published,
             revoking: self.revoking,
         }
@@ -270,6 +276,7 @@ fn decode(text: &str, boot: &str) -> Result<State, String> {
         frozen: head.frozen.into_iter().map(frozen).collect(),
         owed: head.owed,
         announced: Vec::new(),
+        superseded: head.superseded,
         published: head.published,
         revoking: head.revoking,
     })
@@ -310,6 +317,7 @@ mod tests {
             frozen: [("g".to_owned(), Frozen { unix_seconds: 3, seed: 4 })].into(),
             owed: vec![Action::Command { argv: vec!["/reload".to_owned()] }],
             announced: Vec::new(),
+            superseded: Vec::new(),
             published: true,
             revoking: false,
         }

@@ -96,6 +96,9 @@ pub struct FileStatus {
     /// When it was last found right or written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub good: Option<i64>,
+    /// Since when Vault has not vouched for what is in it: its secret cannot be read again, or has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale_since: Option<i64>,
     /// Why it is not the newest, or not there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
@@ -212,6 +215,9 @@ impl Status {
         }
         let written = self.files.iter().filter(|file| file.good.is_some()).count();
         let files = if written == 1 { "file" } else { "files" };
+        if let Some(cause) = causes.iter().find(|cause| cause.code == Code::SecretTooOld) {
+            return format!("ready: {written} {files} written, others removed: {cause}");
+        }
         match first {
             None => format!("ready: {written} {files} written"),
             Some(cause) if causes[0].code == Code::ActionFailed => {
@@ -254,8 +260,9 @@ impl Status {
         }
         for file in &self.files {
             let good = file.good.map_or_else(|| "not written".to_owned(), |at| format!("good {}", ago(now, at)));
+            let stale = file.stale_since.map_or_else(String::new, |at| format!(", last vouched for {}", ago(now, at)));
             let optional = if file.optional { ", optional" } else { "" };
-            writeln!(out, "file     {}: {good}{optional}", file.path)?;
+            writeln!(out, "file     {}: {good}{stale}{optional}", file.path)?;
         }
         for secret in &self.secrets {
             let by = secret.login.as_ref().map_or_else(String::new, |login| format!(", by {login}"));
@@ -301,6 +308,7 @@ pub(crate) mod tests {
             group: "db".to_owned(),
             optional: false,
             good: None,
+            stale_since: None,
             cause: None,
         };
         Status {

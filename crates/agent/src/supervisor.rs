@@ -15,15 +15,16 @@ use sidekey_runtime::drain::Drain;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use crate::age::Lists;
 use crate::clock::{Clock, boot_id};
 use crate::exit::Exit;
 use crate::extra::Volumes;
 use crate::group::Group;
 use crate::listen::Listening;
 use crate::notify::Notifier;
-use crate::request::{self, Done};
+use crate::request::Done;
 use crate::session::Session;
-use crate::sink::{Next, Sink};
+use crate::sink::Sink;
 use crate::state::{Absent, State};
 use crate::status::{Counters, Status};
 use crate::templates;
@@ -73,6 +74,7 @@ pub struct Supervisor {
     pub(crate) sinks: Vec<Sink>,
     pub(crate) counters: Counters,
     pub(crate) status: watch::Sender<Arc<Status>>,
+    pub(crate) lists: Lists,
     pub(crate) reported: bool,
     pub(crate) told: String,
     pub(crate) ending: bool,
@@ -99,6 +101,7 @@ impl Supervisor {
             troubles: Troubles::default(),
             said: BTreeSet::new(),
             counters: Counters::default(),
+            lists: Lists::new(),
             reported: false,
             told: String::new(),
             ending: false,
@@ -171,11 +174,9 @@ impl Supervisor {
         self.platform.clock.now()
     }
 
-    /// Renders what has new data, and publishes: all groups together the first time, each on its own after that.
+    /// Renders and publishes: all groups together the first time, each on its own after that.
     fn settle(&mut self, now: Time) {
-        for group in &mut self.groups {
-            group.render(&self.state.sessions, &self.platform.env);
-        }
+        self.render(now);
         self.want();
         if self.state.published || self.groups.iter().all(Group::is_whole) {
             self.publish(now);
@@ -225,25 +226,11 @@ impl Supervisor {
         }
     }
 
-    /// When the agent's own work is due: a failed write, an old set, the token file.
+    /// When the agent's own work is due: a failed write, an old set, the token file, an old lease.
     fn due(&self) -> Option<Time> {
         let sinks = self.sinks.iter().filter_map(Sink::due);
-        self.groups.iter().filter_map(Group::due).chain(sinks).chain(self.notifier.due()).min()
-    }
-
-    fn write_sinks(&mut self, now: Time) {
-        let Some(token) = self.current(0) else { return };
-        let client = self.client(0).ok();
-        for (index, sink) in self.sinks.iter_mut().enumerate() {
-            match (sink.next(&token, &self.platform.env, now), &client) {
-                (Next::Nothing, _) | (Next::Wrap(_), None) => {}
-                (Next::Wrap(ttl), Some(client)) => {
-                    self.work.spawn(request::wrap(client.clone(), token.clone(), ttl, index));
-                }
-                (Next::Written(Ok(())), _) => self.troubles.clear(&Subject::Sink(index)),
-                (Next::Written(Err(cause)), _) => self.troubles.set(Subject::Sink(index), cause),
-            }
-        }
+        let groups = self.groups.iter().filter_map(Group::due);
+        groups.chain(sinks).chain(self.notifier.due()).chain(self.retires_at()).min()
     }
 
     /// Keeps the state for a restart. Without room for it the agent goes on: only a crash would cost a login.
@@ -351,6 +338,7 @@ fn fresh(config: &AgentConfig) -> State {
         frozen: BTreeMap::new(),
         owed: Vec::new(),
         announced: Vec::new(),
+        superseded: Vec::new(),
         published: false,
         revoking: false,
     }

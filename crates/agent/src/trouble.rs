@@ -22,6 +22,8 @@ pub(crate) enum Subject {
     Sink(usize),
     /// The state for a restart.
     State,
+    /// The list of stale files.
+    StaleList,
     /// The port for others.
     Listener,
 }
@@ -120,7 +122,7 @@ impl Subject {
             Self::Server(login) | Self::Login(login) | Self::Secret(login, _) => {
                 Some(*login).filter(|login| *login > 0)
             }
-            Self::Sink(_) | Self::State | Self::Listener => None,
+            Self::Sink(_) | Self::State | Self::StaleList | Self::Listener => None,
         }
     }
 }

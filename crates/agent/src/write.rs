@@ -159,7 +159,8 @@ fn show(root: &Dir, link: &str, file: &FilePlan<'_>) -> Result<(), Cause> {
     put().map_err(|error| failed(&full_path(file.output), &error))
 }
 
-fn failed(path: &str, error: &io::Error) -> Cause {
+/// A system's error about a path, with what most likely helps.
+pub(crate) fn failed(path: &str, error: &io::Error) -> Cause {
     let cause = Cause::new(Code::FileWrite, format!("writing {path}"), error.to_string());
     match error.kind() {
         io::ErrorKind::StorageFull => {
@@ -173,11 +174,12 @@ fn failed(path: &str, error: &io::Error) -> Cause {
 }
 
 /// `..<unix seconds>.<8 hex>`: sorts by age, and cannot be a file's name, since `RelPath` refuses a leading `..`.
-fn set_name() -> io::Result<String> {
+pub(crate) fn set_name() -> io::Result<String> {
     Ok(format!("..{}.{:08x}", unix_seconds(), random()? >> 32))
 }
 
-fn is_set(name: &str) -> bool {
+/// Whether a name is one that [`set_name`] makes.
+pub(crate) fn is_set(name: &str) -> bool {
     let parts = name.strip_prefix("..").and_then(|rest| rest.split_once('.'));
     parts.is_some_and(|(time, tail)| {
         !time.is_empty()
@@ -187,7 +189,8 @@ fn is_set(name: &str) -> bool {
     })
 }
 
-fn unfinished() -> io::Result<String> {
+/// A free name for what is renamed into place.
+pub(crate) fn unfinished() -> io::Result<String> {
     Ok(format!("{UNFINISHED}{:016x}", random()?))
 }
 
@@ -221,6 +224,7 @@ mod tests {
             layout,
             optional: false,
             pinned: false,
+            max_stale_seconds: None,
         }
     }
 

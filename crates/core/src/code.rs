@@ -115,6 +115,7 @@ codes! {
     NotReady = 5006, "the agent has not started its work yet", "Wait; if it stays, read the agent's log.";
     CertificateMismatch = 5007, "a certificate does not fit its key", "Nothing: the old pair stays; the next issue is tried.";
     PinnedEnds = 5008, "a file mounted by its own path holds what ends or rotates", "Remove subpath-<NAME>, and read the file in its directory, where it changes.";
+    SecretTooOld = 5010, "a file was removed, as Vault has not vouched for it for longer than max-stale", "Read the other causes: the file comes back with the first answer of Vault.";
     ActionFailed = 5020, "an action after a change failed", "Correct the action; it is tried again, and the files stay as they are.";
 
     CertificateUnusable = 6001, "the webhook's certificate cannot be used", "Check the mounted files or the CA Secret; the old certificate stays in force.";

@@ -28,6 +28,9 @@ impl fmt::Debug for Digest {
     }
 }
 
+/// Name of the list of stale files: there, in each directory, as long as Vault does not vouch for a file of it.
+pub const STALE_LIST: &str = ".sidekey-stale";
+
 /// A file as it lies on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Written {
@@ -149,6 +152,7 @@ mod tests {
             layout,
             optional: false,
             pinned: false,
+            max_stale_seconds: None,
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sidekey_core::contract::{Dialect, Layout, Output, Source};
+use sidekey_core::output::STALE_LIST;
 use sidekey_core::{Cause, Code, Lookup};
 
 use crate::spec::{InjectSpec, Secret};
@@ -39,6 +40,7 @@ fn output(secret: &Secret, group: &str, layout: Layout, mode: Option<u32>) -> Ou
         layout,
         optional: secret.optional,
         pinned: secret.subpath.is_some(),
+        max_stale_seconds: secret.max_stale_seconds,
     }
 }
 
@@ -64,6 +66,7 @@ fn distinct(spec: &InjectSpec) -> Result<(), Cause> {
         taken.insert(format!("{}/{TOKEN_FILE}", spec.dir), "the Vault token");
     }
     for secret in &spec.secrets {
+        taken.insert(format!("{}/{STALE_LIST}", secret.dir), "the list of stale files");
         let destination = secret.destination();
         if let Some(other) = taken.insert(destination.clone(), &secret.raw) {
             return Err(twice(&secret.raw, other, &format!("both would be {destination}")));

@@ -70,7 +70,21 @@ pub(crate) fn parse(reader: &mut Reader<'_>, volume_problem: Option<Cause>) -> R
         amendments,
     };
     changes::image(&mut spec, reader);
+    short_limits(&spec, reader);
     Ok(spec)
+}
+
+/// Vault vouches for a secret without a lease only as often as it is read.
+fn short_limits(spec: &InjectSpec, reader: &mut Reader<'_>) {
+    let interval = spec.refresh.static_interval_ms / 1_000;
+    for secret in &spec.secrets {
+        if let Some(limit) = secret.max_stale_seconds.filter(|limit| u64::from(*limit) < interval) {
+            reader.warn(format!(
+                "max-stale of {} is {limit} s, and secrets without a lease are read every {interval} s: one failed read may remove the file",
+                secret.raw
+            ));
+        }
+    }
 }
 
 fn contents(reader: &mut Reader<'_>) -> Result<(DefaultTemplate, bool), Cause> {
@@ -157,7 +171,8 @@ fn refresh(reader: &mut Reader<'_>) -> Result<Refresh, Cause> {
     let lease_renewal_threshold = reader.share(Field::RenewalThreshold)?.filter(|share| *share > 0.0);
     let interval = reader.seconds(Field::StaticInterval)?.map(milliseconds).filter(|interval| *interval > 0);
     let static_interval_ms = interval.unwrap_or(Refresh::default().static_interval_ms);
-    Ok(Refresh { static_interval_ms, lease_renewal_threshold })
+    let revoke_superseded_seconds = reader.duration(Field::RevokeSuperseded)?.map(whole_seconds);
+    Ok(Refresh { static_interval_ms, lease_renewal_threshold, revoke_superseded_seconds })
 }
 
 /// A flag that is off, and no choice of anybody's, where the pod says nothing.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use sidekey_core::contract::{Dialect, Engine, Format, FormatSource, Source, Template};
-use sidekey_core::goparse::parse_bool;
+use sidekey_core::goparse::{parse_bool, parse_duration};
 use sidekey_core::path::{PathError, RelPath};
 use sidekey_core::{Cause, Code};
 
@@ -131,6 +131,7 @@ impl Family<'_> {
             optional: self.flag(reader, Field::Optional)?,
             containers: self.filled(reader, Field::Containers).map(|entry| value::list(entry.value)),
             subpath,
+            max_stale_seconds: self.max_stale(reader)?,
             reactions,
         })
     }
@@ -160,6 +161,14 @@ impl Family<'_> {
     fn mode(&self, reader: &Reader<'_>) -> Result<Option<u32>, Cause> {
         let Some(entry) = self.of_all(reader, Field::Mode) else { return Ok(None) };
         value::mode(entry.value).map(Some).ok_or_else(|| entry.refused(Kind::Mode))
+    }
+
+    /// Zero is without a limit.
+    fn max_stale(&self, reader: &Reader<'_>) -> Result<Option<u32>, Cause> {
+        let Some(entry) = self.of_all(reader, Field::MaxStale) else { return Ok(None) };
+        let limit = parse_duration(entry.value).ok_or_else(|| entry.refused(Kind::Duration))?;
+        let seconds = limit.as_secs() + u64::from(limit.subsec_nanos() > 0);
+        Ok(u32::try_from(seconds).ok().filter(|seconds| *seconds > 0))
     }
 
     fn file(&self, reader: &mut Reader<'_>) -> Result<RelPath, Cause> {

@@ -184,6 +184,8 @@ pub(crate) struct Secret {
     pub(crate) containers: Option<Vec<String>>,
     /// Where else the app has it.
     pub(crate) subpath: Option<String>,
+    /// `None` is for ever.
+    pub(crate) max_stale_seconds: Option<u32>,
     /// What is to be done after it changed.
     pub(crate) reactions: Vec<Reaction>,
 }

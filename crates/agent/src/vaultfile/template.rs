@@ -53,6 +53,7 @@ pub(super) fn read(block: &Block, line: usize, said: &mut Said) -> Option<File> 
         layout: Layout::Plain,
         optional: false,
         pinned: false,
+        max_stale_seconds: None,
     };
     Some(File { output, notify })
 }

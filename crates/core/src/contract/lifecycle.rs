@@ -13,11 +13,15 @@ pub struct Refresh {
     /// Share of a non-renewable lease after which it is replaced, 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_renewal_threshold: Option<f64>,
+    /// Revoke a lease that was replaced so long after its successor is on disk and every action is done; `None` leaves it to
+    /// its natural end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoke_superseded_seconds: Option<u32>,
 }
 
 impl Default for Refresh {
     fn default() -> Self {
-        Self { static_interval_ms: 300_000, lease_renewal_threshold: None }
+        Self { static_interval_ms: 300_000, lease_renewal_threshold: None, revoke_superseded_seconds: None }
     }
 }
 

@@ -34,6 +34,9 @@ pub struct Output {
     /// The app sees the first version until its container starts again: what ends or rotates is refused.
     #[serde(default, skip_serializing_if = "is_default")]
     pub pinned: bool,
+    /// How long Vault may fail to vouch for it before it is removed; `None` is for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_stale_seconds: Option<u32>,
 }
 
 /// How a group lies on disk.

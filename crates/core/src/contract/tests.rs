@@ -79,9 +79,10 @@ prop_compose! {
         mode in option(0..0o777_u32),
         group in text(),
         optional in any::<bool>(),
+        max_stale_seconds in option(any::<u32>()),
     ) -> Output {
         let file = RelPath::parse(&file).unwrap();
-        Output { name, dir, file, source, login: 0, mode, group, layout: Layout::Linked, optional, pinned: optional }
+        Output { name, dir, file, source, login: 0, mode, group, layout: Layout::Linked, optional, pinned: optional, max_stale_seconds }
     }
 }
 
@@ -124,7 +125,7 @@ prop_compose! {
         notify in prop::collection::vec(notify(), 0..3),
         sink in option((text(), any::<u32>())),
         pod_listener in option((any::<u16>(), any::<bool>()).prop_map(|(port, quit)| Listener { port, quit, forward: quit.then_some(Bearer::Force) })),
-        refresh in (any::<u64>(), option((0..=1000_u32).prop_map(|share| f64::from(share) / 1000.0))),
+        refresh in (any::<u64>(), option((0..=1000_u32).prop_map(|share| f64::from(share) / 1000.0)), option(any::<u32>())),
         lifecycle in (any::<bool>(), any::<u32>(), option(any::<u32>())),
         state_dir in text(),
     ) -> AgentConfig {
@@ -141,7 +142,11 @@ prop_compose! {
             token_sinks: sink.map(|(path, mode)| TokenSink { path, mode, ..TokenSink::default() }).into_iter().collect(),
             listener: pod_listener,
             metrics_port: Some(lifecycle.1 as u16).filter(|port| *port > 0),
-            refresh: Refresh { static_interval_ms: refresh.0, lease_renewal_threshold: refresh.1 },
+            refresh: Refresh {
+                static_interval_ms: refresh.0,
+                lease_renewal_threshold: refresh.1,
+                revoke_superseded_seconds: refresh.2,
+            },
             lifecycle: Lifecycle {
                 shape: Shape::InitOnly,
                 revoke: lifecycle.0,

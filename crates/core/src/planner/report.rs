@@ -16,8 +16,11 @@ pub struct Entry {
     pub lookup: Lookup,
     /// How it stands.
     pub state: State,
-    /// When the answer at hand was asked for.
-    pub fetched: Option<Time>,
+    /// When Vault last vouched for the answer at hand: gave it, or renewed its lease.
+    pub confirmed: Option<Time>,
+    /// Since when Vault has not vouched for it, if the last look failed or cannot be made, or the answer has ended. A lease or
+    /// certificate in force is vouched for until its end.
+    pub stale: Option<Time>,
     /// When the answer at hand ends: its lease's or its token's end, whichever is first.
     pub end: Option<Time>,
     /// When it is looked at next; `None` while a request is under way.
@@ -72,7 +75,8 @@ impl Planner {
         Entry {
             lookup: lookup.clone(),
             state: slot.state(end, now),
-            fetched: slot.held.as_ref().map(|held| held.fetched),
+            confirmed: slot.held.as_ref().map(|held| held.confirmed),
+            stale: slot.stale(end, now),
             end,
             next: slot.ready(now).map(|(ready, _)| admitted(ready, self.hold.until, slot.life(), now)),
             failures: slot.backoff.failures,

@@ -23,6 +23,9 @@ const REISSUE: (f64, f64) = (0.0, 0.2);
 const QUICK_LOOKS: u32 = 8;
 const SLOW_LOOKS: Pace = (MIN_GAP, Duration::from_secs(30));
 
+/// A look that has not been answered so long after it was due is as good as failed.
+const OVERDUE: Duration = Duration::from_secs(60);
+
 /// What an event knows besides the slot it happens to.
 pub(super) struct Scene<'a> {
     pub(super) now: Time,
@@ -41,7 +44,8 @@ pub(super) enum Act {
 /// What was fetched last.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Held {
-    pub(super) fetched: Time,
+    /// When it was asked for, or its lease last renewed.
+    pub(super) confirmed: Time,
     /// `None` holds for ever.
     pub(super) life: Option<Life>,
     pub(super) lease: Option<Lease>,
@@ -154,7 +158,7 @@ impl Slot {
                 (Some(Life::new(*ttl, *renewable, crowded, since)), lease)
             }
         };
-        self.held = Some(Held { fetched: since, life, lease });
+        self.held = Some(Held { confirmed: since, life, lease });
         self.schedule(terms, crowded, scene);
         token
     }
@@ -220,11 +224,12 @@ impl Slot {
         let Some(flight) = self.renewal.take() else { return };
         let crowded = flight.late || self.backoff.is_shared();
         self.backoff.reset();
-        let Some(Held { life: Some(life), lease: Some(lease), .. }) = &mut self.held else { return };
+        let Some(Held { confirmed, life: Some(life), lease: Some(lease) }) = &mut self.held else { return };
         // Under a superseded token no renewal moves the end any further.
         if Some(lease.token) != scene.token || !life.extends {
             return;
         }
+        *confirmed = flight.since;
         let look = life.renewed(granted, flight.since, crowded, scene.dice);
         self.act = if life.extends { Act::Renew } else { Act::Fetch };
         self.due = look;
@@ -295,6 +300,15 @@ impl Slot {
         }
     }
 
+    /// [`Entry::stale`](super::Entry::stale).
+    pub(super) fn stale(&self, end: Option<Time>, now: Time) -> Option<Time> {
+        let confirmed = self.held.as_ref()?.confirmed;
+        match end {
+            Some(end) => (end <= now).then_some(end.max(confirmed)),
+            None => (self.backoff.failures > 0 || now.since(self.due) >= OVERDUE).then_some(confirmed),
+        }
+    }
+
     /// The clock went back: keeps what is left, and looks at once.
     pub(super) fn shift(&mut self, back: Duration, now: Time) {
         (self.due, self.fetch_from, self.renewal_from) = (now, now, now);
@@ -302,7 +316,7 @@ impl Slot {
         let held = self
             .held
             .iter_mut()
-            .flat_map(|held| [&mut held.fetched].into_iter().chain(held.life.as_mut().map(|life| &mut life.end)));
+            .flat_map(|held| [&mut held.confirmed].into_iter().chain(held.life.as_mut().map(|life| &mut life.end)));
         flights.chain(held).for_each(|time| *time = *time - back);
     }
 }

@@ -104,6 +104,8 @@ table! {
         "Files of one group change together or not at all.";
     Optional: Bool, NO, is("optional-<NAME>", "false"), Now,
         "The pod starts without this file if it cannot be written yet.";
+    MaxStale: Duration, NO, none("max-stale[-<NAME>]"), Now,
+        "Remove the file when Vault has not vouched for it for so long; it comes back with Vault. Without it the last good file stays. `0s` is without.";
     VolumePath: Path, is("secret-volume-path[-<NAME>]", "/vault/secrets"), is("path[-<NAME>]", "/secrets"), Now,
         "Directory of the secrets in agent and app; with a NAME, a volume of its own for that file.";
     SubPath: Path, NO, none("subpath-<NAME>"), Now,
@@ -236,6 +238,8 @@ table! {
     StaticInterval: Seconds, set("template-static-secret-render-interval", "staticInterval"), set("static-interval", "staticInterval"), Now,
         "How often a secret without a lease is looked at.";
     MaxConnections: Int, is("template-max-connections-per-host", "0"), NO, SINGLE, "Connections of Vault Agent.";
+    RevokeSuperseded: Duration, NO, none("revoke-superseded"), Now,
+        "Revoke a lease that was replaced, so long after its successor is written and every action is done. Without it an old lease runs to its natural end, so that open connections live.";
     RenewalThreshold: Share, is("template-lease-renewal-threshold", "0"), is("lease-renewal-threshold", "0"), Now,
         "Share of a lease that cannot be renewed after which it is replaced, 0 to 1; 0 is the agent's own rule.";
     IdleConnections: List, none("agent-disable-idle-connections"), NO, SINGLE, "Connection keeping of Vault Agent.";

@@ -125,6 +125,7 @@ fn sidekey(binary: &str, server: &Server, run: &Path) -> (Vec<String>, Vec<(Stri
         optional: false,
         login: 0,
         pinned: false,
+        max_stale_seconds: None,
     };
     let config = AgentConfig {
         version: VERSION,
