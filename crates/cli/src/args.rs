@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// Say of each pod in manifests whether the webhook would take it; for a pipeline.
     Check(CheckArgs),
+    /// Render a template, a format or a pod's files once, with Vault's data or a file's; write nothing, show no secret.
+    Render(RenderArgs),
     /// Print the CustomResourceDefinitions that the operator serves, or bring those of a cluster to this version.
     Crds(CrdsArgs),
     /// Print the manifests that install Sidekey.
@@ -135,6 +137,57 @@ pub(crate) struct CheckArgs {
     /// For machines.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Vault is that of VAULT_ADDR, VAULT_TOKEN (or the file of `vault login`), VAULT_NAMESPACE, VAULT_CACERT and the like. A
+/// credential that is made for the run is revoked at its end; a certificate that is issued stays.
+#[derive(Debug, Args)]
+pub(crate) struct RenderArgs {
+    /// Template file; `-`, the default, is standard input.
+    #[arg(value_name = "TEMPLATE", conflicts_with_all = ["secret", "files"])]
+    pub(crate) template: Option<PathBuf>,
+    /// The template's language; by its name's ending, else handlebars.
+    #[arg(long, value_enum)]
+    pub(crate) engine: Option<Language>,
+    /// Go templates: a key that a secret lacks is an error.
+    #[arg(long)]
+    pub(crate) error_on_missing_key: bool,
+    /// A secret's path, to be rendered in a stock format.
+    #[arg(long, value_name = "PATH", conflicts_with = "files")]
+    pub(crate) secret: Option<String>,
+    /// The stock format, such as env; json without it.
+    #[arg(long, requires = "secret")]
+    pub(crate) format: Option<String>,
+    /// The one field to render (format raw).
+    #[arg(long, requires = "secret")]
+    pub(crate) field: Option<String>,
+    /// Manifest with annotated pods, as for `inject`: every file they ask for.
+    #[arg(short, long = "filename", value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The webhook's settings file, for --filename.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) settings: Option<PathBuf>,
+    /// Namespace of objects that name none.
+    #[arg(short, long, default_value = "default")]
+    pub(crate) namespace: String,
+    /// Version of the oldest kubelet, for --filename.
+    #[arg(long, value_name = "VERSION", default_value = "1.34")]
+    pub(crate) kubernetes_version: Version,
+    /// YAML or JSON file that holds the answers in the place of Vault: a path, and below it the secret's fields.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) data: Option<PathBuf>,
+    /// A variable that the template may read; may be given again.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) env: Vec<String>,
+    /// Print the secrets themselves. Without it every value is REDACTED.
+    #[arg(long)]
+    pub(crate) show_secrets: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Language {
+    Handlebars,
+    Go,
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@
 //! | 2 | the flags, a manifest or the settings cannot be read |
 //! | 130 | a second signal cut the webhook's drain short |
 
+mod answers;
 mod args;
 mod check;
 mod crds;
@@ -15,8 +16,10 @@ mod error;
 mod explain;
 mod inject;
 mod manifests;
+mod mask;
 mod operator;
 mod ordered;
+mod render;
 mod webhook;
 mod workload;
 
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
         Command::Inject(args) => inject::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Render(args) => render::run(&args),
         Command::Crds(args) => crds::run(&args),
         Command::Manifests(args) => manifests::run(&args),
         Command::Completions { shell } => completions(shell),
