@@ -121,7 +121,7 @@ fn from_file(path: &str) -> Result<i32, String> {
     id.ok_or_else(|| format!("{path} holds no process id"))
 }
 
-const fn number(signal: Signal) -> rustix::process::Signal {
+pub(crate) const fn number(signal: Signal) -> rustix::process::Signal {
     use rustix::process::Signal as Number;
 
     match signal {

@@ -1,4 +1,4 @@
-//! The command line, read by hand: five commands do not pay for a parser in every pod.
+//! The command line, read by hand: six commands do not pay for a parser in every pod.
 
 use std::time::Duration;
 
@@ -27,6 +27,17 @@ pub enum Command {
         /// As for [`Self::Run`].
         config: Vec<String>,
     },
+    /// Run a program with environment variables from Vault.
+    Exec {
+        /// Of the pod's agent; without it this process logs in by itself.
+        socket: Option<String>,
+        /// As for [`Self::Run`].
+        config: Vec<String>,
+        /// Start the program anew when its environment changes; `None` is as configured.
+        restart: Option<bool>,
+        /// The program and its arguments.
+        words: Vec<String>,
+    },
     /// Show what the running agent says of itself.
     Status {
         /// As it stands in the file.
@@ -52,6 +63,9 @@ pub enum UsageError {
         /// As given.
         argument: String,
     },
+    /// `exec` without one.
+    #[error("exec needs a program after `--`; see sidekey-agent exec --help")]
+    Program,
     /// `--wait=…`.
     #[error("--wait takes whole seconds up to 3600, not {0:?}")]
     Wait(String),
@@ -70,7 +84,7 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Command, UsageEr
         Some(word) => word,
     };
     let rest: Vec<&str> = words.collect();
-    let wants_help = rest.iter().any(|word| matches!(*word, "-h" | "--help"));
+    let wants_help = asks_for_help(&rest);
     match command {
         "run" if wants_help => Ok(Command::Help(RUN)),
         "run" => with_files("run", &rest, |once, config| Command::Run { once, config }),
@@ -84,6 +98,8 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Command, UsageEr
             Ok((true, _)) => Err(UsageError::Argument { command: "check", argument: "--once".to_owned() }),
             Err(error) => Err(error),
         },
+        "exec" if rest.split(|word| *word == "--").next().is_some_and(asks_for_help) => Ok(Command::Help(EXEC)),
+        "exec" => exec(&rest),
         "status" if wants_help => Ok(Command::Help(STATUS)),
         "status" => options("status", &rest, Command::Status { json: false }, |word| {
             Ok((word == "--json").then_some(Command::Status { json: true }))
@@ -115,6 +131,36 @@ fn with_files<T>(
         }
     }
     Ok(make(once, config))
+}
+
+fn asks_for_help(words: &[&str]) -> bool {
+    words.iter().any(|word| matches!(*word, "-h" | "--help"))
+}
+
+/// What follows `--` is the program's own.
+fn exec(words: &[&str]) -> Result<Command, UsageError> {
+    let (own, program) = match words.iter().position(|word| *word == "--") {
+        Some(at) => (&words[..at], &words[at + 1..]),
+        None => (words, &[][..]),
+    };
+    let (mut socket, mut restart, mut files, mut own) = (None, None, Vec::new(), own.iter());
+    while let Some(word) = own.next() {
+        let refused = || UsageError::Argument { command: "exec", argument: (*word).to_owned() };
+        match *word {
+            "--socket" => socket = Some(own.next().ok_or_else(refused)?.to_string()),
+            "--on-change=restart" => restart = Some(true),
+            "--on-change=keep" => restart = Some(false),
+            "--config" | "-config" => files.extend([*word, own.next().ok_or_else(refused)?]),
+            word if word.starts_with("--config=") || word.starts_with("-config=") => files.push(word),
+            _ => return Err(refused()),
+        }
+    }
+    if socket.is_some() && program.is_empty() {
+        return Err(UsageError::Program);
+    }
+    let config = with_files("exec", &files, |_, config| config)?;
+    let words = program.iter().map(|word| (*word).to_owned()).collect();
+    Ok(Command::Exec { socket, config, restart, words })
 }
 
 /// Every other command has one option at most, so a later word replaces what an earlier one said.
@@ -150,13 +196,15 @@ Usage: sidekey-agent COMMAND
   ready [--wait[=SECS]]   say in one line whether the files are written, or why not
   status [--json]         show what the running agent says of itself
   check                   try every step once and write nothing
+  exec [OPTIONS] -- PROGRAM [ARGUMENT]...
+                          run a program with environment variables from Vault
   version                 name and version
 
 It reads its configuration from SIDEKEY_CONFIG, which the webhook sets; nothing else is
 needed. `sidekey explain` shows which annotation led to what.
 
 Exit codes: 0 done, 1 internal error, 2 bad arguments or configuration, 3 start deadline
-passed, 4 not ready or a check failed.
+passed, 4 not ready or a check failed, 5 first login failed. `exec` ends as its program.
 ";
 
 const RUN: &str = "\
@@ -189,6 +237,22 @@ nowhere and revokes its token. Prints a line per step, with cause and fix where 
 no secret. Leased secrets that it had issued are revoked with the token.
 ";
 
+const EXEC: &str = "\
+Usage: sidekey-agent exec [OPTIONS] -- PROGRAM [ARGUMENT]...
+
+Runs a program with environment variables from Vault, which are never in a file. Signals go to the
+program, and its exit code is that of this command: 128 and the signal's number where a signal ended
+it, 127 where it is not there, 126 where it cannot be run.
+
+  --socket PATH           take the variables from the pod's own agent, without a login. With
+                          --on-change=keep (the default here) this process becomes the program
+  --config PATH           log in and fetch by Vault Agent's own files, with env_template and exec;
+                          may be repeated. Without it SIDEKEY_CONFIG counts
+  --on-change=restart     when a value changes: SIGTERM (or restart_stop_signal), SIGKILL 30 s later,
+                          and a new start; five in ten minutes at most, a later one waits
+  --on-change=keep        the program keeps what it began with
+";
+
 const STATUS: &str = "\
 Usage: sidekey-agent status [--json]
 
@@ -206,6 +270,11 @@ mod tests {
     #[test]
     fn reads_every_command() {
         let ready = |seconds| Ok(Command::Ready { wait: Duration::from_secs(seconds) });
+        let list = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let exec = |socket: Option<&str>, config: &[&str], restart, words: &[&str]| {
+            let socket = socket.map(str::to_owned);
+            Ok(Command::Exec { socket, config: list(config), restart, words: list(words) })
+        };
         let cases = [
             ("", Ok(Command::Help(HELP))),
             ("--help", Ok(Command::Help(HELP))),
@@ -224,6 +293,9 @@ mod tests {
             ("status --json", Ok(Command::Status { json: true })),
             ("--version", Ok(Command::Version)),
             ("version", Ok(Command::Version)),
+            ("exec --socket /s -- app --help", exec(Some("/s"), &[], None, &["app", "--help"])),
+            ("exec --config a --config=b --on-change=keep", exec(None, &["a", "b"], Some(false), &[])),
+            ("exec --help -- app", Ok(Command::Help(EXEC))),
         ];
         for (line, want) in cases {
             assert_eq!(parsed(line), want, "{line}");
@@ -238,6 +310,9 @@ mod tests {
             ("run --config", "run has no argument \"--config\"; see sidekey-agent run --help"),
             ("check --once", "check has no argument \"--once\"; see sidekey-agent check --help"),
             ("check all", "check has no argument \"all\"; see sidekey-agent check --help"),
+            ("exec --socket /s", "exec needs a program after `--`; see sidekey-agent exec --help"),
+            ("exec --socket /s app", "exec has no argument \"app\"; see sidekey-agent exec --help"),
+            ("exec --config -- app", "exec has no argument \"--config\"; see sidekey-agent exec --help"),
             ("ready --wait=1m", "--wait takes whole seconds up to 3600, not \"1m\""),
             ("ready --wait=-1", "--wait takes whole seconds up to 3600, not \"-1\""),
         ];

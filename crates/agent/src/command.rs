@@ -13,7 +13,7 @@ use crate::exit::Exit;
 use crate::status::Status;
 use crate::supervisor::{Platform, Supervisor};
 use crate::vaultfile::{self, Loaded};
-use crate::{check, harden, ready, serve, termination};
+use crate::{check, child, environment, exec, harden, ready, serve, termination};
 
 /// Does what the words ask; what a person should read goes to `out`, and everything else to the log on stderr.
 ///
@@ -45,13 +45,43 @@ pub fn run(words: impl IntoIterator<Item = String>, out: &mut dyn Write) -> io::
             Err(cause) => writeln!(out, "{cause}").map(|()| Exit::Usage),
         },
         Command::Run { once, config } => match configuration(&config) {
+            Ok(loaded) if loaded.starts_program() => refused(&vaultfile::without_exec(), out),
             Ok(loaded) => agent(Loaded { once: once || loaded.once, ..loaded }),
-            Err(cause) => {
-                termination::write(termination::PATH.as_ref(), &cause.to_string());
-                writeln!(out, "{cause}").map(|()| Exit::Usage)
-            }
+            Err(cause) => refused(&cause, out),
         },
+        Command::Exec { socket: Some(socket), words, restart, .. } => {
+            log::init("info", true).map_err(io::Error::other)?;
+            harden::memory();
+            runtime()?.block_on(exec::client(&socket, words, restart.unwrap_or(false)))
+        }
+        Command::Exec { socket: None, config, words, restart } => {
+            let loaded = configuration(&config);
+            match loaded.and_then(|loaded| Ok((exec::program(&loaded, words, restart)?, loaded))) {
+                Ok((program, loaded)) => supervise(loaded, program),
+                Err(cause) => refused(&cause, out),
+            }
+        }
     }
+}
+
+/// Before anything has begun.
+fn refused(cause: &Cause, out: &mut dyn Write) -> io::Result<Exit> {
+    termination::write(termination::PATH.as_ref(), &cause.to_string());
+    writeln!(out, "{cause}").map(|()| Exit::Usage)
+}
+
+fn supervise(loaded: Loaded, program: child::Program) -> io::Result<Exit> {
+    begin_log(&loaded)?;
+    harden::memory();
+    provider::install();
+    runtime()?.block_on(exec::supervise(loaded, program))
+}
+
+fn begin_log(loaded: &Loaded) -> io::Result<()> {
+    let log = &loaded.config.log;
+    log::init(&log.level, log.json).or_else(|_| log::init("info", true)).map_err(io::Error::other)?;
+    loaded.notes.iter().for_each(|note| tracing::warn!("{note}"));
+    Ok(())
 }
 
 /// The webhook's contract, or Vault Agent's files over it where some are named.
@@ -59,7 +89,7 @@ fn configuration(files: &[String]) -> Result<Loaded, Cause> {
     let variable = |name: &str| std::env::var(name).ok();
     let contract = AgentConfig::from_env(variable);
     let mut loaded = match contract {
-        Ok(config) if files.is_empty() => Loaded { config, once: false, notes: Vec::new() },
+        Ok(config) if files.is_empty() => Loaded { config, once: false, notes: Vec::new(), program: None },
         Ok(config) => vaultfile::load(files, Some(&config), &std::env::vars().collect())?,
         Err(ContractError::Absent) if !files.is_empty() => vaultfile::load(files, None, &std::env::vars().collect())?,
         Err(error) => return Err(malformed(&error)),
@@ -96,9 +126,8 @@ fn status(state_dir: &str, json: bool, out: &mut dyn Write) -> io::Result<Exit> 
 }
 
 fn agent(loaded: Loaded) -> io::Result<Exit> {
-    let Loaded { config, once, notes } = loaded;
-    let logging = log::init(&config.log.level, config.log.json).or_else(|_| log::init("info", true));
-    logging.map_err(io::Error::other)?;
+    begin_log(&loaded)?;
+    let Loaded { config, once, .. } = loaded;
     harden::process();
     provider::install();
     runtime()?.block_on(async {
@@ -106,13 +135,15 @@ fn agent(loaded: Loaded) -> io::Result<Exit> {
         let (state_dir, shape) = (config.state_dir.clone(), config.lifecycle.shape);
         let metrics_port = config.metrics_port.filter(|_| !once);
         tracing::info!(version = env!("CARGO_PKG_VERSION"), ?shape, address = config.server.address, "starting");
-        for note in notes {
-            tracing::warn!("{note}");
-        }
         let supervisor = Supervisor::new(config, once, Platform::of_process());
         serve::start(&state_dir, supervisor.status());
         if let Some(port) = metrics_port {
             serve::start_port(port, supervisor.status());
+        }
+        if let Err(cause) = environment::serve(&supervisor.config, supervisor.once, &supervisor.environment()) {
+            tracing::error!(code = %cause.code, "{cause}");
+            termination::write(termination::PATH.as_ref(), &cause.to_string());
+            return Ok(Exit::Internal);
         }
         Ok(supervisor.run(drain).await)
     })

@@ -4,21 +4,32 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// What was asked is done.
-    Done = 0,
+    Done,
     /// A failure of ours.
-    Internal = 1,
+    Internal,
     /// Arguments or configuration cannot be read.
-    Usage = 2,
+    Usage,
     /// The start deadline passed.
-    Deadline = 3,
+    Deadline,
     /// `ready`: not yet; `check`: a step failed.
-    NotReady = 4,
+    NotReady,
     /// A login failed before the first set was written, and the configuration says that this is the end.
-    Login = 5,
+    Login,
+    /// `exec`: the program's own, 128 and the signal's number where a signal ended it; 127 where it is not there, 126 where it
+    /// cannot be run.
+    Program(u8),
 }
 
 impl From<Exit> for std::process::ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Internal => 1,
+            Exit::Usage => 2,
+            Exit::Deadline => 3,
+            Exit::NotReady => 4,
+            Exit::Login => 5,
+            Exit::Program(code) => code,
+        })
     }
 }

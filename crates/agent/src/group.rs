@@ -1,23 +1,27 @@
 //! The unit of consistency: outputs that change together or not at all.
 
+mod age;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sidekey_core::contract::{Dialect, Layout, Output};
+use sidekey_core::contract::{Dialect, Layout, Output, Source};
 use sidekey_core::output::{self, Rendered};
 use sidekey_core::time::Time;
-use sidekey_core::{Cause, Lookup};
+use sidekey_core::{AgentConfig, Cause, Lookup};
 use sidekey_template::{Frozen, Inputs};
+use tokio::sync::watch;
 
 use crate::backoff::{Backoff, random};
 use crate::clock::unix_seconds;
+use crate::environment::{self, Handed};
 use crate::extra::{Owner, Volumes};
 use crate::member::Member;
-use crate::report::unix;
 use crate::session::Session;
-use crate::{withdraw, write};
+use crate::state::State;
+use crate::write;
 
 /// For how long a set that was replaced stays for readers in the middle of a path.
 const LINGER: Duration = Duration::from_secs(5);
@@ -44,6 +48,7 @@ pub(crate) struct Group {
     /// Since when Vault has not vouched for its oldest secret; the same as a date.
     old: Option<(Time, i64)>,
     withdrawn: bool,
+    desk: watch::Sender<Handed>,
 }
 
 /// A group's part in one directory: what one rename can change.
@@ -63,14 +68,17 @@ impl Group {
         frozen: Option<Frozen>,
         volumes: &Arc<Volumes>,
         alone: impl Fn(&str) -> bool,
+        desk: &watch::Sender<Handed>,
     ) -> Self {
         let dirs: BTreeSet<&str> = outputs.iter().map(|output| output.dir.as_str()).collect();
         let unit = |dir: &str| {
             let outputs: Vec<Output> = outputs.iter().filter(|o| o.dir == dir).map(|o| (*o).clone()).collect();
-            let linked = outputs.iter().any(|output| output.layout == Layout::Linked);
+            let is = |layout| outputs.iter().any(|output| output.layout == layout);
+            let layout = [Layout::Served, Layout::Linked].into_iter().find(|layout| is(*layout));
             // Readers that know the kubelet's volumes watch `..data`.
-            let link = if linked && alone(dir) { "..data".to_owned() } else { own_link(name) };
-            Unit { dir: dir.to_owned(), layout: if linked { Layout::Linked } else { Layout::Plain }, link, outputs }
+            let layout = layout.unwrap_or(Layout::Plain);
+            let link = if layout == Layout::Linked && alone(dir) { "..data".to_owned() } else { own_link(name) };
+            Unit { dir: dir.to_owned(), layout, link, outputs }
         };
         Self {
             name: name.to_owned(),
@@ -89,6 +97,7 @@ impl Group {
             limit: outputs.iter().filter_map(|o| o.max_stale_seconds).min().map(|s| Duration::from_secs(s.into())),
             old: None,
             withdrawn: false,
+            desk: desk.clone(),
         }
     }
 
@@ -196,59 +205,6 @@ impl Group {
         [retry, self.sweep, self.too_old_at()].into_iter().flatten().min()
     }
 
-    /// Since when Vault has not vouched for what its files hold, as a date.
-    pub(crate) fn stale_since(&self) -> Option<i64> {
-        self.old.map(|(_, date)| date)
-    }
-
-    fn too_old_at(&self) -> Option<Time> {
-        let (since, _) = self.old.filter(|_| !self.withdrawn)?;
-        let at = since + self.limit?;
-        Some(self.retry.until().map_or(at, |until| until.max(at)))
-    }
-
-    /// Takes note of its secrets that Vault does not vouch for, and removes its files when they are too old: then why. What
-    /// was removed is rendered again once Vault vouches for it.
-    pub(crate) fn age(&mut self, stale: &[BTreeMap<Lookup, Time>], now: Time) -> Option<Cause> {
-        let of = |member: &Member| {
-            Some(stale.get(member.login())?).map(|stale| member.needs().filter_map(|l| stale.get(l)).min())
-        };
-        let since = self.members.iter().filter_map(of).flatten().min().copied();
-        if self.old.map(|(time, _)| time) != since {
-            self.old = since.map(|since| (since, unix(since, now)));
-            // What could not be removed is right again.
-            self.stale |= self.old.is_none() && self.cause.is_some();
-        }
-        let too_old = self.old.zip(self.limit).is_some_and(|((since, _), limit)| since + limit <= now);
-        if self.withdrawn && !too_old {
-            (self.withdrawn, self.stale) = (false, true);
-        }
-        if self.too_old_at().is_none_or(|at| at > now) {
-            return None;
-        }
-        let removed = self.withdraw();
-        self.withdrawn = removed.is_ok();
-        let cause = removed.err().unwrap_or_else(|| withdraw::too_old(&self.name, self.limit.unwrap_or_default()));
-        if self.withdrawn {
-            self.pending = None;
-            self.retry.succeeded();
-            self.members.iter_mut().for_each(Member::gone);
-        } else {
-            self.retry.failed(now, random());
-        }
-        let new = self.cause.as_ref() != Some(&cause);
-        self.cause = Some(cause);
-        self.cause.clone().filter(|_| new)
-    }
-
-    fn withdraw(&self) -> Result<(), Cause> {
-        self.beside.iter().for_each(|output| write::remove(&output.dir, output.file.as_str()));
-        self.units.iter().try_for_each(|unit| {
-            let (layout, outputs) = self.whole_unit(unit);
-            withdraw::withdraw(&unit.dir, layout, &unit.link, &outputs)
-        })
-    }
-
     /// Puts what is rendered on disk, if it is time; returns how many files changed.
     pub(crate) fn publish(&mut self, now: Time) -> usize {
         self.tidy(now);
@@ -278,6 +234,10 @@ impl Group {
         self.adopt();
         let owners = self.extras.iter().map(|(output, owner)| (output.name.clone(), *owner)).collect();
         for unit in &self.units {
+            if unit.layout == Layout::Served {
+                changed += self.hand(&unit.outputs, rendered);
+                continue;
+            }
             let (layout, outputs) = self.whole_unit(unit);
             let disk = write::look(&unit.dir, layout, &unit.link, &outputs);
             for plan in output::plan(self.dialect, &outputs, rendered, &disk) {
@@ -333,6 +293,23 @@ impl Group {
         swept
     }
 
+    /// Nothing of it is written down.
+    fn hand(&self, outputs: &[Output], rendered: &Rendered) -> usize {
+        let bytes = outputs.iter().find_map(|output| rendered.get(&output.name));
+        usize::from(bytes.is_some_and(|bytes| environment::hand(&self.desk, bytes)))
+    }
+
+    /// Whether programs keep an environment with a leased secret in it.
+    pub(crate) fn keeps_leased(&self, sessions: &[Session]) -> bool {
+        let keeps = |source: &Source| matches!(source, Source::Environment(source) if !source.restart);
+        let leased = |member: &Member| {
+            let answers = sessions.get(member.login()).map(|session| &session.answers);
+            let answer = |lookup: &Lookup| answers.and_then(|answers| answers.get(lookup));
+            member.needs().filter_map(answer).any(|answer| !answer.lease_id.is_empty())
+        };
+        self.members.iter().any(|member| keeps(&member.output().source) && leased(member))
+    }
+
     fn settled(&mut self, rendered: &Rendered) {
         self.retry.succeeded();
         if self.cause.take().is_some() {
@@ -351,13 +328,35 @@ impl Group {
 
     /// Removes old sets and what a killed agent left.
     pub(crate) fn clean(&self) {
-        self.units.iter().for_each(|unit| write::sweep(&unit.dir, &*self.whole_unit(unit).1));
+        let on_disk = self.units.iter().filter(|unit| unit.layout != Layout::Served);
+        on_disk.for_each(|unit| write::sweep(&unit.dir, &*self.whole_unit(unit).1));
     }
 }
 
 /// The link of a group that shares its directory.
 fn own_link(group: &str) -> String {
     format!("..data-{}", group.replace('/', "-"))
+}
+
+/// The groups of a configuration, in the order of their first outputs.
+pub(crate) fn all(config: &AgentConfig, state: &State, desk: &watch::Sender<Handed>) -> Vec<Group> {
+    let mut named: Vec<(&str, Vec<&Output>)> = Vec::new();
+    for output in &config.outputs {
+        match named.iter_mut().find(|(name, _)| *name == output.group) {
+            Some((_, outputs)) => outputs.push(output),
+            None => named.push((&output.group, vec![output])),
+        }
+    }
+    let linked = |dir: &str| {
+        let outputs = config.outputs.iter().filter(|o| o.dir == dir && o.layout == Layout::Linked);
+        outputs.map(|output| output.group.as_str()).collect::<BTreeSet<_>>().len()
+    };
+    let volumes = Arc::new(Volumes::of(&config.outputs));
+    let group = |(name, outputs): &(&str, Vec<&Output>)| {
+        let frozen = state.frozen.get(*name).copied();
+        Group::new(name, config.dialect, outputs, frozen, &volumes, |dir| linked(dir) == 1, desk)
+    };
+    named.iter().map(group).collect()
 }
 
 fn freeze() -> Frozen {

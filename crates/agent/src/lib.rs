@@ -18,6 +18,7 @@
 //! | what is done after a change | `notify`, `action`, `process` |
 //! | what changes together, and one file of it | `group`, `member`, `pair`, `templates` |
 //! | what is too old | `age`, `withdraw` |
+//! | environment variables, and the program that has them | `environment`, `exec`, `child` |
 //! | bytes on disk | `write`, `dir`, `private`, `sink`, `seal` |
 //! | one login and what hangs on it | `session` |
 //! | what survives a restart | `state` |
@@ -30,11 +31,14 @@ mod age;
 pub mod args;
 mod backoff;
 mod check;
+mod child;
 pub mod clock;
 pub mod command;
 mod credential;
 mod dir;
 mod end;
+mod environment;
+mod exec;
 pub mod exit;
 mod extra;
 mod group;

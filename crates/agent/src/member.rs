@@ -91,7 +91,7 @@ impl Member {
     pub(crate) fn template_file(&self) -> Option<&str> {
         match &self.output.source {
             Source::Template(template) => template.file.as_deref(),
-            Source::Format(_) => None,
+            Source::Format(_) | Source::Environment(_) => None,
         }
     }
 

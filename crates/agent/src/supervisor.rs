@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sidekey_core::contract::{Layout, Output, Shape};
+use sidekey_core::contract::Shape;
 use sidekey_core::planner::Time;
 use sidekey_core::{AgentConfig, Cause, Code, Lookup};
 use sidekey_runtime::drain::Drain;
@@ -17,9 +17,9 @@ use tokio::task::JoinSet;
 
 use crate::age::Lists;
 use crate::clock::{Clock, boot_id};
+use crate::environment::Handed;
 use crate::exit::Exit;
-use crate::extra::Volumes;
-use crate::group::Group;
+use crate::group::{self, Group};
 use crate::listen::Listening;
 use crate::notify::Notifier;
 use crate::request::Done;
@@ -30,6 +30,9 @@ use crate::status::{Counters, Status};
 use crate::templates;
 use crate::termination;
 use crate::trouble::{Subject, Troubles};
+
+/// A program that keeps its environment keeps a credential past its end.
+const KEPT: &str = "the environment holds a leased secret, and programs keep the one they began with";
 
 /// What the agent takes from the machine it runs on.
 #[derive(Clone)]
@@ -75,6 +78,7 @@ pub struct Supervisor {
     pub(crate) counters: Counters,
     pub(crate) status: watch::Sender<Arc<Status>>,
     pub(crate) lists: Lists,
+    pub(crate) desk: watch::Sender<Handed>,
     pub(crate) reported: bool,
     pub(crate) told: String,
     pub(crate) ending: bool,
@@ -85,10 +89,12 @@ impl Supervisor {
     pub fn new(config: AgentConfig, once: bool, platform: Platform) -> Self {
         let once = once || matches!(config.lifecycle.shape, Shape::Init | Shape::InitOnly);
         let state = resume(&config, &platform);
-        let groups = groups(&config, &state);
+        let desk = watch::Sender::new(None);
+        let groups = group::all(&config, &state, &desk);
         groups.iter().for_each(Group::clean);
         Self {
             status: watch::Sender::new(Arc::new(Status::of_start(&config))),
+            desk,
             sinks: config.token_sinks.iter().cloned().map(Sink::new).collect(),
             notifier: Notifier::new(&config.notify, &state.owed, !state.published),
             env: Arc::new(programs(&config, &platform)),
@@ -111,6 +117,11 @@ impl Supervisor {
     /// What the agent says of itself, as it changes.
     pub fn status(&self) -> watch::Receiver<Arc<Status>> {
         self.status.subscribe()
+    }
+
+    /// The environment that programs are to have, as it changes.
+    pub(crate) fn environment(&self) -> watch::Receiver<Handed> {
+        self.desk.subscribe()
     }
 
     /// Works until the first set is written (`once`), the drain, or the start deadline.
@@ -203,6 +214,9 @@ impl Supervisor {
             self.counters.writes += changed as u64;
             if changed > 0 {
                 self.notifier.changed(group.name(), first, now);
+                if group.keeps_leased(&self.state.sessions) && self.said.insert(KEPT) {
+                    tracing::warn!("{KEPT}: have them started anew after a change (env-on-change: restart)");
+                }
             }
         }
         if announced {
@@ -342,26 +356,6 @@ fn fresh(config: &AgentConfig) -> State {
         published: false,
         revoking: false,
     }
-}
-
-fn groups(config: &AgentConfig, state: &State) -> Vec<Group> {
-    let mut named: Vec<(&str, Vec<&Output>)> = Vec::new();
-    for output in &config.outputs {
-        match named.iter_mut().find(|(name, _)| *name == output.group) {
-            Some((_, outputs)) => outputs.push(output),
-            None => named.push((&output.group, vec![output])),
-        }
-    }
-    let linked = |dir: &str| {
-        let outputs = config.outputs.iter().filter(|o| o.dir == dir && o.layout == Layout::Linked);
-        outputs.map(|output| output.group.as_str()).collect::<BTreeSet<_>>().len()
-    };
-    let volumes = Arc::new(Volumes::of(&config.outputs));
-    let group = |(name, outputs): &(&str, Vec<&Output>)| {
-        let frozen = state.frozen.get(*name).copied();
-        Group::new(name, config.dialect, outputs, frozen, &volumes, |dir| linked(dir) == 1)
-    };
-    named.iter().map(group).collect()
 }
 
 #[cfg(test)]

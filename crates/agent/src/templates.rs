@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 pub(crate) fn watch(outputs: &[Output]) -> Option<mpsc::Receiver<()>> {
     let file = |output: &Output| match &output.source {
         Source::Template(template) => template.file.clone(),
-        Source::Format(_) => None,
+        Source::Format(_) | Source::Environment(_) => None,
     };
     let files: Vec<String> = outputs.iter().filter_map(file).collect();
     let directories: BTreeSet<&Path> = files.iter().filter_map(|file| Path::new(file).parent()).collect();

@@ -24,7 +24,7 @@ const LONGEST: u64 = 32 << 20;
 pub(crate) fn look(dir: &str, layout: Layout, link: &str, outputs: &[Output]) -> Disk {
     let Ok(root) = Dir::root(dir) else { return Disk::new() };
     let base = match layout {
-        Layout::Plain => Some(root),
+        Layout::Plain | Layout::Served => Some(root),
         Layout::Linked => root.link(link).filter(|name| is_set(name)).and_then(|name| root.open(&name).ok()),
     };
     let Some(base) = base else { return Disk::new() };
@@ -46,7 +46,7 @@ pub(crate) fn look(dir: &str, layout: Layout, link: &str, outputs: &[Output]) ->
 pub(crate) fn publish(plan: &GroupPlan<'_>, link: &str, owners: &Owners) -> Result<(), Cause> {
     let root = Dir::root(plan.dir).map_err(|error| failed(plan.dir, &error))?;
     match plan.layout {
-        Layout::Plain => plain(&root, plan, owners),
+        Layout::Plain | Layout::Served => plain(&root, plan, owners),
         Layout::Linked => linked(&root, plan, link, owners),
     }
 }
@@ -364,7 +364,7 @@ mod tests {
             fs::write(root.path().join("file"), "x").unwrap();
             let files: &[_] = match layout {
                 Layout::Plain => &[("a", "2"), ("file/below", "2")],
-                Layout::Linked => &[("a", "2"), ("b", "2"), ("b/below", "2")],
+                Layout::Linked | Layout::Served => &[("a", "2"), ("b", "2"), ("b/below", "2")],
             };
             put(root.path(), layout, files).unwrap_err();
             fs::remove_file(root.path().join("file")).unwrap();

@@ -113,7 +113,7 @@ pub(crate) struct Input {
     /// Namespace of objects that name none.
     #[arg(short, long, default_value = "default")]
     pub(crate) namespace: String,
-    /// Version of the oldest kubelet: native sidecars need 1.29.
+    /// Version of the oldest kubelet: native sidecars need 1.29; env files 1.35, or 1.34 and the settings' envFiles on.
     #[arg(long, value_name = "VERSION", default_value = "1.34")]
     pub(crate) kubernetes_version: Version,
 }

@@ -50,7 +50,10 @@ pub(crate) fn judge(object: &mut Value, input: &Input, settings: &Settings) -> R
     }
     let namespace = object["metadata"]["namespace"].as_str().unwrap_or(&input.namespace).to_owned();
     let name = title(object, &namespace);
-    let facts = Facts { namespace, native_sidecars: input.kubernetes_version >= NATIVE };
+    let version = input.kubernetes_version;
+    let minor = if version.major > NATIVE.major { u32::MAX } else { version.minor };
+    let env_files = sidekey_inject::env_files(minor, minor);
+    let facts = Facts { namespace, native_sidecars: version >= NATIVE, env_files };
     let Some(template) = template(object) else { return Ok(vec![Judged { object: name, verdict: Verdict::NoPod }]) };
     let mut pod =
         json!({"apiVersion": "v1", "kind": "Pod", "metadata": template["metadata"], "spec": template["spec"]});

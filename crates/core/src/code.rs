@@ -59,6 +59,7 @@ codes! {
     ManifestMalformed = 1012, "the manifest cannot be read", "Correct the file the message names.";
     NotInjected = 1013, "a pod asks for an agent and has none", "Delete the pod, so that it is created again while the webhook answers.";
     PolicyRefused = 1020, "the webhook's settings do not allow it", "Ask the platform's people, or leave the annotation out.";
+    CommandUnknown = 1030, "what a container runs is not in the pod", "Write the container's command into the pod.";
 
     TemplateSyntax = 2001, "the template does not parse", "Correct the template at the line and column named.";
     TemplateFunction = 2002, "the template calls an unknown or refused function", "Use a function of docs/reference/templates.md.";
@@ -117,6 +118,7 @@ codes! {
     PinnedEnds = 5008, "a file mounted by its own path holds what ends or rotates", "Remove subpath-<NAME>, and read the file in its directory, where it changes.";
     SecretTooOld = 5010, "a file was removed, as Vault has not vouched for it for longer than max-stale", "Read the other causes: the file comes back with the first answer of Vault.";
     ActionFailed = 5020, "an action after a change failed", "Correct the action; it is tried again, and the files stay as they are.";
+    ProgramNotRun = 5030, "the program could not be run", "Check that it is in the image, and may be run by the container's user.";
 
     CertificateUnusable = 6001, "the webhook's certificate cannot be used", "Check the mounted files or the CA Secret; the old certificate stays in force.";
     KubernetesApi = 6002, "the Kubernetes API refused or did not answer", "Check the service account's rights and the API server.";

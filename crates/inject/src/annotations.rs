@@ -208,7 +208,6 @@ fn effect(field: Field, entry: &Entry<'_>) -> Option<String> {
     let row = field.row();
     let said = match row.effect {
         Effect::Now => return None,
-        Effect::Later => format!("{} has no effect yet", entry.key),
         Effect::Never(reason) => format!("{} has no effect: {reason}", entry.key),
     };
     let default = row.key(entry.dialect).map(|key| key.default);
@@ -309,11 +308,9 @@ mod tests {
             "vault.hashicorp.com/agent-cache-exit-on-err": "true",
             "vault.hashicorp.com/go-max-procs": "",
             "vault.hashicorp.com/agent-telemetry-statsd-address": "x:1",
-            "sidekey.dev/env-PASSWORD": "secret/data/web#password",
         }));
         let warnings = Annotations::collect(&map, &Prefix::ALL).unwrap().warnings;
-        let wanted =
-            ["did you mean vault.hashicorp.com/agent-inject?", "no effect yet", "no effect: ", "pushes to nobody"];
+        let wanted = ["did you mean vault.hashicorp.com/agent-inject?", "no effect: ", "pushes to nobody"];
         assert_eq!(warnings.len(), wanted.len(), "{warnings:?}");
         for words in wanted {
             assert!(warnings.iter().any(|warning| warning.contains(words)), "{words}: {warnings:?}");

@@ -16,6 +16,7 @@ use sidekey_core::contract::{Dialect, Shape};
 use sidekey_core::{AgentConfig, Cause, Code};
 
 use crate::cloud;
+use crate::environment::{self, Delivery};
 use crate::identity::Ids;
 use crate::operations::raw;
 use crate::plan::{Agent, Plan, STATE_DIR};
@@ -80,6 +81,10 @@ pub(crate) fn volumes(plan: &Plan<'_>, spec: &InjectSpec, settings: &Settings) -
     let own = plan.token.as_ref().filter(|token| token.own());
     volumes.extend(own.map(|own| tokens(&own.volume, spec, settings)));
     volumes.extend(plan.directories.iter().map(|one| memory(&one.volume, &plan.budget.secrets_size)));
+    volumes.extend(plan.environment.as_ref().map(|environment| match environment.delivery {
+        Delivery::File(_) => memory(environment.place().0, &plan.budget.secrets_size),
+        Delivery::Exec => program(environment.place().0),
+    }));
     let (extra, tls) = extra_names(spec.dialect);
     volumes.extend(spec.extras.extra_secret.as_ref().map(|secret| kubernetes_secret(extra.0, secret)));
     volumes.extend(spec.extras.tls_secret.as_ref().map(|secret| kubernetes_secret(tls.0, secret)));
@@ -96,6 +101,11 @@ pub(crate) const fn kind(volume: &Volume) -> &'static str {
         (.., Some(_)) => "configMap",
         _ => "projected",
     }
+}
+
+/// The mount of the program and its socket: nothing that a container of the app could change.
+pub(crate) fn exec_mount() -> VolumeMount {
+    mount(environment::EXEC.0, environment::EXEC.1, true)
 }
 
 /// Reads the contract back as the agent will, before anyone is promised that it can.
@@ -187,6 +197,9 @@ fn mounts(plan: &Plan<'_>, pod: &Pod<'_>, spec: &InjectSpec) -> Vec<VolumeMount>
     mounts.extend(plan.token.as_ref().map(|token| mount(&token.volume, &token.directory, true)));
     mounts.extend(cloud::mount(pod, &spec.own().login.method));
     mounts.extend(plan.directories.iter().map(|one| mount(&one.volume, &one.dir, false)));
+    mounts.extend(
+        plan.environment.as_ref().map(|environment| mount(environment.place().0, environment.place().1, false)),
+    );
     let (extra, tls) = extra_names(spec.dialect);
     mounts.extend(spec.extras.extra_secret.is_some().then(|| mount(extra.0, extra.1, true)));
     mounts.extend(spec.extras.tls_secret.is_some().then(|| mount(tls.0, tls.1, true)));
@@ -227,6 +240,12 @@ fn memory(name: &str, size: &Quantity) -> Volume {
         medium: Some("Memory".to_owned()),
         size_limit: Some(ApiQuantity(size.as_str().to_owned())),
     };
+    Volume { name: name.to_owned(), empty_dir: Some(source), ..Volume::default() }
+}
+
+/// A program is no secret, and its pages can be given back, unlike those of a memory volume.
+fn program(name: &str) -> Volume {
+    let source = EmptyDirVolumeSource { medium: None, size_limit: Some(ApiQuantity("64Mi".to_owned())) };
     Volume { name: name.to_owned(), empty_dir: Some(source), ..Volume::default() }
 }
 

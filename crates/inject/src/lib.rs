@@ -8,7 +8,8 @@
 //! | what can be said, in which dialect | `registry` |
 //! | what was said | `annotations`, `rules`, `reader` |
 //! | what is wanted | `parse`, `login`, `logins`, `secrets`, `command` → `spec` |
-//! | what is decided | `targets`, `token`, `identity`, `resources`, `outputs`, `directories`, `changes` → `plan` |
+//! | what is decided | `targets`, `token`, `identity`, `resources`, `outputs`, `directories`, `changes`,
+//! | | `environment` → `plan` |
 //! | what is done | `build`, `cloud`, `trust`, `amend`, `patch` → `operations` |
 //! | what a person sees | `outcome`, `explain` |
 
@@ -24,6 +25,7 @@ mod changes;
 mod cloud;
 mod command;
 mod directories;
+mod environment;
 mod identity;
 mod login;
 mod logins;
@@ -49,7 +51,7 @@ use serde_json::Value;
 use sidekey_core::Cause;
 
 pub use operations::{ApplyError, Patch};
-pub use outcome::{Facts, Injection, Outcome, SkipReason};
+pub use outcome::{Facts, Injection, Outcome, SkipReason, env_files};
 pub use settings::Settings;
 
 use crate::annotations::Annotations;

@@ -1,17 +1,30 @@
 //! What came of a pod.
 
+use sidekey_core::contract::EnvSyntax;
 use sidekey_core::{AgentConfig, Cause};
 
 use crate::explain::Trace;
 use crate::operations::Patch;
 
 /// What the pod itself does not say.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
     /// Namespace of the request; the pod's own field may be empty at admission.
     pub namespace: String,
     /// Whether every node has native sidecars (kubelet 1.29 and later).
     pub native_sidecars: bool,
+    /// The form of env files that every kubelet reads, if there is one.
+    pub env_files: Option<EnvSyntax>,
+}
+
+/// The form of env files that kubelets of these minor versions of Kubernetes 1 read: 1.34 where its gate is on, 1.35 by itself, in
+/// another form (k8s.io/kubernetes pkg/kubelet/util/env).
+pub fn env_files(oldest: u32, newest: u32) -> Option<EnvSyntax> {
+    match (oldest, newest) {
+        (34, 34) => Some(EnvSyntax::Plain),
+        (35.., _) => Some(EnvSyntax::Quoted),
+        _ => None,
+    }
 }
 
 /// What to do with a pod.

@@ -49,7 +49,7 @@ fn lookups(secret: &Secret, dialect: Dialect) -> Result<BTreeSet<Lookup>, Cause>
     let (template, key) = match (&secret.source, &secret.template) {
         (Source::Format(format), _) => return Ok(BTreeSet::from([Lookup::read(&format.path)])),
         (Source::Template(template), Some(key)) if template.file.is_none() => (&secret.source, key),
-        (Source::Template(_), _) => return Ok(BTreeSet::new()),
+        (Source::Template(_) | Source::Environment(_), _) => return Ok(BTreeSet::new()),
     };
     let compiled = sidekey_template::compile(&secret.raw, template, None).map_err(|error| {
         let mut cause = Cause::from(error);

@@ -14,7 +14,7 @@ use crate::registry::{Field, Kind};
 use crate::settings::{DefaultTemplate, PullPolicy, SecurityContext, Settings};
 use crate::spec::{Amounts, End, Extras, InjectSpec, Metrics, Place, Pull, ResourceSpec, Start, UserSpec};
 use crate::trust::{self, Bundle};
-use crate::{login, logins, secrets, value};
+use crate::{environment, login, logins, secrets, value};
 
 /// Reads everything; `volume_problem` is what is wrong with the token's volume, which has its place among the errors.
 ///
@@ -45,7 +45,12 @@ pub(crate) fn parse(reader: &mut Reader<'_>, volume_problem: Option<Cause>) -> R
     let pull = pull(reader)?;
     let (log, extras) = (log(reader)?, extras(reader));
     let mut secrets = secrets::secrets(reader, &dir, default_template)?;
-    let own_is_needed = token_sink || listener.is_some() || secrets.is_empty() || extras.config_map.is_some();
+    let environment = environment::parse(reader)?;
+    let own_is_needed = token_sink
+        || listener.is_some()
+        || secrets.is_empty()
+        || extras.config_map.is_some()
+        || !environment.variables.is_empty();
     let places = logins::places(reader, &own, own_is_needed, &mut secrets)?;
     let mut spec = InjectSpec {
         dialect: reader.dialect,
@@ -58,6 +63,7 @@ pub(crate) fn parse(reader: &mut Reader<'_>, volume_problem: Option<Cause>) -> R
         log,
         extras,
         secrets,
+        environment,
         containers: reader.given(Field::Containers).map(|given| value::list(given.value)),
         refresh,
         listener,

@@ -9,6 +9,7 @@ use sidekey_core::{Cause, Code};
 use crate::amend;
 use crate::build;
 use crate::directories;
+use crate::environment::{self, Delivery};
 use crate::operations::Patch;
 use crate::plan::{Agent, Plan};
 use crate::pod::{List, Names, Pod, is_ours, items, text};
@@ -35,6 +36,7 @@ pub(crate) fn patch(
         let path = format!("/spec/{}/{}/volumeMounts", target.list.name(), target.index);
         let none = items(target.container, "volumeMounts").is_empty();
         patch.append(&path, none, &missing_mounts(plan, target, spec)?)?;
+        environment(&mut patch, plan, target, spec)?;
     }
     for agent in &plan.agents {
         match place(pod, agent, spec, settings) {
@@ -62,6 +64,27 @@ pub(crate) fn patch(
     scrape(&mut patch, pod, spec.metrics.filter(|metrics| asked && metrics.scrape), warnings)?;
     status(&mut patch, pod, spec.dialect)?;
     Ok(patch)
+}
+
+/// A container's variables: references at the front of its list, or another command.
+fn environment(patch: &mut Patch, plan: &Plan<'_>, target: &Target<'_>, spec: &InjectSpec) -> Result<(), Cause> {
+    let Some(environment) = plan.environment.as_ref().filter(|environment| environment.has(target)) else {
+        return Ok(());
+    };
+    let container = format!("/spec/{}/{}", target.list.name(), target.index);
+    match environment.delivery {
+        Delivery::Exec => match environment::command(target, spec) {
+            Some(words) => patch.add(format!("{container}/command"), &words),
+            None => Ok(()),
+        },
+        Delivery::File(_) => {
+            let (path, missing) = (format!("{container}/env"), environment::missing_variables(target, spec));
+            if items(target.container, "env").is_empty() {
+                return patch.append(&path, true, &missing);
+            }
+            missing.iter().rev().try_for_each(|variable| patch.add(format!("{path}/0"), variable))
+        }
+    }
 }
 
 /// What is to be done with a container of ours.
@@ -102,7 +125,7 @@ fn insert(patch: &mut Patch, pod: &Pod<'_>, agent: &Agent, at: usize, container:
 
 /// Our place among the init containers of others: the Vault dialect's is the end, the native one's the beginning, but
 /// behind the native proxies of a mesh, without which there is no network.
-fn init_place(pod: &Pod<'_>, spec: &InjectSpec, settings: &Settings) -> usize {
+pub(crate) fn init_place(pod: &Pod<'_>, spec: &InjectSpec, settings: &Settings) -> usize {
     let names = Names::of(spec.dialect);
     let others = || pod.containers(List::Init).iter().filter(|one| !is_ours(one, &names));
     let proxy = |one: &&Value| {
@@ -147,6 +170,9 @@ fn missing_mounts(plan: &Plan<'_>, target: &Target<'_>, spec: &InjectSpec) -> Re
             Some(known) => return Err(taken(target, known, &mount.mount_path, spec)),
         }
     }
+    let exec = plan.environment.as_ref().is_some_and(|one| one.delivery == Delivery::Exec && one.has(target));
+    let mounted = known.iter().any(|mount| text(mount, "name") == environment::EXEC.0);
+    missing.extend((exec && !mounted).then(build::exec_mount));
     Ok(missing)
 }
 

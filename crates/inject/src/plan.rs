@@ -6,6 +6,7 @@ use sidekey_core::{Cause, Code};
 use crate::amend;
 use crate::changes;
 use crate::directories::{Directory, directories};
+use crate::environment::{self, Delivery, Environment};
 use crate::explain::{FileLine, Origin, Trace};
 use crate::identity::{Identity, identity, shut_out};
 use crate::outcome::Facts;
@@ -31,6 +32,8 @@ pub(crate) struct Plan<'a> {
     /// Of the one-shot init container, where it differs.
     pub(crate) init_budget: Option<Budget>,
     pub(crate) directories: Vec<Directory>,
+    /// `None` where no variable is asked for.
+    pub(crate) environment: Option<Environment<'a>>,
     /// Containers of ours, in the order in which they start.
     pub(crate) agents: Vec<Agent>,
 }
@@ -68,7 +71,10 @@ pub(crate) fn plan<'a>(
     let targets = targets(pod, spec, settings, notes.warnings);
     let identity = identity(pod, spec, &targets, notes.trace)?;
     let directories = directories(spec)?;
-    let (budget, init_budget) = budgets(pod, spec, settings, directories.len(), notes.warnings)?;
+    let native = is_native(pod, spec, facts, settings);
+    let environment = environment::plan(pod, spec, facts, settings, (&targets, native), notes)?;
+    let in_memory = environment.iter().filter(|environment| environment.delivery != Delivery::Exec).count();
+    let (budget, init_budget) = budgets(pod, spec, settings, directories.len() + in_memory, notes.warnings)?;
     figures(["cpu", "memory"], &budget, notes.trace);
     if let Some(budget) = &init_budget {
         figures(["init cpu", "init memory"], budget, notes.trace);
@@ -83,14 +89,15 @@ pub(crate) fn plan<'a>(
     }
     readable(pod, (&targets, &directories), &identity, &config, notes.warnings);
     files(&config, spec, notes.trace);
-    let native = native(pod, spec, facts, settings, notes);
+    shape(pod, spec, facts, settings, native, notes);
+    config.outputs.extend(environment.as_ref().and_then(|environment| environment.output(spec)));
     let agents = agents(spec, native, config);
     amend::warn_of_unused(spec, &agents, notes.warnings);
     let one_shot = |agent: &Agent| matches!(agent.config.lifecycle.shape, Shape::Init | Shape::InitOnly);
     if init_budget.is_some() && !agents.iter().any(one_shot) {
         notes.warnings.push("resources of the init container are ignored: there is none".to_owned());
     }
-    Ok(Plan { targets, token, identity, budget, init_budget, directories, agents })
+    Ok(Plan { targets, token, identity, budget, init_budget, directories, environment, agents })
 }
 
 fn refuse(pod: &Pod<'_>, spec: &InjectSpec) -> Result<(), Cause> {
@@ -200,18 +207,22 @@ fn lifecycle(spec: &InjectSpec, shape: Shape) -> Lifecycle {
 }
 
 /// An agent that is there already keeps its shape.
-fn native(pod: &Pod<'_>, spec: &InjectSpec, facts: &Facts, settings: &Settings, notes: &mut Notes<'_>) -> bool {
-    let names = Names::of(spec.dialect);
-    if let Some((list, _)) = pod.ours(names.agent) {
+fn is_native(pod: &Pod<'_>, spec: &InjectSpec, facts: &Facts, settings: &Settings) -> bool {
+    if let Some((list, _)) = pod.ours(Names::of(spec.dialect).agent) {
         return list == List::Init;
-    }
-    let possible = settings.native_sidecars.resolve(facts.native_sidecars);
-    if spec.start.native == Some(true) && !possible {
-        notes.warnings.push("native-sidecar is ignored: not every node has native sidecars".to_owned());
     }
     // A patch for the init container asks for one.
     let split = spec.amendments.init.is_some() && spec.start.pre_populate && spec.start.native != Some(true);
-    let native = possible && spec.start.native != Some(false) && !split;
+    settings.native_sidecars.resolve(facts.native_sidecars) && spec.start.native != Some(false) && !split
+}
+
+fn shape(pod: &Pod<'_>, spec: &InjectSpec, facts: &Facts, settings: &Settings, native: bool, notes: &mut Notes<'_>) {
+    if pod.ours(Names::of(spec.dialect).agent).is_some() {
+        return;
+    }
+    if spec.start.native == Some(true) && !settings.native_sidecars.resolve(facts.native_sidecars) {
+        notes.warnings.push("native-sidecar is ignored: not every node has native sidecars".to_owned());
+    }
     let shape = match (spec.start.pre_populate, spec.start.only, native) {
         (false, true, _) => "none",
         (true, true, _) => "one-shot init container",
@@ -220,7 +231,6 @@ fn native(pod: &Pod<'_>, spec: &InjectSpec, facts: &Facts, settings: &Settings, 
         (false, false, false) => "sidecar",
     };
     notes.trace.choose("shape", shape, Origin::Derived("nodes, settings and annotations".into()));
-    native
 }
 
 fn agents(spec: &InjectSpec, native: bool, config: AgentConfig) -> Vec<Agent> {
@@ -286,6 +296,7 @@ fn content(secret: &Secret) -> String {
         }
         (Source::Template(_), None) => "default template",
         (Source::Format(source), _) => source.format.word(),
+        (Source::Environment(_), _) => "environment",
     };
     format!("{what} of {}", secret.path)
 }

@@ -62,7 +62,8 @@ pub(crate) fn secrets(reader: &mut Reader<'_>, dir: &str, default: DefaultTempla
         .map(|raw| Family { raw, defining: defining(reader, raw) }.secret(reader, dir, default))
         .collect();
     let all = all?;
-    if all.is_empty() && reader.found.get(Field::ConfigMap).is_none() {
+    let variables = reader.found.suffixed().any(|(_, field, _)| field == Field::Env);
+    if all.is_empty() && !variables && reader.found.get(Field::ConfigMap).is_none() {
         let key = Field::Secret.row().full_key(reader.dialect);
         reader.warn(format!("no file is asked for: there is no {key} with a path"));
     }

@@ -5,6 +5,7 @@ mod policy;
 mod prefix;
 
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
+use sidekey_core::contract::EnvSyntax;
 use sidekey_core::goparse::parse_duration;
 use sidekey_core::{Cause, Code};
 use thiserror::Error as ThisError;
@@ -62,6 +63,8 @@ pub struct Settings {
     pub dialects: Vec<Prefix>,
     /// Shape of the injected agent.
     pub native_sidecars: NativeSidecars,
+    /// Whether the kubelet sets the variables of `env-<VAR>` from a file (`fileKeyRef`).
+    pub env_files: EnvFiles,
     /// Requests and limits of the agent.
     pub resources: Resources,
     /// Size limit of each volume of secrets; at least three times what it holds.
@@ -124,6 +127,7 @@ impl Default for Settings {
             token_expiration_seconds: 3600,
             dialects: Prefix::ALL.to_vec(),
             native_sidecars: NativeSidecars::Auto,
+            env_files: EnvFiles::Auto,
             resources: Resources::default(),
             secrets_size: Quantity::mebibytes(16),
             state_size: Quantity::mebibytes(16),
@@ -164,6 +168,29 @@ impl NativeSidecars {
             Self::Auto => cluster,
             Self::On => true,
             Self::Off => false,
+        }
+    }
+}
+
+/// When the kubelet reads the app's variables from a file, and when `sidekey-agent exec` sets them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EnvFiles {
+    /// The kubelet where every one does it unasked: from 1.35 on.
+    Auto,
+    /// The kubelet also where all are 1.34; the cluster has the feature gate `EnvFiles` on.
+    On,
+    /// `exec` always.
+    Off,
+}
+
+impl EnvFiles {
+    /// `kubelets` is the form that all of them read.
+    pub(crate) fn resolve(self, kubelets: Option<EnvSyntax>) -> Option<EnvSyntax> {
+        match self {
+            Self::Auto => kubelets.filter(|syntax| *syntax == EnvSyntax::Quoted),
+            Self::On => kubelets,
+            Self::Off => None,
         }
     }
 }
@@ -362,11 +389,9 @@ fn log_level<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Er
 }
 
 fn expiration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
-    let seconds = u32::deserialize(deserializer)?;
-    if seconds < 600 {
-        Err(D::Error::custom("Kubernetes refuses tokens of less than 600 seconds"))
-    } else {
-        Ok(seconds)
+    match u32::deserialize(deserializer)? {
+        ..600 => Err(D::Error::custom("Kubernetes refuses tokens of less than 600 seconds")),
+        seconds => Ok(seconds),
     }
 }
 

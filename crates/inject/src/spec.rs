@@ -23,6 +23,7 @@ pub(crate) struct InjectSpec {
     pub(crate) dir: String,
     /// In the order of their raw names.
     pub(crate) secrets: Vec<Secret>,
+    pub(crate) environment: EnvSpec,
     /// Write the token into `dir`.
     pub(crate) token_sink: bool,
     /// Containers that get the secrets; `None` is the dialect's default.
@@ -159,6 +160,29 @@ pub(crate) struct Extras {
     pub(crate) copy_from: Option<String>,
     /// Vault Agent's own files, which take the place of outputs and login.
     pub(crate) config_map: Option<String>,
+}
+
+/// Environment variables of the app.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct EnvSpec {
+    /// In the order of their names.
+    pub(crate) variables: Vec<EnvVariable>,
+    /// Start the app's program anew when one changes.
+    pub(crate) restart: bool,
+    /// By `exec`, whatever the kubelet could do.
+    pub(crate) exec: bool,
+}
+
+/// One variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct EnvVariable {
+    pub(crate) name: String,
+    /// The annotation that asked for it.
+    pub(crate) key: String,
+    /// In Vault.
+    pub(crate) path: String,
+    /// `None` is the only one.
+    pub(crate) field: Option<String>,
 }
 
 /// One file.

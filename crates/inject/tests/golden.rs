@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sidekey_core::contract::Output;
+use sidekey_core::contract::{EnvSyntax, Output};
 use sidekey_core::{AgentConfig, Code, Lookup, Response, Value as SecretValue};
 use sidekey_inject::settings::{NamespacePolicy, Policy, PullPolicy};
 use sidekey_inject::{Facts, Injection, Outcome, Settings, SkipReason, mutate, registry};
@@ -32,11 +32,12 @@ struct Case {
 struct CaseFacts {
     namespace: String,
     native_sidecars: bool,
+    env_files: Option<EnvSyntax>,
 }
 
 impl Default for CaseFacts {
     fn default() -> Self {
-        Self { namespace: "shop".to_owned(), native_sidecars: true }
+        Self { namespace: "shop".to_owned(), native_sidecars: true, env_files: None }
     }
 }
 
@@ -114,7 +115,11 @@ fn patches_pods_as_written_beside_them() {
     let cases = cases();
     assert!(cases.len() >= 25, "{} cases", cases.len());
     for (path, case) in cases {
-        let facts = Facts { namespace: case.facts.namespace, native_sidecars: case.facts.native_sidecars };
+        let facts = Facts {
+            namespace: case.facts.namespace,
+            native_sidecars: case.facts.native_sidecars,
+            env_files: case.facts.env_files,
+        };
         let mut injection = injected(&case.pod, &facts, &case.settings);
         let mut pod = apply(&case.pod, &injection);
         if let Some(again) = case.again {
@@ -159,7 +164,7 @@ fn the_samples_give_the_files_their_comments_promise() {
     ];
     for (name, files) in cases {
         let text = std::fs::read_to_string(root().join(format!("../../deploy/samples/{name}.yaml"))).unwrap();
-        let facts = Facts { namespace: "default".to_owned(), native_sidecars: true };
+        let facts = Facts { namespace: "default".to_owned(), native_sidecars: true, ..Facts::default() };
         let injection = injected(&serde_saphyr::from_str(&text).unwrap(), &facts, &Settings::default());
         assert_eq!(injection.warnings, [""; 0], "{name}");
         let rendered = rendered(&injection.agents[0].1);

@@ -15,7 +15,7 @@ use sidekey_inject::{Facts, Injection, Outcome, Settings, SkipReason, mutate};
 const ODD: &str = "fieldOfTomorrow";
 
 fn facts() -> Facts {
-    Facts { namespace: "shop".to_owned(), native_sidecars: true }
+    Facts { namespace: "shop".to_owned(), native_sidecars: true, ..Facts::default() }
 }
 
 /// A pod with one secret, a declared user, and volumes to name.
@@ -33,7 +33,7 @@ fn pod(dialect: Dialect, more: &[(String, String)]) -> Value {
     json!({
         "metadata": { "annotations": map },
         "spec": {
-            "containers": [{ "name": "app", "securityContext": { "runAsUser": 1001 }, ODD: { "a": [1] },
+            "containers": [{ "name": "app", "command": ["/app"], "securityContext": { "runAsUser": 1001 }, ODD: { "a": [1] },
                 "volumeMounts": [{ "name": "hooks", "mountPath": "/hooks", ODD: 1 }] }],
             "initContainers": [{ "name": "setup" }],
             "volumes": [{ "name": "hooks", "emptyDir": {} }, { "name": "token", "projected": { "sources": [token] } }],
@@ -249,6 +249,10 @@ const PAIRS: &[(Dialect, &[&str])] = &[
     (Dialect::Native, &["ca-cert=/a.pem", "ca-cert-db=/b.pem", "secret-x=a/b"]),
     (Dialect::Native, &["auth-path-db=other", "secret-x=a/b"]),
     (Dialect::Native, &["set-security-context=platformUser", "run-as-user=7"]),
+    (Dialect::Native, &["env-PASSWORD=secret/data/web#password", "env-on-change=restart"]),
+    (Dialect::Native, &["env-USER=database/creds/web#username", "native-sidecar=false"]),
+    (Dialect::Native, &["env-USER=database/creds/web#username", "containers=setup"]),
+    (Dialect::Native, &["env-USER=database/creds/web#username", "init-only=true"]),
 ];
 
 #[test]

@@ -36,7 +36,7 @@ fn outcome(namespace: &str, annotations: &[(&str, &str)]) -> Outcome {
     let map: Map<String, Value> =
         map.into_iter().map(|(key, value)| (key.replace("S/", "sidekey.dev/"), value)).collect();
     let pod = json!({ "metadata": { "annotations": map }, "spec": { "containers": [{ "name": "app" }] } });
-    let facts = Facts { namespace: namespace.to_owned(), native_sidecars: true };
+    let facts = Facts { namespace: namespace.to_owned(), native_sidecars: true, ..Facts::default() };
     mutate(&pod, &facts, &Settings::from_yaml(SETTINGS).unwrap())
 }
 
@@ -149,7 +149,7 @@ fn a_login_that_the_settings_chose_for_a_file_needs_no_leave() {
         json!({ "metadata": { "annotations": { "sidekey.dev/inject": "true", "sidekey.dev/role": "team-x",
             "sidekey.dev/secret-x": "a/b", "sidekey.dev/role-x": more } }, "spec": { "containers": [{ "name": "app" }] } })
     };
-    let facts = Facts { namespace: "team-b".to_owned(), native_sidecars: true };
+    let facts = Facts { namespace: "team-b".to_owned(), native_sidecars: true, ..Facts::default() };
     let Outcome::Patch(injection) = mutate(&pod("team-y"), &facts, &settings) else { panic!("not injected") };
     let config = &injection.agents[0].1;
     let roles: Vec<&str> = (0..config.login_count()).map(|login| config.auth_of(login).role.as_str()).collect();
@@ -163,7 +163,7 @@ fn a_bad_value_of_the_settings_is_named_as_theirs() {
     let settings = Settings::from_yaml("policy:\n  defaults:\n    sidekey.dev/path: ..\n").unwrap();
     let pod = json!({ "metadata": { "annotations": { "sidekey.dev/inject": "true", "sidekey.dev/role": "x" } },
         "spec": { "containers": [{ "name": "app" }] } });
-    let facts = Facts { namespace: "shop".to_owned(), native_sidecars: true };
+    let facts = Facts { namespace: "shop".to_owned(), native_sidecars: true, ..Facts::default() };
     let Outcome::Deny { cause, .. } = mutate(&pod, &facts, &settings) else { panic!("not denied") };
     assert!(cause.to_string().contains("settings policy, default sidekey.dev/path"), "{cause}");
 }
@@ -184,7 +184,7 @@ const VAULT_MARK: &str = "vault.hashicorp.com/agent-inject-status";
 
 #[test]
 fn a_pod_that_the_other_injector_has_injected_is_left_alone_whatever_it_asks_for() {
-    let facts = Facts { namespace: "shop".to_owned(), native_sidecars: true };
+    let facts = Facts { namespace: "shop".to_owned(), native_sidecars: true, ..Facts::default() };
     for mark in [VAULT_MARK, "openbao.org/agent-inject-status"] {
         for asks in [&NATIVE_ASKS[..], &VAULT_ASKS[..], &[NATIVE_ASKS, VAULT_ASKS].concat()] {
             for dialects in ["[sidekey.dev, vault.hashicorp.com, openbao.org]", "[sidekey.dev, vault.hashicorp.com]"] {
@@ -199,7 +199,7 @@ fn a_pod_that_the_other_injector_has_injected_is_left_alone_whatever_it_asks_for
 
 #[test]
 fn a_pod_that_asks_both_is_marked_for_both() {
-    let facts = Facts { namespace: "shop".to_owned(), native_sidecars: true };
+    let facts = Facts { namespace: "shop".to_owned(), native_sidecars: true, ..Facts::default() };
     let both = pod_with(&[NATIVE_ASKS, VAULT_ASKS].concat());
     for (mut pod, wanted) in [(both, json!("injected")), (pod_with(&NATIVE_ASKS), json!(null))] {
         let Outcome::Patch(injection) = mutate(&pod, &facts, &Settings::default()) else { panic!("not injected") };
@@ -213,7 +213,7 @@ fn a_pod_that_asks_both_is_marked_for_both() {
 
 #[test]
 fn a_dialect_that_is_not_served_is_not_read() {
-    let facts = Facts { namespace: "shop".to_owned(), native_sidecars: true };
+    let facts = Facts { namespace: "shop".to_owned(), native_sidecars: true, ..Facts::default() };
     let settings = Settings::from_yaml("dialects: [sidekey.dev]").unwrap();
     let theirs = pod_with(&VAULT_ASKS);
     assert!(matches!(mutate(&theirs, &facts, &settings), Outcome::Skip(SkipReason::NotAsked)));

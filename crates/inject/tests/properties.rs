@@ -8,7 +8,7 @@ use sidekey_core::AgentConfig;
 use sidekey_inject::{Facts, Injection, Outcome, Settings, SkipReason, mutate};
 
 fn facts(native_sidecars: bool) -> Facts {
-    Facts { namespace: "shop".to_owned(), native_sidecars }
+    Facts { namespace: "shop".to_owned(), native_sidecars, ..Facts::default() }
 }
 
 fn foreign() -> impl Strategy<Value = Value> {

@@ -30,7 +30,7 @@ fn with(dialect: &str, more: &[&str]) -> Value {
 }
 
 fn facts() -> Facts {
-    Facts { namespace: "shop".to_owned(), native_sidecars: true }
+    Facts { namespace: "shop".to_owned(), native_sidecars: true, ..Facts::default() }
 }
 
 fn denied(pod: &Value) -> Cause {
@@ -56,6 +56,20 @@ fn names_annotation_shape_and_fix_of_what_it_refuses() {
             Code::AnnotationValue,
             &["vault.hashicorp.com/agent-inject", "`yes`", "Write `true` or `false`"],
         ),
+        (
+            S,
+            &["S/env-A=p#f"],
+            Code::CommandUnknown,
+            &["sidekey.dev/env-A", "`app` has no command", "ENTRYPOINT", "sidekey.dev/containers"],
+        ),
+        (S, &["S/env-a-b=p#f"], Code::AnnotationValue, &["sidekey.dev/env-a-b", "`a-b`", "letters, digits"]),
+        (S, &["S/env-SIDEKEY_CONFIG=p"], Code::AnnotationValue, &["SIDEKEY_CONFIG"]),
+        (S, &["S/env-A=p#f#2"], Code::AnnotationValue, &["`p#f#2`", "PATH#FIELD"]),
+        (S, &["S/env-A=#f"], Code::AnnotationValue, &["PATH#FIELD"]),
+        (S, &["S/env-A=p", "S/env-on-change=reload"], Code::AnnotationValue, &["env-on-change", "`keep`, `restart`"]),
+        (S, &["S/env-A=p", "S/pre-populate=false"], Code::AnnotationConflict, &["env-A", "pre-populate"]),
+        (S, &["S/env-A=p", "S/init-only=true"], Code::PodRefused, &["env-A", "init-only"]),
+        (V, &["S/env-A=p", "V/agent-configmap=c"], Code::AnnotationConflict, &["env-A", "agent-configmap"]),
         (S, &["S/inject=tRuE"], Code::AnnotationValue, &["sidekey.dev/inject", "`tRuE`"]),
         (V, &["V/agent-pre-populate=maybe"], Code::AnnotationValue, &["agent-pre-populate", "`maybe`"]),
         (V, &["V/auth-min-backoff=5"], Code::AnnotationValue, &["auth-min-backoff", "duration"]),
@@ -338,7 +352,11 @@ fn refuses_pods_it_cannot_serve() {
 #[test]
 fn refuses_system_namespaces_only_for_pods_it_would_inject() {
     let outcome = |pod: &Value, namespace: &str| {
-        mutate(pod, &Facts { namespace: namespace.to_owned(), native_sidecars: true }, &Settings::default())
+        mutate(
+            pod,
+            &Facts { namespace: namespace.to_owned(), native_sidecars: true, ..Facts::default() },
+            &Settings::default(),
+        )
     };
     for namespace in ["kube-system", "kube-public"] {
         let Outcome::Deny { cause, .. } = outcome(&with(V, &[]), namespace) else { panic!("not denied") };
@@ -432,7 +450,7 @@ fn warns_of_what_has_no_effect() {
         (V, &["V/role-db=x"], "unknown annotation vault.hashicorp.com/role-db"),
         (S, &["S/auth-config-token-path=/t", "S/token-audience-db=x"], "token is that of the file named"),
         (S, &["S/auth-type=token_file", "S/auth-config-token-file-path=/t", "S/role=", "S/role-db=x"], "names none"),
-        (S, &["S/env-A=x"], "no effect yet"),
+        (S, &["S/env-on-change=restart"], "no environment variable is asked for"),
         (S, &["S/template-db=x", "S/format-db=json"], "format-db is ignored"),
         (S, &["S/containers=nobody"], "no container called nobody"),
         (S, &["V/role=other"], "sidekey.dev/role wins over vault.hashicorp.com/role"),
@@ -443,4 +461,30 @@ fn warns_of_what_has_no_effect() {
     }
     assert_eq!(warnings(&with(V, &[])), [""; 0]);
     assert_eq!(warnings(&with(S, &[])), [""; 0]);
+}
+
+#[test]
+fn refuses_variables_that_a_container_sets_itself_or_would_wait_for_in_vain() {
+    let asked = |more: &[&str]| with(S, &[&["S/env-A=p#f"], more].concat());
+    let mut own = asked(&[]);
+    own["spec"]["containers"][0] =
+        json!({ "name": "app", "command": ["/app"], "env": [{ "name": "A", "value": "1" }] });
+    let cause = denied(&own);
+    assert_eq!((cause.code, cause.answer.as_str()), (Code::AnnotationConflict, "container `app` sets A itself"));
+
+    let setup = |more: &[&str], proxy: bool| {
+        let mut pod = asked(&[&["S/containers=setup"], more].concat());
+        let proxy = proxy.then(|| json!({ "name": "istio-proxy", "restartPolicy": "Always" }));
+        let early = json!({ "name": "setup", "command": ["/setup"] });
+        pod["spec"]["initContainers"] = [Some(early), proxy].into_iter().flatten().collect();
+        pod
+    };
+    let cause = denied(&setup(&[], true));
+    assert_eq!(
+        (cause.code, cause.answer.as_str()),
+        (Code::PodRefused, "init container `setup` starts before the agent")
+    );
+    let cause = denied(&setup(&["S/native-sidecar=false"], false));
+    assert!(cause.code == Code::PodRefused && cause.answer.contains("before a classic sidecar"), "{cause}");
+    assert!(matches!(mutate(&setup(&[], false), &facts(), &Settings::default()), Outcome::Patch(_)));
 }

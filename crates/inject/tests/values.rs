@@ -36,7 +36,7 @@ impl Case<'_> {
             spec[key] = value.clone();
         }
         let mut pod = json!({ "metadata": { "annotations": map }, "spec": spec });
-        let facts = Facts { namespace: "shop".to_owned(), native_sidecars: true };
+        let facts = Facts { namespace: "shop".to_owned(), native_sidecars: true, env_files: None };
         let injection = match mutate(&pod, &facts, &self.settings) {
             Outcome::Patch(injection) => injection,
             Outcome::Deny { cause, .. } => return json!({ "denied": cause.to_string() }),

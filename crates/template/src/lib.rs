@@ -5,6 +5,7 @@
 
 mod connection;
 mod engine;
+mod environment;
 mod error;
 mod failure;
 mod files;
@@ -53,6 +54,7 @@ pub struct Compiled(Box<dyn Engine>);
 pub fn compile(name: &str, source: &Source, file_text: Option<&str>) -> Result<Compiled, TemplateError> {
     let engine: Box<dyn Engine> = match source {
         Source::Format(source) => Box::new(format::FormatFile::compile(name, source)?),
+        Source::Environment(source) => Box::new(environment::Environment::compile(name, source)?),
         Source::Template(template) => {
             let text = text(name, template, file_text)?;
             match template.engine {

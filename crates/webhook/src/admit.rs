@@ -2,7 +2,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
@@ -11,12 +10,13 @@ use sidekey_core::{Cause, Code};
 use sidekey_inject::{Facts, Outcome, Settings, mutate};
 
 use crate::metrics::{Label, Metrics};
+use crate::nodes::Nodes;
 use crate::review::{Review, Verdict, answer};
 
 /// What every admission is decided with. Settings and facts may be replaced while admissions run.
 pub struct Admission {
     settings: ArcSwap<Settings>,
-    native_sidecars: AtomicBool,
+    nodes: ArcSwap<Nodes>,
     metrics: Metrics,
 }
 
@@ -51,7 +51,8 @@ impl Refusal {
 impl Admission {
     /// `native_sidecars` as the nodes have it; settings may overrule it.
     pub fn new(settings: Settings, native_sidecars: bool, metrics: Metrics) -> Self {
-        Self { settings: ArcSwap::from_pointee(settings), native_sidecars: AtomicBool::new(native_sidecars), metrics }
+        let nodes = ArcSwap::from_pointee(Nodes { native_sidecars, env_files: None });
+        Self { settings: ArcSwap::from_pointee(settings), nodes, metrics }
     }
 
     /// From now on these.
@@ -65,8 +66,8 @@ impl Admission {
     }
 
     /// From now on this.
-    pub fn set_native_sidecars(&self, all_nodes: bool) {
-        self.native_sidecars.store(all_nodes, Ordering::Relaxed);
+    pub fn set_nodes(&self, nodes: Nodes) {
+        self.nodes.store(Arc::new(nodes));
     }
 
     /// Answers a review; a panic on the way is this review's 500 and nobody else's.
@@ -90,8 +91,12 @@ impl Admission {
 
     /// What the webhook would do with a pod now; nothing is counted.
     pub fn outcome(&self, pod: &Value, namespace: &str) -> Outcome {
-        let native_sidecars = self.native_sidecars.load(Ordering::Relaxed);
-        mutate(pod, &Facts { namespace: namespace.to_owned(), native_sidecars }, &self.settings.load())
+        mutate(pod, &self.facts(namespace), &self.settings.load())
+    }
+
+    fn facts(&self, namespace: &str) -> Facts {
+        let Nodes { native_sidecars, env_files } = **self.nodes.load();
+        Facts { namespace: namespace.to_owned(), native_sidecars, env_files }
     }
 
     fn decide(&self, body: &[u8]) -> Result<(Label, Answer), Refusal> {
@@ -107,10 +112,7 @@ impl Admission {
             return done(Label::skipped("not_a_pod_creation"), Verdict::Allow, &[]);
         };
         let pod: Value = serde_json::from_str(object.get()).map_err(|error| Refusal::malformed(error.to_string()))?;
-        let facts = Facts {
-            namespace: review.request.namespace.clone().into_owned(),
-            native_sidecars: self.native_sidecars.load(Ordering::Relaxed),
-        };
+        let facts = self.facts(&review.request.namespace);
         match mutate(&pod, &facts, &self.settings.load()) {
             Outcome::Skip(reason) => done(Label::skipped(reason.as_str()), Verdict::Allow, &[]),
             Outcome::Deny { cause, warnings } => {

@@ -24,6 +24,7 @@ use crate::certs::files::{self, Pair};
 use crate::certs::keeper::{Keeper, Names};
 use crate::metrics::Metrics;
 use crate::missed;
+use crate::nodes::Nodes;
 use crate::server::{Timing, serve};
 use crate::{admin, app, nodes, settings};
 
@@ -93,8 +94,9 @@ pub async fn run_with(options: Options, api: Option<Api>, drain: Drain) -> Resul
     let (hooks, admin) = (bind(options.listen).await?, bind(options.admin).await?);
     let settings = options.settings.as_deref().map_or_else(|| Ok(Settings::default()), settings::load);
     let settings = settings.map_err(RunError::Settings)?;
-    let native = first_look(api.as_ref()).await;
-    let admission = Arc::new(Admission::new(settings, native == Some(true), metrics.clone()));
+    let nodes = first_look(api.as_ref()).await;
+    let admission = Arc::new(Admission::new(settings, false, metrics.clone()));
+    admission.set_nodes(nodes.unwrap_or_default());
 
     let mut tasks = JoinSet::new();
     if let Some(file) = options.settings.clone() {
@@ -103,7 +105,7 @@ pub async fn run_with(options: Options, api: Option<Api>, drain: Drain) -> Resul
         tasks.spawn(named("settings", settings::follow(file, changes, admission, readiness, metrics)));
     }
     if let Some(api) = api.clone() {
-        tasks.spawn(named("nodes", nodes::follow(api.clone(), Arc::clone(&admission), metrics.clone(), native)));
+        tasks.spawn(named("nodes", nodes::follow(api.clone(), Arc::clone(&admission), metrics.clone(), nodes)));
         let watch = missed::Watch::new(api, options.missed.clone(), Arc::clone(&admission), metrics.clone());
         tasks.spawn(named("missed pods", watch.run()));
     }
@@ -182,10 +184,10 @@ async fn connect(certificates: &Certificates) -> Result<Option<Api>, RunError> {
     }
 }
 
-async fn first_look(api: Option<&Api>) -> Option<bool> {
-    let answer = timeout(FIRST_LOOK, nodes::native_sidecars(api?)).await;
+async fn first_look(api: Option<&Api>) -> Option<Nodes> {
+    let answer = timeout(FIRST_LOOK, nodes::look(api?)).await;
     match answer {
-        Ok(Ok(native)) => Some(native),
+        Ok(Ok(nodes)) => Some(nodes),
         Ok(Err(error)) => {
             tracing::warn!(cause = %error.cause(Code::KubernetesApi), "the nodes are not known yet");
             None

@@ -148,9 +148,9 @@ async fn names_a_port_that_is_taken() {
 async fn asks_for_the_nodes_as_rows() {
     let cluster = Cluster::default();
     let table = |version: &str| json!({"columnDefinitions": [{"name": "Name"}, {"name": "Version"}], "rows": [{"cells": ["a", version]}]});
-    assert!(nodes::native_sidecars(&cluster.api()).await.is_err());
+    assert!(nodes::look(&cluster.api()).await.is_err());
     for (version, native) in [("v1.34.4", true), ("v1.28.0", false)] {
         cluster.put("/api/v1/nodes", table(version));
-        assert_eq!(nodes::native_sidecars(&cluster.api()).await, Ok(native));
+        assert_eq!(nodes::look(&cluster.api()).await.map(|nodes| nodes.native_sidecars), Ok(native));
     }
 }

@@ -1,6 +1,6 @@
 //! The app container of the cluster tests.
 //!
-//! `args → watch (read file → log in → query held connections → tally) | cat | stat | kill | sleep → lines on stdout`
+//! `args → watch (read file → log in → query held connections → tally) | cat | stat | env | kill | sleep → lines on stdout`
 
 mod credential;
 mod kill;
@@ -12,8 +12,7 @@ use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-const USAGE: &str =
-    "probe sleep | cat FILE | stat FILE | kill NAME | watch ADDRESS FILE|DIRECTORY SECONDS [USERS AT-MOST]";
+const USAGE: &str = "probe sleep | cat FILE | stat FILE | env NAME [sleep] | kill NAME | watch ADDRESS FILE|DIRECTORY SECONDS [USERS AT-MOST]";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -25,6 +24,11 @@ async fn main() -> ExitCode {
             ["cat", file] => std::fs::read(file).and_then(|bytes| io::stdout().write_all(&bytes)),
             ["stat", file] => std::fs::metadata(file)
                 .and_then(|it| writeln!(io::stdout(), "{:o} {} {}", it.mode() & 0o7777, it.uid(), it.gid())),
+            ["env", name] => show(name),
+            ["env", name, "sleep"] => match show(name) {
+                Ok(()) => std::future::pending().await,
+                Err(error) => Err(error),
+            },
             ["kill", name] => kill::kill(name),
             ["watch", rest @ ..] => match watch::Plan::parse(rest) {
                 Some(plan) => watch::run(plan).await,
@@ -44,6 +48,13 @@ async fn main() -> ExitCode {
             let _ = writeln!(io::stderr(), "probe: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn show(name: &str) -> io::Result<()> {
+    match std::env::var(name) {
+        Ok(value) => writeln!(io::stdout(), "{name}={value}"),
+        Err(error) => Err(io::Error::other(format!("{name}: {error}"))),
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use sidekey_core::contract::EnvSyntax;
 use sidekey_e2e::{Sandbox, api};
 use sidekey_inject::{Facts, Outcome, Settings, mutate};
 
@@ -27,11 +28,12 @@ struct Case {
 struct CaseFacts {
     namespace: String,
     native_sidecars: bool,
+    env_files: Option<EnvSyntax>,
 }
 
 impl Default for CaseFacts {
     fn default() -> Self {
-        Self { namespace: "shop".to_owned(), native_sidecars: true }
+        Self { namespace: "shop".to_owned(), native_sidecars: true, env_files: None }
     }
 }
 
@@ -76,7 +78,8 @@ fn every_golden_pod_passes_the_api_server() {
     let mut accounts = BTreeSet::from(["default".to_owned(), "app".to_owned()]);
     let (mut passed, mut refused) = (0, Vec::new());
     for (name, case) in corpus() {
-        let facts = Facts { namespace: case.facts.namespace, native_sidecars: case.facts.native_sidecars };
+        let CaseFacts { namespace, native_sidecars, env_files } = case.facts;
+        let facts = Facts { namespace, native_sidecars, env_files };
         let Outcome::Patch(injection) = mutate(&case.pod, &facts, &case.settings) else {
             panic!("{name}: not injected")
         };

@@ -7,6 +7,7 @@ mod admission;
 mod beside;
 mod change;
 mod database;
+mod env;
 mod faults;
 mod golden;
 mod identity;

@@ -7,6 +7,7 @@
 
 mod endpoints;
 mod method;
+mod program;
 mod said;
 mod template;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use sidekey_core::{AgentConfig, Cause, Code};
 use self::endpoints::Endpoints;
 use self::method::AutoAuth;
 use self::said::Said;
+use crate::child::Program;
 use crate::hcl::{self, Block, Entry};
 
 /// Where the agent keeps its state when nobody says.
@@ -43,6 +45,21 @@ pub(crate) struct Loaded {
     pub(crate) once: bool,
     /// What has no effect, with file and line.
     pub(crate) notes: Vec<String>,
+    /// `exec`; without words where only variables are asked for.
+    pub(crate) program: Option<Program>,
+}
+
+impl Loaded {
+    /// Whether the files are for `sidekey-agent exec`.
+    pub(crate) const fn starts_program(&self) -> bool {
+        self.program.is_some()
+    }
+}
+
+/// Why `run` does not take them.
+pub(crate) fn without_exec() -> Cause {
+    Cause::new(Code::ConfigMalformed, "reading Vault Agent's configuration files", "they start a program")
+        .with_fix("Run `sidekey-agent exec --config PATH` with them.")
 }
 
 /// Reads files, and directories of `.hcl` and `.json` files in the order of their names.
@@ -100,6 +117,7 @@ struct Draft {
     log: Log,
     endpoints: Endpoints,
     once: bool,
+    program: program::Draft,
 }
 
 /// Pure but for the environment it is given.
@@ -138,6 +156,12 @@ fn top(entry: &Entry, draft: &mut Draft, said: &mut Said) {
                 }
             }
         }
+        "env_template" => draft.program.env_template(entry, said),
+        "exec" => {
+            if let Some(block) = one(entry, said) {
+                draft.program.exec(block, said);
+            }
+        }
         "template_config" => {
             if let Some(block) = one(entry, said) {
                 draft.refresh = refresh(block, said);
@@ -169,10 +193,6 @@ fn idle(entry: &Entry, said: &mut Said) {
             said.note(entry, "the log goes to stderr");
         }
         "telemetry" => said.note(entry, "metrics are served on the agent's own socket"),
-        "env_template" | "exec" => {
-            let words = format!("{} is not served: the agent starts no other process", entry.key);
-            said.wrong(entry.line, &words);
-        }
         _ => said.unknown(entry, "the configuration"),
     }
 }
@@ -231,15 +251,18 @@ fn refresh(block: &Block, said: &mut Said) -> Refresh {
 }
 
 fn finish(draft: Draft, base: Option<&AgentConfig>, env: &Env, mut said: Said) -> Result<Loaded, Cause> {
-    let Draft { server, auto_auth, outputs, notify, refresh, log, endpoints, once } = draft;
+    let Draft { server, auto_auth, mut outputs, notify, refresh, log, endpoints, once, program } = draft;
     let listener = endpoints.finish(&mut said);
     let auto_auth = auto_auth.unwrap_or_default();
     if auto_auth.auth.is_none() && said.wrong.is_empty() {
         said.wrong(0, "there is no auto_auth with a method");
     }
-    if outputs.is_empty() && auto_auth.sinks.is_empty() && said.wrong.is_empty() {
+    if outputs.is_empty() && auto_auth.sinks.is_empty() && program.is_empty() && said.wrong.is_empty() {
         said.wrong(0, "there is neither a template nor a sink");
     }
+    let mut state_dir = env.get(STATE_DIR_VARIABLE).cloned().unwrap_or_else(|| STATE_DIR.to_owned());
+    let (environment, program) = program.finish(&state_dir, &mut said);
+    outputs.extend(environment);
     let (Some(mut auth), []) = (auto_auth.auth, said.wrong.as_slice()) else {
         return Err(malformed(&said.wrong.join("; ")));
     };
@@ -257,7 +280,6 @@ fn finish(draft: Draft, base: Option<&AgentConfig>, env: &Env, mut said: Said) -
         service_account: variable(&["SERVICE_ACCOUNT"]).unwrap_or_else(|| "unknown".to_owned()),
     };
     let mut metrics_port = None;
-    let mut state_dir = variable(&[STATE_DIR_VARIABLE]).unwrap_or_else(|| STATE_DIR.to_owned());
     if let Some(base) = base {
         server = over(server, &base.server);
         (lifecycle, pod, state_dir) = (base.lifecycle.clone(), base.pod.clone(), base.state_dir.clone());
@@ -286,7 +308,7 @@ fn finish(draft: Draft, base: Option<&AgentConfig>, env: &Env, mut said: Said) -
         state_dir,
         log,
     };
-    Ok(Loaded { config, once, notes: said.notes })
+    Ok(Loaded { config, once, notes: said.notes, program })
 }
 
 /// The environment wins over the files; OpenBao's names over Vault's.

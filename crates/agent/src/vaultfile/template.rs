@@ -58,7 +58,7 @@ pub(super) fn read(block: &Block, line: usize, said: &mut Said) -> Option<File> 
     Some(File { output, notify })
 }
 
-fn other(entry: &Entry, said: &mut Said) {
+pub(super) fn other(entry: &Entry, said: &mut Said) {
     match entry.key.as_str() {
         "create_dest_dirs" if said.flag(entry) => {}
         "create_dest_dirs" => said.note(entry, "missing directories are always made"),
@@ -75,8 +75,12 @@ fn other(entry: &Entry, said: &mut Said) {
     }
 }
 
-/// A line of plain words is a program and its arguments; any other is a shell's.
 fn command(entry: &Entry, said: &mut Said) -> Option<Action> {
+    words(entry, said).map(|argv| Action::Command { argv })
+}
+
+/// A line of plain words is a program and its arguments; any other is a shell's.
+pub(super) fn words(entry: &Entry, said: &mut Said) -> Option<Vec<String>> {
     let argv = match &entry.value {
         Value::List(items) => {
             let words: Option<Vec<String>> =
@@ -95,7 +99,7 @@ fn command(entry: &Entry, said: &mut Said) -> Option<Action> {
             }
         }
     };
-    (!argv.is_empty()).then_some(Action::Command { argv })
+    (!argv.is_empty()).then_some(argv)
 }
 
 fn exec(entry: &Entry, said: &mut Said) -> Option<Action> {

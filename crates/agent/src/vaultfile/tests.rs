@@ -1,5 +1,5 @@
 use serde_json::json;
-use sidekey_core::contract::{Action, AuthMethod, Bearer, Source};
+use sidekey_core::contract::{Action, AuthMethod, Bearer, Layout, Signal, Source};
 
 use super::*;
 
@@ -55,7 +55,8 @@ template {
 
 #[test]
 fn translates_what_vault_agent_reads() {
-    let Loaded { config, once, notes } = read(FULL).unwrap();
+    let Loaded { config, once, notes, program } = read(FULL).unwrap();
+    assert_eq!(program, None);
     assert!(once);
     assert_eq!(config.server.namespace.as_deref(), Some("team"));
     assert_eq!((config.auth.mount.as_str(), config.auth.role.as_str()), ("auth/k8s", "web"));
@@ -149,8 +150,9 @@ fn names_file_and_line_of_what_it_cannot_serve() {
     let cases = [
         (with("vualt { }"), "agent.hcl line 4: the configuration has no `vualt`"),
         (with("vault { adress = \"x\" }"), "agent.hcl line 4: vault has no `adress`"),
-        (with("env_template \"A\" { contents = \"x\" }"), "agent.hcl line 4: env_template is not served"),
-        (with("exec { command = [\"x\"] }"), "line 4: exec is not served"),
+        (with("env_template \"A\" { source = \"/x\" }"), "agent.hcl line 4: source is not served in env_template"),
+        (with("exec { command = [\"x\"] }"), "exec has no env_template"),
+        (with("exec { restart_on_secret_changes = \"often\" }"), "line 4: restart_on_secret_changes is neither"),
         (with("template {\n contents = \"x\"\n destination = \"relative\" }"), "line 4: the template's destination"),
         (with("template { destination = \"/d/y\" }"), "line 4: the template needs either contents or source"),
         (with("template { contents = \"x\"\n destination = \"/d/x\" }"), "line 4: two templates have this destination"),
@@ -224,4 +226,33 @@ fn reads_directories_and_says_what_is_not_there() {
     std::fs::write(dir.path().join(".a.hcl.swp"), "not read {").unwrap();
     assert_eq!(load(&[path], None, &Env::new()).unwrap().config.outputs.len(), 1);
     assert!(fails(&["/gone.hcl".to_owned()]).contains("/gone.hcl"));
+}
+
+#[test]
+fn a_program_and_its_variables_are_one_output() {
+    let auth = r#"auto_auth { method "token_file" { config = { token_file_path = "/t" } } }"#;
+    let hcl = r#"
+        env_template "B" { contents = "b" }
+        env_template "A" {
+          contents             = "{{ with secret \"s\" }}{{ .Data.a }}{{ end }}"
+          error_on_missing_key = true
+        }
+        exec {
+          command                   = ["app", "serve"]
+          restart_on_secret_changes = "never"
+          restart_stop_signal       = "SIGHUP"
+        }"#;
+    let loaded = read(&format!("{auth}\n{hcl}")).unwrap();
+    let [output] = loaded.config.outputs.as_slice() else { panic!("{:?}", loaded.config.outputs) };
+    let Source::Environment(source) = &output.source else { panic!("{:?}", output.source) };
+    let names: Vec<&str> = source.variables.iter().map(|variable| variable.name.as_str()).collect();
+    assert_eq!((names, source.restart, output.layout), (vec!["B", "A"], false, Layout::Served));
+    let words = ["app", "serve"].map(str::to_owned).to_vec();
+    assert_eq!(loaded.program, Some(Program { words, restart: false, stop: Signal::Hup }));
+
+    let json = r#"{"env_template": [{"A": {"contents": "a"}}, {"B": {"contents": "b"}}],
+        "auto_auth": {"method": {"token_file": {"config": {"token_file_path": "/t"}}}}}"#;
+    let loaded = read(json).unwrap();
+    let Source::Environment(source) = &loaded.config.outputs[0].source else { panic!("{:?}", loaded.config.outputs) };
+    assert!(source.variables.len() == 2 && source.restart && loaded.starts_program());
 }

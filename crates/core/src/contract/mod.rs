@@ -25,7 +25,7 @@ pub use self::login::Login;
 pub use self::notify::{Action, Notify, Process, Signal};
 pub use self::output::{Layout, Output, Seal, TokenSink};
 pub use self::server::Server;
-pub use self::source::{Engine, Format, FormatSource, Source, Template};
+pub use self::source::{Engine, EnvSource, EnvSyntax, Format, FormatSource, Source, Template, Variable};
 
 /// The contract's version; an agent refuses any other.
 pub const VERSION: u32 = 1;

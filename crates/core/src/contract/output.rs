@@ -47,6 +47,8 @@ pub enum Layout {
     Plain,
     /// Links into a timestamped directory, as the kubelet lays out its own secret volumes.
     Linked,
+    /// No file: the bytes stay in memory, and go to whoever connects to the socket of this name.
+    Served,
 }
 
 /// A second place for the token.

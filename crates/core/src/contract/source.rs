@@ -13,6 +13,8 @@ pub enum Source {
     Template(Template),
     /// One secret in a stock format.
     Format(FormatSource),
+    /// Several values, each an environment variable.
+    Environment(EnvSource),
 }
 
 /// A template and how to read it.
@@ -56,6 +58,41 @@ pub struct FormatSource {
     /// The one field of `raw`; without it the secret must have exactly one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
+}
+
+/// Environment variables, for a reader that hands them to a program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct EnvSource {
+    /// What the reader reads.
+    pub syntax: EnvSyntax,
+    /// In the order in which they are written.
+    pub variables: Vec<Variable>,
+    /// Whether the reader starts its program anew after a change.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub restart: bool,
+}
+
+/// One environment variable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Variable {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub source: Source,
+}
+
+/// How variables are written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EnvSyntax {
+    /// `NAME=value`, a line each, without quotes: what a kubelet 1.34 reads (KEP-3721, alpha).
+    Plain,
+    /// `NAME='value'`, the value as it is between the quotes: what a kubelet reads from 1.35 on.
+    Quoted,
+    /// `NAME=value`, each ended by a zero byte, as the kernel has them: what `sidekey-agent exec` reads.
+    Nul,
 }
 
 /// A template's language.

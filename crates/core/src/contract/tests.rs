@@ -41,6 +41,12 @@ fn text() -> impl Strategy<Value = String> {
     prop_oneof![any::<String>(), "(\\$\\(HOME\\)|\\$\\$|\\$|\\(|\\)|HOME|\\\\|\"|é|\\\\u0024){0,12}"]
 }
 
+prop_compose! {
+    fn environment()(name in text(), source in prop_oneof![template(), format()], restart in any::<bool>()) -> Source {
+        Source::Environment(EnvSource { syntax: EnvSyntax::Nul, variables: vec![Variable { name, source }], restart })
+    }
+}
+
 fn option<T: std::fmt::Debug + Clone>(some: impl Strategy<Value = T>) -> impl Strategy<Value = Option<T>> {
     prop::option::of(some)
 }
@@ -75,7 +81,7 @@ prop_compose! {
         name in text(),
         dir in text(),
         file in "[a-z$()]{1,9}",
-        source in prop_oneof![template(), format()],
+        source in prop_oneof![template(), format(), environment()],
         mode in option(0..0o777_u32),
         group in text(),
         optional in any::<bool>(),

@@ -135,7 +135,6 @@ fn key(row: &Annotation) -> Option<[String; 3]> {
     let pattern = format!("`{}`", row.vault?.pattern);
     let (verdict, why) = match row.effect {
         Effect::Never(reason) => (Different.as_str(), format!("Without an effect: {reason}.")),
-        Effect::Later => ("not yet", String::new()),
         Effect::Now => {
             let found = VERDICTS.iter().find(|(field, ..)| *field == row.field);
             found.map_or(("", String::new()), |(_, verdict, why)| (verdict.as_str(), (*why).to_owned()))

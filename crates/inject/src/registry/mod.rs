@@ -77,8 +77,6 @@ pub enum Fallback {
 pub enum Effect {
     /// Yes.
     Now,
-    /// Read and checked, without an effect yet.
-    Later,
     /// Without an effect, for this reason.
     Never(&'static str),
 }

@@ -45,7 +45,6 @@ fn line(row: &Annotation, key: Key) -> String {
     };
     let effect = match row.effect {
         Effect::Now => "yes".to_owned(),
-        Effect::Later => "not yet".to_owned(),
         Effect::Never(reason) => format!("no: {reason}"),
     };
     let kind = match row.kind {

@@ -116,8 +116,12 @@ table! {
         "A program that the agent runs after it wrote the file's group, the first time too: readiness waits for that. Without a shell where it can be; else in the tools image.";
     OnChange: Text, NO, none("on-change-<NAME>"), Now,
         "What to do after a later change of the file's group, one a line: `signal HUP NAME` or `signal HUP /path/of.pid`, `http POST http://127.0.0.1:8080/path`, `command /path/of/program`, `touch FILE`.";
-    Env: Text, NO, none("env-<VAR>"), Later,
-        "An environment variable of the app from a secret.";
+    Env: Text, NO, none("env-<VAR>"), Now,
+        "An environment variable of the app: `PATH#FIELD` of a secret, or `PATH` of one with a single field. Init containers get it where `containers` names them.";
+    EnvExec: Bool, NO, is("env-exec", "false"), Now,
+        "Set the variables by `sidekey-agent exec` also where the kubelet could read them from a file.";
+    EnvOnChange: OneOf(&["keep", "restart"]), NO, is("env-on-change", "keep"), Now,
+        "When a variable's value changes: the app keeps what it began with, or its program is started anew.";
 
     // Token, cache, listener.
     InjectToken: Bool, is("agent-inject-token", "false"), is("inject-token", "false"), Now,
