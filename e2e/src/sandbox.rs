@@ -76,8 +76,13 @@ impl Sandbox {
 
     /// Enables an auth mount of this test's own, not yet configured. Returns [`Self::mount_path`].
     pub fn mount(&self) -> String {
+        self.mount_of("vault-plugin-auth-kubernetes")
+    }
+
+    /// The same for another type of login: `jwt`, `approle`, `cert`.
+    pub fn mount_of(&self, kind: &str) -> String {
         let path = self.mount_path();
-        vault().write(&format!("sys/{path}"), &json!({"type": "vault-plugin-auth-kubernetes"}));
+        vault().write(&format!("sys/{path}"), &json!({"type": kind}));
         path
     }
 

@@ -9,6 +9,19 @@ use crate::setting::Server;
 impl Server {
     /// One request; `path` is what follows `/v1/`.
     pub fn request(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
+        self.request_with(method, path, body, "X-Vault-Request: true")
+    }
+
+    /// What a write answers, in a wrapping: the wrapping's token.
+    ///
+    /// # Panics
+    /// When Vault refuses.
+    pub fn wrapped(&self, path: &str) -> String {
+        let answer = self.request_with("POST", path, Some(&json!({})), "X-Vault-Wrap-TTL: 10m").expect(path);
+        answer["wrap_info"]["token"].as_str().unwrap_or_default().to_owned()
+    }
+
+    fn request_with(&self, method: &str, path: &str, body: Option<&Value>, header: &str) -> Answer {
         let url = format!("{}/v1/{path}", self.address);
         let token = format!("X-Vault-Token: {}", self.token);
         let args = [
@@ -21,6 +34,8 @@ impl Server {
             method,
             "-H",
             &token,
+            "-H",
+            header,
             "--data-binary",
             "@-",
             "-w",

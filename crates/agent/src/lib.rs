@@ -11,7 +11,7 @@
 //! |---|---|
 //! | the command line | `command`, `args`, `exit`, `harden` |
 //! | files of Vault Agent | `vaultfile`, `hcl` |
-//! | the loop, its end | `supervisor`, `end` |
+//! | the loop, its end | `supervisor`, `alarm`, `end` |
 //! | requests and what comes of them | `credential`, `launch`, `request`, `absorb`, `suspects` |
 //! | leases with a successor | `superseded` |
 //! | what is wrong | `trouble` |
@@ -28,6 +28,7 @@
 mod absorb;
 mod action;
 mod age;
+mod alarm;
 pub mod args;
 mod backoff;
 mod check;

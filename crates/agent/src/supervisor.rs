@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::age::Lists;
+use crate::alarm::{self, Alarm};
 use crate::clock::{Clock, boot_id};
 use crate::environment::Handed;
 use crate::exit::Exit;
@@ -45,7 +46,7 @@ pub struct Platform {
     pub env: BTreeMap<String, String>,
     /// Where the termination message goes.
     pub termination: PathBuf,
-    /// The longest sleep: a suspended node's boot clock runs on while timers stand still.
+    /// The longest sleep: where timers stand still while the node is suspended, and for clocks that tests move.
     pub longest_sleep: Duration,
 }
 
@@ -57,7 +58,7 @@ impl Platform {
             boot: boot_id().unwrap_or_else(|| "unknown".to_owned()),
             env: std::env::vars().filter(|(name, _)| !name.starts_with(sidekey_core::contract::ENV)).collect(),
             termination: termination::PATH.into(),
-            longest_sleep: Duration::from_secs(30),
+            longest_sleep: alarm::longest(),
         }
     }
 }
@@ -130,6 +131,7 @@ impl Supervisor {
         let deadline = self.config.lifecycle.start_deadline_seconds.map(|s| begun + Duration::from_secs(s.into()));
         let mut changes = templates::watch(&self.config.outputs);
         let mut until: Option<Time> = None;
+        let alarm = Alarm::new();
         if State::is_done(&self.config.state_dir) {
             return self.idle(drain).await;
         }
@@ -161,7 +163,7 @@ impl Supervisor {
                     Ok(done) => self.absorb(done),
                     Err(_) => return Exit::Internal,
                 },
-                () = sleep(wake, now, self.platform.longest_sleep) => {}
+                () = alarm.wait(wake, now, self.platform.longest_sleep) => {}
                 () = drain.started(), if until.is_none() => until = Some(self.begin_end()),
                 Some(()) = quit(&mut listening) => return self.quit(drain).await,
                 Some(()) = next(&mut changes) => self.groups.iter_mut().for_each(Group::reload),
@@ -298,11 +300,6 @@ impl Supervisor {
     }
 }
 
-async fn sleep(wake: Option<Time>, now: Time, longest: Duration) {
-    let wait = wake.map_or(longest, |wake| wake.since(now).min(longest));
-    tokio::time::sleep(wait).await;
-}
-
 /// Nobody may ask: never.
 async fn quit(listening: &mut Option<Listening>) -> Option<()> {
     match listening {
@@ -355,24 +352,5 @@ fn fresh(config: &AgentConfig) -> State {
         superseded: Vec::new(),
         published: false,
         revoking: false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A timer stands still while its machine sleeps, and the boot clock does not: who woke up late must look soon.
-    #[tokio::test]
-    async fn never_sleeps_long_whatever_is_due() {
-        assert!(Platform::of_process().longest_sleep <= Duration::from_secs(30));
-        let (now, short) = (Time::from_millis(1_000), Duration::from_millis(20));
-        for wake in [None, Some(now + Duration::from_secs(86_400))] {
-            let begun = std::time::Instant::now();
-            tokio::time::timeout(Duration::from_secs(5), sleep(wake, now, short)).await.unwrap();
-            assert!(begun.elapsed() >= short, "{wake:?}");
-        }
-        let past = Time::from_millis(1);
-        tokio::time::timeout(Duration::from_secs(5), sleep(Some(past), now, Duration::MAX)).await.unwrap();
     }
 }

@@ -145,7 +145,7 @@ pub(crate) fn answer(kind: Kind, dice: &mut Dice) -> (Matcher, Fault) {
     let any = Matcher::path(*dice.pick(&paths));
     let fault = match kind {
         Kind::Status => status(*dice.pick(&STATUSES)),
-        Kind::RetryAfter => Fault::RetryAfter(*dice.pick(&[429, 503]), dice.between(1..=20)),
+        Kind::RetryAfter => Fault::RetryAfter(*dice.pick(&[429, 503]), dice.between(1..=10)),
         Kind::LoseAnswer => Fault::LoseAnswer,
         Kind::CutBody => Fault::CutBody,
         Kind::Garbage => Fault::Garbage,

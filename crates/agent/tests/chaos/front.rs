@@ -1,8 +1,9 @@
 //! What lies between agent and server: a relay that passes, refuses, swallows, or leads to another server.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -25,6 +26,26 @@ struct Counts {
     waiting: AtomicUsize,
     /// Connections that were opened.
     opened: AtomicUsize,
+    /// Those that are open.
+    clients: Mutex<Vec<Arc<OwnedFd>>>,
+}
+
+/// One client for as long as its connection is open.
+struct Client<'a>(&'a Counts, Arc<OwnedFd>);
+
+impl<'a> Client<'a> {
+    fn new(counts: &'a Counts, stream: &TcpStream) -> Self {
+        let own = Arc::new(rustix::io::dup(stream).unwrap());
+        counts.opened.fetch_add(1, Ordering::SeqCst);
+        counts.clients.lock().unwrap().push(own.clone());
+        Self(counts, own)
+    }
+}
+
+impl Drop for Client<'_> {
+    fn drop(&mut self) {
+        self.0.clients.lock().unwrap().retain(|client| !Arc::ptr_eq(client, &self.1));
+    }
 }
 
 /// The relay.
@@ -58,8 +79,15 @@ impl Front {
         self.way.send_replace(way);
     }
 
+    /// A client waits for an answer, or has said something that the relay did not come to read yet.
     pub(crate) fn is_waited_for(&self) -> bool {
-        self.counts.waiting.load(Ordering::SeqCst) > 0
+        let unread = |client: &Arc<OwnedFd>| rustix::io::ioctl_fionread(client).is_ok_and(|bytes| bytes > 0);
+        self.counts.waiting.load(Ordering::SeqCst) > 0 || self.counts.clients.lock().unwrap().iter().any(unread)
+    }
+
+    /// Connections that are open now.
+    pub(crate) fn open(&self) -> usize {
+        self.counts.clients.lock().unwrap().len()
     }
 
     /// Connections so far, wherever they led.
@@ -90,7 +118,7 @@ impl Drop for Waiting<'_> {
 
 async fn connection(mut client: TcpStream, mut ways: watch::Receiver<Way>, counts: Arc<Counts>) {
     let way = *ways.borrow_and_update();
-    counts.opened.fetch_add(1, Ordering::SeqCst);
+    let open = Client::new(&counts, &client);
     if let Way::To(address) = way
         && let Ok(server) = TcpStream::connect(address).await
     {
@@ -99,6 +127,7 @@ async fn connection(mut client: TcpStream, mut ways: watch::Receiver<Way>, count
         let _ = ways.changed().await;
     }
     let _ = client.set_zero_linger();
+    drop(open);
 }
 
 async fn relay(client: &mut TcpStream, mut server: TcpStream, ways: &mut watch::Receiver<Way>, counts: &Counts) {

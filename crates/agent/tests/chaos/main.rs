@@ -98,8 +98,9 @@ fn weather(seed: u64, faults: usize, mounts: bool) -> Result<(), Wrong> {
     let mut deck = Deck::new(run.pod.mounted);
     let told = drive(&mut run, &mut deck, faults);
     let wrong = told.err().map(|what| {
-        let said = run.said.lock().unwrap().tail();
-        format!("{said}in {}: {what}; {:?}", run.scene, run.status().map(|status| status.line()))
+        let said = run.said.lock().unwrap();
+        let said = said.around(said.lines);
+        format!("{said}{}in {}: {what}; {:?}", run.plan(), run.scene, run.status().map(|status| status.line()))
     });
     report(&run, &deck, begun);
     wrong.map_or(Ok(()), Err)
@@ -134,7 +135,7 @@ fn drive(run: &mut Run, deck: &mut Deck, faults: usize) -> Result<(), Wrong> {
     }
     "the end".clone_into(&mut run.scene);
     run.calm(60)?;
-    run.watch.account(run.kills)?;
+    run.watch.account(run.kills, &run.said)?;
     let tally = &run.watch.tally;
     if tally.memory_late > tally.memory_early + GROWTH {
         return Err(format!("memory grew from {} to {} bytes", tally.memory_early, tally.memory_late));

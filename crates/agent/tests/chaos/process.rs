@@ -1,7 +1,6 @@
 //! The agent as a process of its own: this program once more, with the library's supervisor and a clock that can be moved.
 //! What it says is read as it comes, and must hold no secret.
 
-use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitCode, Stdio};
@@ -42,7 +41,7 @@ pub(crate) fn run() -> ExitCode {
         boot: "this boot".to_owned(),
         env: std::collections::BTreeMap::new(),
         termination: variable(TERMINATION).unwrap().into(),
-        longest_sleep: Duration::from_micros(100),
+        longest_sleep: Duration::from_millis(1),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let exit: Exit = runtime.block_on(async {
@@ -58,16 +57,18 @@ pub(crate) fn run() -> ExitCode {
 /// What was said so far.
 #[derive(Default)]
 pub(crate) struct Said {
-    pub(crate) lines: u64,
     /// The first line that says a secret, or that the process panicked.
     pub(crate) wrong: Option<String>,
-    last: VecDeque<String>,
+    pub(crate) lines: usize,
+    /// Those of our own crates, with their number.
+    ours: Vec<(usize, String)>,
 }
 
 impl Said {
-    /// The end of it without what the libraries below say.
-    pub(crate) fn tail(&self) -> String {
-        self.last.iter().map(|line| format!("  {line}\n")).collect()
+    /// What was said about the time of a line.
+    pub(crate) fn around(&self, line: usize) -> String {
+        let near = self.ours.iter().filter(|(number, _)| number.abs_diff(line) <= 25);
+        near.map(|(_, line)| format!("  {line}\n")).collect()
     }
 
     fn take(&mut self, line: String) {
@@ -76,11 +77,8 @@ impl Said {
         if wrong && self.wrong.is_none() {
             self.wrong = Some(line.clone());
         }
-        if (line.contains("\"target\":\"sidekey") && !line.contains("\"level\":\"TRACE")) || wrong {
-            self.last.push_back(line);
-            if self.last.len() > 30 {
-                self.last.pop_front();
-            }
+        if line.contains("\"target\":\"sidekey") || wrong {
+            self.ours.push((self.lines, line));
         }
     }
 }
@@ -123,6 +121,13 @@ impl Agent {
 
     pub(crate) fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Sockets that it holds.
+    pub(crate) fn sockets(&self) -> usize {
+        let files = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).into_iter().flatten().flatten();
+        let links = files.filter_map(|file| std::fs::read_link(file.path()).ok());
+        links.filter(|link| link.to_string_lossy().starts_with("socket:")).count()
     }
 
     /// Anonymous memory, bytes.

@@ -20,14 +20,19 @@ use crate::watch::{Reader, Watch, Wrong, told};
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
 /// Real time in which the agent must have gone round its loop.
-const HANGS: Duration = Duration::from_secs(10);
+const HANGS: Duration = Duration::from_secs(20);
 
 /// Real time for an answer that is on its way; what is held up on purpose is not waited for.
-const ANSWER: Duration = Duration::from_millis(800);
+const ANSWER: Duration = Duration::from_millis(1_500);
+/// Real time for a connection to be accepted, or its end to be seen; what lasts longer is a socket of the agent's own.
+const UNSEEN: Duration = Duration::from_millis(300);
 const HELD_UP: Duration = Duration::from_millis(6);
 
 /// Between two versions of the KV secret.
 const PUT: Duration = Duration::from_secs(15);
+
+/// A server that cannot be reached is tried again every fifteen seconds at least.
+const WELL: u64 = 18;
 
 /// A fault that no request meets for so many seconds is taken back.
 pub(crate) const UNMET: u64 = 45;
@@ -58,6 +63,7 @@ pub(crate) struct Run {
     pub(crate) late: bool,
     config: AgentConfig,
     clock_file: PathBuf,
+    own_sockets: usize,
     put_at: Duration,
     jwt_at: Duration,
     steps: u64,
@@ -86,6 +92,7 @@ impl Run {
             longest: 60,
             late: false,
             clock_file,
+            own_sockets: usize::MAX,
             put_at: Duration::ZERO,
             jwt_at: Duration::ZERO,
             steps: 0,
@@ -99,6 +106,7 @@ impl Run {
     }
 
     pub(crate) fn start_agent(&mut self) {
+        self.own_sockets = usize::MAX;
         self.agent = Some(Agent::start(&self.config, &self.clock_file, self.pod.path("termination"), &self.said));
     }
 
@@ -137,7 +145,7 @@ impl Run {
         }
         self.settle()?;
         self.steps += 1;
-        self.watch.look(&self.pod, &self.server, &self.scene)?;
+        self.watch.look(&self.pod, &self.server, &self.said, &self.scene)?;
         self.reader.look()?;
         if self.steps.is_multiple_of(16) {
             told(&self.pod, &self.said)?;
@@ -161,10 +169,19 @@ impl Run {
         loop {
             sleep(Duration::from_micros(400));
             let elapsed = begun.elapsed();
-            if self.server.front.is_waited_for() && elapsed < answer {
+            if self.clock.looks() > looks + 1 {
+                // Sockets of the agent that are no connection of the relay: a few of its own, and those that are still to be
+                // accepted, or whose end it has not seen.
+                let others = agent.sockets().saturating_sub(self.server.front.open());
+                self.own_sockets = self.own_sockets.min(others);
+                let waits = self.server.front.is_waited_for();
+                if (others == self.own_sockets && !waits) || elapsed >= answer {
+                    return Ok(());
+                }
+                if !waits && elapsed > UNSEEN {
+                    self.own_sockets = others;
+                }
                 looks = self.clock.looks();
-            } else if self.clock.looks() > looks + 1 {
-                return Ok(());
             }
             if agent.has_ended() {
                 return Err("the agent has ended".to_owned());
@@ -187,25 +204,44 @@ impl Run {
         })
     }
 
-    /// After an outage all must be well again within `limit` seconds, and then stay so.
+    /// After an outage all must be well again within `limit` seconds, and then stay so. Well is who has been so for longer
+    /// than an agent waits before it tries a server again.
     pub(crate) fn recover(&mut self, limit: u64) -> Result<(), Wrong> {
-        let mut last = Ok(());
+        let (mut well, mut last) = (0, Ok(()));
         for _ in 0..limit {
             self.step()?;
             last = self.watch.honoured(&self.pod, &self.server).and_then(|()| self.complaints());
-            if last.is_ok() {
-                break;
+            well = if last.is_ok() { well + 1 } else { 0 };
+            if well == WELL {
+                return Ok(());
             }
         }
-        last.map_err(|what| format!("{limit} s after its end: {what}"))?;
-        let seconds = self.dice.between(2..=8);
-        self.calm(seconds)
+        Err(format!("{limit} s after its end it has been well for {well} s only: {last:?}"))
     }
 
     /// The agent itself says that all is well.
     fn complaints(&self) -> Result<(), Wrong> {
         let status = self.status().ok_or("there is no status")?;
         status.causes().first().map_or(Ok(()), |cause| Err(format!("it says {cause}")))
+    }
+
+    /// What the agent thinks of each secret, and the server of each lease: for the words of a failure.
+    pub(crate) fn plan(&self) -> String {
+        let today = sidekey_agent::clock::unix_seconds();
+        let left = |at: Option<i64>| at.map_or_else(|| "-".to_owned(), |at| (at - today).to_string());
+        let secrets = self.status().map(|status| status.secrets).unwrap_or_default();
+        let secrets = secrets.iter().map(|secret| {
+            let (next, ends) = (left(secret.next), left(secret.expires));
+            format!(
+                "  agent: {} {}, next in {next} s, ends in {ends} s, {} failures\n",
+                secret.path, secret.state, secret.failures
+            )
+        });
+        let leases = self.server.fake.leases();
+        let leases = leases
+            .iter()
+            .map(|lease| format!("  server: {} {} s\n", lease.username.as_deref().unwrap_or("-"), lease.ttl.as_secs()));
+        secrets.chain(leases).collect()
     }
 
     /// Time in which the server does not live, and no less than it takes for the agent to notice.

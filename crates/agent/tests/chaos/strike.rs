@@ -56,7 +56,8 @@ impl Run {
         if loses {
             self.watch.may_lose(self.now(), false);
         }
-        let seconds = self.dice.between(3..=12);
+        // One bad answer at a time: what the server asked for is waited out before the next.
+        let seconds = self.dice.between(3..=12) + if kind == Kind::RetryAfter { 13 } else { 0 };
         self.calm(seconds)?;
         self.held_up = false;
         Ok(met)
@@ -254,6 +255,7 @@ impl Run {
         self.kill_agent();
         let down = self.dice.between(0..=2);
         self.pass(down)?;
+        self.watch.look(&self.pod, &self.server, &self.said, &self.scene)?;
         let (logins, grants) = (self.watch.logins, self.watch.grants);
         self.start_agent();
         self.calm(6)?;

@@ -13,9 +13,9 @@ use sidekey_core::contract::{
 use sidekey_core::path::RelPath;
 
 use crate::figure::{Budget, Figure, Table};
-use crate::process::{Memory, Running};
+use crate::process::{Activity, Memory, Running};
 use crate::server::Server;
-use crate::{alone, file_size, megabytes, review};
+use crate::{alone, endurance, file_size, megabytes, review};
 
 /// Starts of each; the median is what counts.
 const STARTS: usize = 21;
@@ -25,6 +25,9 @@ const IDLE: Duration = Duration::from_secs(5);
 
 const KV: &str = r#"{{ with secret "secret/data/web" }}{{ .Data.data.user }} {{ .Data.data.password }}{{ end }}"#;
 
+/// A minute in which nothing is due: the first look at a static secret comes 75 s after the start at the earliest.
+const STILL: Duration = Duration::from_secs(60);
+
 /// How one agent is started in a folder of its own.
 type Recipe<'a> = &'a dyn Fn(&Path) -> (Vec<String>, Vec<(String, String)>);
 
@@ -33,6 +36,7 @@ struct Result {
     milliseconds: f64,
     memory: Memory,
     requests: usize,
+    still: Activity,
 }
 
 pub(crate) fn measure(table: &mut Table) {
@@ -60,6 +64,7 @@ pub(crate) fn measure(table: &mut Table) {
     table.note(format!("agent: one KV secret and one lease over TLS, {STARTS} starts, median; compared to {side}"));
     table.note(env::var("BENCH_LIBC").unwrap_or_default());
     report(table, &mine, other.as_ref());
+    endurance::measure(table, &binary, folder.path());
     let sizes = (file_size(&binary), server.vault.as_ref().and_then(|it| file_size(&it.to_string_lossy())));
     table.figures.push(Figure {
         theirs: sizes.1,
@@ -79,8 +84,14 @@ fn report(table: &mut Table, mine: &Result, other: Option<&Result>) {
     if mine.memory.cgroup > 0 {
         line("agent cgroup, idle", "MB", Budget::None, &|it| megabytes(it.memory.cgroup));
     }
+    line("agent wake-ups a minute, idle", "", Budget::AtMost(2.0), &|it| count(it.still.wakeups));
+    line("agent CPU a minute, idle", "ms", Budget::Share(1.0 / 10.0), &|it| it.still.cpu.as_secs_f64() * 1e3);
     line("exec to files written", "ms", Budget::Share(1.0 / 5.0), &|it| it.milliseconds);
-    line("requests at start", "", Budget::AtMost(3.0), &|it| f64::from(u32::try_from(it.requests).unwrap_or(u32::MAX)));
+    line("requests at start", "", Budget::AtMost(3.0), &|it| count(it.requests as u64));
+}
+
+fn count(number: u64) -> f64 {
+    f64::from(u32::try_from(number).unwrap_or(u32::MAX))
 }
 
 /// One start and its end; milliseconds.
@@ -94,7 +105,10 @@ fn idle(folder: &Path, name: &str, server: &Server, mut starts: Vec<f64>, recipe
     let running = start(folder, name, recipe, true);
     sleep(IDLE);
     let requests = server.requests() - before;
-    Result { milliseconds: starts[starts.len() / 2], memory: running.memory(), requests }
+    let (memory, begun) = (running.memory(), running.activity());
+    sleep(STILL);
+    let still = running.activity().since(begun);
+    Result { milliseconds: starts[starts.len() / 2], memory, requests, still }
 }
 
 fn start(folder: &Path, name: &str, recipe: Recipe<'_>, weigh: bool) -> Running {
@@ -111,12 +125,16 @@ fn files(run: &Path) -> [PathBuf; 2] {
 }
 
 fn sidekey(binary: &str, server: &Server, run: &Path) -> (Vec<String>, Vec<(String, String)>) {
-    let text = |path: PathBuf| path.to_string_lossy().into_owned();
-    let token = run.join("token");
-    fs::write(&token, &server.token).unwrap_or_else(|error| panic!("{}: {error}", token.display()));
-    let output = |name: &str, template: &str| Output {
+    let outputs = vec![output(run, "kv", KV), output(run, "lease", server.lease)];
+    let env = config(server, run, outputs, Refresh::default()).to_env().unwrap_or_else(|error| panic!("{error}"));
+    (vec![binary.to_owned(), "run".to_owned()], env)
+}
+
+/// A file from a Go template.
+pub(crate) fn output(run: &Path, name: &str, template: &str) -> Output {
+    Output {
         name: name.to_owned(),
-        dir: text(run.join("secrets")),
+        dir: text(&run.join("secrets")),
         file: RelPath::parse(name).unwrap_or_else(|error| panic!("{name}: {error}")),
         source: Source::Template(Template::inline(Engine::Go, template)),
         mode: None,
@@ -126,14 +144,24 @@ fn sidekey(binary: &str, server: &Server, run: &Path) -> (Vec<String>, Vec<(Stri
         login: 0,
         pinned: false,
         max_stale_seconds: None,
-    };
-    let config = AgentConfig {
+    }
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// What a webhook would hand over, for a folder on this machine.
+pub(crate) fn config(server: &Server, run: &Path, outputs: Vec<Output>, refresh: Refresh) -> AgentConfig {
+    let token = run.join("token");
+    fs::write(&token, &server.token).unwrap_or_else(|error| panic!("{}: {error}", token.display()));
+    AgentConfig {
         version: VERSION,
         dialect: Dialect::Vault,
         pod: PodIdentity { namespace: review::NAMESPACE.to_owned(), service_account: review::ACCOUNT.to_owned() },
         server: sidekey_core::contract::Server {
             address: server.address.clone(),
-            ca_file: Some(text(server.ca.clone())),
+            ca_file: Some(text(&server.ca)),
             timeout_seconds: 60,
             ..sidekey_core::contract::Server::default()
         },
@@ -141,17 +169,17 @@ fn sidekey(binary: &str, server: &Server, run: &Path) -> (Vec<String>, Vec<(Stri
             method: AuthMethod::Kubernetes,
             mount: "auth/kubernetes".to_owned(),
             role: "bench".to_owned(),
-            token_file: text(token),
+            token_file: text(&token),
             min_backoff_ms: 1_000,
             max_backoff_ms: 300_000,
         },
-        outputs: vec![output("kv", KV), output("lease", server.lease)],
+        outputs,
         logins: Vec::new(),
         notify: Vec::new(),
         token_sinks: Vec::new(),
         listener: None,
         metrics_port: None,
-        refresh: Refresh::default(),
+        refresh,
         lifecycle: Lifecycle {
             shape: Shape::Native,
             revoke: true,
@@ -159,11 +187,9 @@ fn sidekey(binary: &str, server: &Server, run: &Path) -> (Vec<String>, Vec<(Stri
             revoke_grace_seconds: 0,
             start_deadline_seconds: None,
         },
-        state_dir: text(run.join("state")),
+        state_dir: text(&run.join("state")),
         log: Log::default(),
-    };
-    let env = config.to_env().unwrap_or_else(|error| panic!("{error}"));
-    (vec![binary.to_owned(), "run".to_owned()], env)
+    }
 }
 
 fn vault_agent(vault: &Path, server: &Server, run: &Path) -> (Vec<String>, Vec<(String, String)>) {

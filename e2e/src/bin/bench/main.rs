@@ -6,6 +6,7 @@
 #![allow(clippy::panic, clippy::print_stdout, reason = "a bench prints")]
 
 mod agent;
+mod endurance;
 mod figure;
 mod kubernetes;
 mod operator;

@@ -24,6 +24,21 @@ pub(crate) struct Memory {
     pub(crate) cgroup: u64,
 }
 
+/// What a process has done since it began.
+#[derive(Clone, Copy)]
+pub(crate) struct Activity {
+    /// How often one of its threads began to wait: each time ends with a wake-up.
+    pub(crate) wakeups: u64,
+    /// Time on a processor, of all threads.
+    pub(crate) cpu: Duration,
+}
+
+impl Activity {
+    pub(crate) const fn since(self, before: Self) -> Self {
+        Self { wakeups: self.wakeups.saturating_sub(before.wakeups), cpu: self.cpu.saturating_sub(before.cpu) }
+    }
+}
+
 impl Running {
     /// Starts `command` and waits for `files`; with `weigh`, in a memory cgroup of its own where one can be made.
     pub(crate) fn start(
@@ -62,6 +77,20 @@ impl Running {
             sleep(Duration::from_micros(200));
         }
         Self { took: begun.elapsed(), child, cgroup }
+    }
+
+    /// What it has done so far (`proc_pid_status(5)`, `proc_pid_schedstat`).
+    pub(crate) fn activity(&self) -> Activity {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id()));
+        let mut all = Activity { wakeups: 0, cpu: Duration::ZERO };
+        for task in tasks.into_iter().flatten().flatten() {
+            let read = |file: &str| fs::read_to_string(task.path().join(file)).unwrap_or_default();
+            let number = |text: Option<&str>| text.and_then(|it| it.trim().parse::<u64>().ok()).unwrap_or_default();
+            let status = read("status");
+            all.wakeups += number(status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")));
+            all.cpu += Duration::from_nanos(number(read("schedstat").split_whitespace().next()));
+        }
+        all
     }
 
     /// What it weighs now.

@@ -41,6 +41,22 @@ impl Server {
         }
     }
 
+    /// The one without an audit log, which many requests would fill.
+    pub(crate) fn start_fake(folder: &Path) -> Self {
+        fake(folder)
+    }
+
+    /// Puts a new version of a KV secret that the agents may read.
+    ///
+    /// # Panics
+    /// On the real server, where nobody needs it.
+    pub(crate) fn put(&self, name: &str, data: serde_json::Value) {
+        match &self.kind {
+            Kind::Fake(fake) => fake.put(&format!("secret/many/{name}"), data),
+            Kind::Real(..) => panic!("only on the fake"),
+        }
+    }
+
     /// Requests answered so far.
     pub(crate) fn requests(&self) -> usize {
         match &self.kind {
@@ -130,7 +146,7 @@ fn fake(folder: &Path) -> Server {
     let fake = receive.recv().unwrap_or_else(|error| panic!("fakevault: {error}"));
     fake.enable_kubernetes("auth/kubernetes");
     fake.role("auth/kubernetes", "bench", RoleSpec { policies: vec!["bench".to_owned()], ..RoleSpec::default() });
-    fake.policy("bench", &[("secret/data/web", &["read"]), ("database/creds/bench", &["read"])]);
+    fake.policy("bench", &[("secret/data/*", &["read"]), ("database/creds/bench", &["read"])]);
     fake.kv2("secret");
     fake.put("secret/web", json!({"user": "app", "password": "of the bench"}));
     fake.database("database", "bench", sidekey_fakevault::DatabaseRole::default());
