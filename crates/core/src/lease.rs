@@ -95,6 +95,16 @@ mod tests {
     }
 
     #[test]
+    fn takes_a_token_that_an_answer_brings_for_what_ends_by_itself() {
+        let auth = Value::parse(r#"{"client_token": "hvs.x", "lease_duration": 60, "renewable": true}"#).unwrap();
+        let response = Response { auth, ..Response::default() };
+        assert_eq!(LeaseTerms::of(&response, 0), LeaseTerms::Expiring { ttl: Duration::from_secs(60) });
+        let auth = Value::parse(r#"{"client_token": "hvs.root", "lease_duration": 0}"#).unwrap();
+        let response = Response { auth, ..Response::default() };
+        assert_eq!(LeaseTerms::of(&response, 0), LeaseTerms::Static { hint: None });
+    }
+
+    #[test]
     fn reads_the_terms_off_each_kind_of_answer() {
         let secs = Duration::from_secs;
         let constant = LeaseTerms::Static { hint: None };

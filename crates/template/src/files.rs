@@ -64,7 +64,7 @@ fn owner(text: &str, what: &str) -> Result<Option<u32>, Failure> {
         return Ok(None);
     }
     text.parse().ok().filter(|id| *id != u32::MAX).map(Some).ok_or_else(|| {
-        Failure::new(format!("the {what} {text:?} is known to the agent by its number only"))
+        Failure::new(format!("the {what} is known to the agent by its number only"))
             .hint(format!("write the number, or \"\" for the agent's own {what}"))
     })
 }

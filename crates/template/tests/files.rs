@@ -73,13 +73,13 @@ fn refuses_by_name_what_cannot_be_honoured() {
             (
                 "{{ \"x\" | writeToFile \"/v/a\" \"vault\" \"\" \"0640\" }}",
                 &format!(
-                    "{name} 29: writeToFile: the user \"vault\" is known to the agent by its number only (write the number, or \"\" for the agent's own user)"
+                    "{name} 29: writeToFile: the user is known to the agent by its number only (write the number, or \"\" for the agent's own user)"
                 ),
             ),
             (
                 "{{ if false }}{{ \"x\" | writeToFile \"/v/a\" \"\" \"wheel\" \"0640\" }}{{ end }}",
                 &format!(
-                    "{name} 46: writeToFile: the group \"wheel\" is known to the agent by its number only (write the number, or \"\" for the agent's own group)"
+                    "{name} 46: writeToFile: the group is known to the agent by its number only (write the number, or \"\" for the agent's own group)"
                 ),
             ),
             (
@@ -88,7 +88,7 @@ fn refuses_by_name_what_cannot_be_honoured() {
             ),
             (
                 "{{ \"x\" | writeToFile \"/v/a\" (print \"root\") \"\" \"0640\" }}",
-                "SK2003: template t, line 1, column 10: writeToFile: the user \"root\" is known to the agent by its number only (write the number, or \"\" for the agent's own user)",
+                "SK2003: template t, line 1, column 10: writeToFile: the user is known to the agent by its number only (write the number, or \"\" for the agent's own user)",
             ),
             (
                 "{{ writeToFile \"/v/a\" \"\" \"\" \"0640\" }}",

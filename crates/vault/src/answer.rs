@@ -146,6 +146,16 @@ mod tests {
     }
 
     #[test]
+    fn keeps_a_token_that_the_answer_brings() {
+        let created = reply(
+            200,
+            r#"{"request_id":"r","data":null,"auth":{"client_token":"hvs.x","policies":["web"],"lease_duration":60}}"#,
+        );
+        let auth = created.ok().unwrap().auth;
+        assert_eq!(auth.to_json().expose(), r#"{"client_token":"hvs.x","lease_duration":60,"policies":["web"]}"#);
+    }
+
+    #[test]
     fn tells_deleted_from_missing_from_foreign() {
         let deleted = r#"{"data":{"data":null,"metadata":{"version":2,"deletion_time":"2026-11-22T13:20:41Z","destroyed":false,"created_time":"x"}}}"#;
         let destroyed =
