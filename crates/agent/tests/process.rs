@@ -129,6 +129,24 @@ async fn checks_every_step_and_writes_nothing() {
 }
 
 #[tokio::test]
+async fn checks_every_login_though_one_of_them_fails() {
+    let bench = Bench::new().await.format("web.env", "env", "secret/data/web", json!({"login": 1})).format(
+        "db.env",
+        "env",
+        "database/creds/app",
+        json!({}),
+    );
+    let auth = bench.config["auth"].clone();
+    let bench = bench.set(json!({"logins": [{"auth": auth}], "auth": {"role": "nobody"}}));
+    let (code, text) = output(Some(&bench), &["check"]).await;
+    assert!(code == 4 && text.contains("FAIL  login\n      SK3104 "), "{code} {text}");
+    for step in ["login at auth/kubernetes as web", "secret secret/data/web", "file ", "token revoked"] {
+        assert!(text.lines().any(|line| line.starts_with("ok ") && line.contains(step)), "{step} in\n{text}");
+    }
+    assert!(!text.contains("database/creds/app") && bench.fake.tokens().is_empty(), "{text}");
+}
+
+#[tokio::test]
 async fn says_what_it_cannot_read() {
     let (code, text) = output(None, &["run"]).await;
     assert!(code == 2 && text.starts_with("SK5001 "), "{code} {text}");

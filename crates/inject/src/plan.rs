@@ -93,11 +93,19 @@ pub(crate) fn plan<'a>(
     config.outputs.extend(environment.as_ref().and_then(|environment| environment.output(spec)));
     let agents = agents(spec, native, config);
     amend::warn_of_unused(spec, &agents, notes.warnings);
-    let one_shot = |agent: &Agent| matches!(agent.config.lifecycle.shape, Shape::Init | Shape::InitOnly);
-    if init_budget.is_some() && !agents.iter().any(one_shot) {
-        notes.warnings.push("resources of the init container are ignored: there is none".to_owned());
-    }
+    notes.warnings.extend(misplaced(pod, init_budget.is_some(), &agents));
     Ok(Plan { targets, token, identity, budget, init_budget, directories, environment, agents })
+}
+
+/// What the shape of the agent or of the pod makes of some annotations.
+fn misplaced(pod: &Pod<'_>, init_resources: bool, agents: &[Agent]) -> Vec<String> {
+    let one_shot = |agent: &Agent| matches!(agent.config.lifecycle.shape, Shape::Init | Shape::InitOnly);
+    let port = agents.iter().find_map(|agent| agent.config.metrics_port);
+    let ignored = (init_resources && !agents.iter().any(one_shot))
+        .then(|| "resources of the init container are ignored: there is none".to_owned());
+    let open = port.filter(|_| pod.host_network());
+    let open = open.map(|port| format!("metrics-port opens port {port} of the node: the pod has hostNetwork"));
+    ignored.into_iter().chain(open).collect()
 }
 
 fn refuse(pod: &Pod<'_>, spec: &InjectSpec) -> Result<(), Cause> {

@@ -98,6 +98,10 @@ impl<'a> Pod<'a> {
         self.spec.get("shareProcessNamespace")?.as_bool()
     }
 
+    pub(crate) fn host_network(&self) -> bool {
+        self.spec.get("hostNetwork").and_then(Value::as_bool).unwrap_or(false)
+    }
+
     pub(crate) fn windows(&self) -> bool {
         let os = self.spec.get("os").map_or("", |os| text(os, "name"));
         let selected = self.spec.get("nodeSelector").map_or("", |labels| text(labels, "kubernetes.io/os"));

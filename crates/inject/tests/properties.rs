@@ -41,6 +41,29 @@ fn container(prefix: &'static str) -> impl Strategy<Value = Value> {
     })
 }
 
+/// Logins, containers and objects of single files, drawn by the path's letters.
+fn of_file(name: &str, path: &str) -> Vec<(String, Value)> {
+    let first = path.as_bytes()[0] - b'a';
+    let mut all = Vec::new();
+    let mut add = |key: &str, value: String| all.push((format!("sidekey.dev/{key}"), value.into()));
+    if first.is_multiple_of(2) {
+        add(&format!("role-{name}"), format!("$$r{}", first % 3));
+        add(&format!("token-audience-{name}"), format!("$(A){}", first % 4));
+    }
+    if first.is_multiple_of(3) {
+        add(&format!("address-{name}"), format!("https://v{first}:1"));
+        add(&format!("ca-configmap-{name}"), format!("trust{}", first % 2));
+        add("image-pull-secrets", "registry, other".to_owned());
+    }
+    if first.is_multiple_of(5) {
+        add(&format!("path-{name}"), format!("/p/{name}"));
+        add(&format!("containers-{name}"), "app0, init0, nobody".to_owned());
+        add("metrics-port", "9102".to_owned());
+        add("metrics-scrape", "true".to_owned());
+    }
+    all
+}
+
 fn annotations() -> impl Strategy<Value = Map<String, Value>> {
     let native = btree_map("[a-zA-Z][a-z]{0,5}(\\.env|\\.json)?", "[a-z]{1,4}/[a-z]{1,4}", 0..4).prop_map(|secrets| {
         let mut map = Map::from_iter([
@@ -55,6 +78,7 @@ fn annotations() -> impl Strategy<Value = Map<String, Value>> {
                 "sidekey.dev/json-patch".into(),
                 r#"[{"op":"add","path":"/env/-","value":{"name":"B","value":"b"}}]"#.into(),
             );
+            map.extend(of_file(&name, &path));
             map.insert(format!("sidekey.dev/secret-{name}"), path.into());
         }
         map
@@ -109,7 +133,9 @@ fn is_ours(value: &Value) -> bool {
 
 /// Takes out what is ours; lists that were absent, null or empty are made alike.
 fn without_ours(mut pod: Value) -> Value {
-    pod["metadata"]["annotations"].as_object_mut().unwrap().retain(|key, _| !key.ends_with("status"));
+    let ours = |key: &str| key.ends_with("status") || key.starts_with("prometheus.io/");
+    pod["metadata"]["annotations"].as_object_mut().unwrap().retain(|key, _| !ours(key));
+    pod["spec"].as_object_mut().unwrap().remove("imagePullSecrets");
     for list in ["containers", "initContainers", "volumes"] {
         strip(&mut pod["spec"][list]);
         for container in pod["spec"][list].as_array_mut().into_iter().flatten() {

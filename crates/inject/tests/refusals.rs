@@ -416,6 +416,14 @@ fn a_mark_alone_does_not_keep_a_native_pod_from_its_secrets() {
 }
 
 #[test]
+fn warns_of_a_port_that_would_be_the_nodes() {
+    let mut pod = with(S, &["S/metrics-port=9102"]);
+    assert_eq!(warnings(&pod), [""; 0]);
+    pod["spec"]["hostNetwork"] = true.into();
+    assert!(warnings(&pod)[0].contains("port 9102 of the node"));
+}
+
+#[test]
 fn warns_of_what_has_no_effect() {
     let cases: &[(&str, &[&str], &str)] = &[
         (V, &["V/agent-image=vault:1.21"], "not an image of Sidekey"),
