@@ -100,6 +100,7 @@ fn serve(objects: usize) -> &'static FakeVault {
     let role = RoleSpec {
         service_accounts: vec!["bench".into()],
         namespaces: vec!["bench-0".into()],
+        audience: Some("vault".into()),
         policies: vec!["bench".into()],
         ttl: Duration::from_secs(24 * 3600),
         ..RoleSpec::default()
@@ -121,7 +122,7 @@ fn create(cluster: &Kubernetes, vault: &FakeVault, objects: usize) {
     };
     cluster.create("/api/v1/namespaces", &json!({ "metadata": { "name": "bench-0" } }));
     cluster.create("/api/v1/namespaces", &json!({ "metadata": { "name": "vault-secrets-operator" } }));
-    let jwt = STANDARD.encode(vault.jwt("bench-0", "bench", ""));
+    let jwt = STANDARD.encode(vault.jwt("bench-0", "bench", "vault"));
     let login = json!({ "metadata": { "name": "login" }, "data": { "jwt": jwt } });
     cluster.create("/api/v1/namespaces/bench-0/secrets", &login);
     let at = format!("{GROUP}/namespaces/bench-0");
@@ -162,7 +163,8 @@ impl Operator {
         let address = port.map_err(|error| error.to_string())?.to_string();
         let log = fs::File::create(folder.join("operator.log")).map_err(|error| error.to_string())?;
         let flags = [format!("--metrics-bind-address={address}"), format!("--health-probe-bind-address={address}")];
-        let child = command.args(flags).stdout(log).spawn().map_err(|error| error.to_string())?;
+        let both = log.try_clone().map_err(|error| error.to_string())?;
+        let child = command.args(flags).stdout(log).stderr(both).spawn().map_err(|error| error.to_string())?;
         Ok(Self { child, numbers: Kubernetes::new(&address) })
     }
 
