@@ -221,7 +221,7 @@ fn runs(target: &Target<'_>, native: bool, key: &str, spec: &InjectSpec) -> Resu
     Err(Cause::new(Code::CommandUnknown, format!("reading annotation {key}"), answer).with_fix(format!(
         "Write the image's ENTRYPOINT as `command` of `{name}`, and its CMD as `args` (`crane config IMAGE` or `docker inspect IMAGE` \
          shows both); or name other containers with {}; or have the kubelet read env files (settings envFiles).",
-        Field::Containers.row().full_key(spec.dialect)
+        Field::Containers.row().full_key(spec.dialect).trim_end_matches("[-<NAME>]")
     )))
 }
 
