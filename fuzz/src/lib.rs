@@ -16,6 +16,7 @@ use sidekey_runtime::metrics::registry;
 use sidekey_template::{Frozen, Inputs, Rendered, compile};
 use sidekey_webhook::admit::Admission;
 use sidekey_webhook::metrics::Metrics;
+use sidekey_webhook::review::Review;
 
 /// A whole review, as bytes from the network.
 pub fn review(bytes: &[u8]) {
@@ -26,8 +27,8 @@ pub fn review(bytes: &[u8]) {
     match ADMISSION.answer(bytes) {
         Ok(answer) => {
             let answer: Value = serde_json::from_slice(&answer.0).expect("an answer is JSON");
-            let asked: Value = serde_json::from_slice(bytes).expect("what was answered is JSON");
-            assert_eq!(answer["response"]["uid"], asked["request"]["uid"], "it answers what was asked");
+            let asked: Review<'_> = serde_json::from_slice(bytes).expect("what was answered is a review");
+            assert_eq!(answer["response"]["uid"], *asked.request.uid, "it answers what was asked");
             let Some(patch) = answer["response"]["patch"].as_str() else { return };
             let patch = STANDARD.decode(patch).expect("a patch is base64");
             assert!(serde_json::from_slice::<Value>(&patch).is_ok_and(|patch| patch.is_array()), "a patch is a list");
@@ -135,7 +136,7 @@ fn hold(annotations: Map<String, Value>, native_sidecars: bool, settings: &Setti
         "spec": {"serviceAccountName": "web", "initContainers": [{"name": "migrate", "image": "app:1"}],
             "containers": [{"name": "app", "image": "app:1", "env": [{"name": "A", "value": "a"}]}, {"name": "b", "image": "b:1"}]},
     });
-    let facts = Facts { namespace: "shop".to_owned(), native_sidecars };
+    let facts = Facts { namespace: "shop".to_owned(), native_sidecars, ..Facts::default() };
     let Outcome::Patch(injection) = mutate(&pod, &facts, settings) else { return };
     let mut patched = pod.clone();
     injection.patch.apply(&mut patched).expect("the patch applies to its pod");
