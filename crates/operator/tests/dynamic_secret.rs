@@ -80,13 +80,14 @@ async fn a_lease_that_cannot_be_extended_is_replaced_before_its_end_without_a_ga
     world.start();
     world.condition(VDS, "db", "Ready", "True").await;
     let (begun, mut attempts, mut failures, mut seen) = (Instant::now(), 0, 0, std::collections::BTreeSet::new());
-    while begun.elapsed() < s(15) {
+    // A machine under load takes longer for as many.
+    while (begun.elapsed() < s(15) || attempts < 250) && begun.elapsed() < s(60) {
         attempts += 1;
         failures += u32::from(!honoured(&world));
         seen.insert(decoded(&world.cluster.get(&secret("db")), "username"));
         sleep(Duration::from_millis(50)).await;
     }
-    assert_eq!(failures, 0, "of {attempts} attempts in 15 s");
+    assert_eq!(failures, 0, "of {attempts} attempts in {:?}", begun.elapsed());
     assert!(attempts >= 250 && seen.len() >= 4, "{attempts} attempts, {} credentials", seen.len());
     assert_eq!(world.vault.count("PUT", "auth/kubernetes/login"), 1, "the periodic token lives on");
     world.condition(VDS, "db", "RolloutRestart", "True").await;

@@ -65,7 +65,9 @@ async fn a_certificate_is_never_past_its_end_and_the_old_one_is_revoked() {
     world.start();
     world.condition(VPS, "tls", "Ready", "True").await;
     let (begun, mut attempts, mut late, mut serials) = (Instant::now(), 0, 0, std::collections::BTreeSet::new());
-    while begun.elapsed() < Duration::from_secs(12) {
+    // A machine under load takes longer for as many.
+    let least = Duration::from_secs(12);
+    while (begun.elapsed() < least || attempts < 200) && begun.elapsed() < 5 * least {
         let status = world.cluster.get(&path(VPS, "tls"))["status"].clone();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         attempts += 1;
@@ -73,8 +75,9 @@ async fn a_certificate_is_never_past_its_end_and_the_old_one_is_revoked() {
         serials.insert(status["serialNumber"].as_str().unwrap().to_owned());
         sleep(Duration::from_millis(50)).await;
     }
-    assert!(late == 0 && attempts >= 200, "{late} of {attempts} looks in 12 s found a certificate past its end");
-    assert!((3..=7).contains(&serials.len()), "{} certificates", serials.len());
+    assert!(late == 0 && attempts >= 200, "{late} of {attempts} looks found a certificate past its end");
+    let most = 1 + usize::try_from(begun.elapsed().as_secs() / 2).unwrap();
+    assert!((3..=most).contains(&serials.len()), "{} certificates, at most {most}", serials.len());
     assert!(world.vault.count("PUT", "pki/revoke") >= serials.len() - 1);
     assert!(world.cluster.count("PATCH", "deployments/web") >= 2);
     world.cluster.delete(&path(VPS, "tls"));
