@@ -7,12 +7,14 @@
 //! |---|---|
 //! | log lines and panics on stderr | `log` |
 //! | SIGTERM and SIGINT | `drain` |
+//! | an error with what it came from | `failure` |
 //! | what start-up still waits for | `readiness` |
 //! | files that change below us | `watch` |
 //! | certificates and keys as rustls wants them | `tls`, `provider` |
 //! | numbers for Prometheus | `metrics` |
 
 pub mod drain;
+pub mod failure;
 pub mod log;
 pub mod metrics;
 pub mod provider;

@@ -11,6 +11,7 @@ use kube::client::Body;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sidekey_core::{Cause, Code};
+use sidekey_runtime::failure::chain;
 use thiserror::Error;
 use tokio::time::timeout;
 
@@ -201,18 +202,4 @@ fn read<T: DeserializeOwned>(status: StatusCode, bytes: &[u8]) -> Result<T, Fail
         let place = format!("line {} column {}", error.line(), error.column());
         Failure::Transport(format!("the answer is not the expected object ({place})"))
     })
-}
-
-/// An error and what it came from, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let words = error.to_string();
-        if !text.contains(&words) {
-            text = format!("{text}: {words}");
-        }
-        source = error.source();
-    }
-    text
 }
