@@ -1,7 +1,7 @@
 //! `sidekey crds`: the definitions of the custom resources, made from the operator's types; printed, or applied.
 
+use sidekey_cluster::api::Api;
 use sidekey_core::Code;
-use sidekey_operator::api::Api;
 use sidekey_operator::install;
 use sidekey_operator::types::crd;
 use tokio::runtime::Builder;

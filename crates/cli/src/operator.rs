@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args};
 use sidekey_core::goparse;
 use sidekey_operator::addresses::Addresses;
-use sidekey_operator::jitter::Backoff;
+use sidekey_operator::backoff::Backoff;
 use sidekey_operator::plan::storage::Persistence;
 use sidekey_operator::run::{self, Options};
 use sidekey_runtime::{drain, log};

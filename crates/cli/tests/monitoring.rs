@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use prometheus_client::registry::Registry;
 use serde_json::Value;
+use sidekey_cluster::api::Witness;
 use sidekey_core::Code;
-use sidekey_operator::jitter::Backoff;
+use sidekey_operator::backoff::Backoff;
 use sidekey_operator::metrics::{Calls, Configured, Metrics as OperatorMetrics};
 use sidekey_operator::types::Kind;
 use sidekey_operator::types::object::Key;

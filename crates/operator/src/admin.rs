@@ -4,42 +4,26 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
-use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use http::StatusCode;
-use http::header::CONTENT_TYPE;
 use prometheus_client::registry::Registry;
+use sidekey_cluster::probes;
 use sidekey_core::{Cause, Code};
-use sidekey_runtime::metrics;
 use sidekey_runtime::readiness::Readiness;
 use tokio::net::TcpListener;
 
-/// Liveness answers as long as the runtime turns; readiness is 503 with the names of what is awaited.
+/// Liveness and readiness.
 pub fn health(readiness: Readiness) -> Router {
     Router::new()
-        .route("/live", get(async || "alive\n"))
-        .route("/healthz", get(async || "alive\n"))
-        .route("/ready", get(ready))
-        .route("/readyz", get(ready))
+        .route("/live", get(probes::live))
+        .route("/healthz", get(probes::live))
+        .route("/ready", get(probes::ready))
+        .route("/readyz", get(probes::ready))
         .with_state(readiness)
 }
 
 /// The numbers.
 pub fn numbers(registry: Arc<Registry>) -> Router {
-    Router::new().route("/metrics", get(encoded).with_state(registry))
-}
-
-async fn ready(State(readiness): State<Readiness>) -> Response {
-    let (ready, text) = readiness.report();
-    (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, text).into_response()
-}
-
-async fn encoded(State(registry): State<Arc<Registry>>) -> Response {
-    match metrics::encode(&registry) {
-        Ok(text) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    }
+    Router::new().route("/metrics", get(probes::numbers).with_state(registry))
 }
 
 /// Opens a port. `[::]` also serves IPv4, and falls back to it.

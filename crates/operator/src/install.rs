@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use http::Method;
 use serde_json::Value;
+use sidekey_cluster::api::{Api, JSON};
 use sidekey_core::{Cause, Code};
 use tokio::time::{Instant, sleep};
 
-use crate::api::{Api, JSON};
 use crate::types::crd;
 
 /// A server-side apply; JSON is YAML.

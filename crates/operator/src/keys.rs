@@ -4,9 +4,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::Method;
 use serde_json::json;
+use sidekey_cluster::api::{Api, JSON};
 use sidekey_core::{Cause, Code};
 
-use crate::api::{Api, JSON, MANAGER};
+use crate::MANAGER;
 use crate::plan::data::MacKey;
 use crate::plan::destination::Secret;
 
@@ -41,7 +42,7 @@ pub async fn mac_key(api: &Api, namespace: &str) -> Result<MacKey, Cause> {
             "type": "Opaque",
             "data": { "key": STANDARD.encode(bytes) },
         });
-        match api.send::<Secret>(Method::POST, &format!("{all}?{MANAGER}"), JSON, &body).await {
+        match api.send::<Secret>(Method::POST, &format!("{all}?fieldManager={MANAGER}"), JSON, &body).await {
             Ok(secret) => return read(&secret, namespace),
             // Another replica was faster: its key it is.
             Err(error) if error.is_conflict() => {}

@@ -2,19 +2,18 @@
 
 use std::time::Duration;
 
-use http::Method;
-use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use sidekey_cluster::api::{Api, ApiError};
+use sidekey_cluster::jitter;
+use sidekey_cluster::lease::{Claim, Taken, Terms};
 use sidekey_core::{Cause, Code};
 use tokio::time::{Instant, sleep};
 
-use crate::api::{Api, ApiError, JSON, MANAGER};
-use crate::jitter;
+use crate::MANAGER;
 
 /// The Lease's name.
 pub const LEASE: &str = "b0d477c0.hashicorp.com";
 
-/// A holder that says nothing for this long has ended, as seen by the one who waits: clocks need not agree.
+/// A holder that says nothing for this long has ended.
 const TERM: Duration = Duration::from_secs(15);
 
 /// Between two renewals.
@@ -23,13 +22,12 @@ const RENEW: Duration = Duration::from_secs(5);
 /// Between two looks at somebody else's Lease.
 const WAIT: Duration = Duration::from_secs(2);
 
-/// This replica's view of the Lease.
+/// This replica's part in it.
 pub struct Leader {
     api: Api,
     namespace: String,
-    identity: String,
-    /// Somebody else's hold as it looked, and since when.
-    seen: Option<(String, Instant, Duration)>,
+    claim: Claim,
+    /// Whose hold was told about.
     told: Option<String>,
     /// A Vault Secrets Operator that was seen to renew the Lease.
     foreign: Option<String>,
@@ -37,12 +35,10 @@ pub struct Leader {
 
 impl Leader {
     /// `identity` must be this replica's alone.
-    pub const fn new(api: Api, namespace: String, identity: String) -> Self {
-        Self { api, namespace, identity, seen: None, told: None, foreign: None }
-    }
-
-    fn all(&self) -> String {
-        format!("/apis/coordination.k8s.io/v1/namespaces/{}/leases", self.namespace)
+    pub fn new(api: Api, namespace: String, identity: String) -> Self {
+        let (name, manager) = (LEASE.to_owned(), MANAGER);
+        let claim = Claim::new(Terms { namespace: namespace.clone(), name, identity, term: TERM, manager });
+        Self { api, namespace, claim, told: None, foreign: None }
     }
 
     /// Returns once the Lease is ours.
@@ -89,85 +85,26 @@ impl Leader {
 
     /// Gives it back, so that the next one need not wait.
     pub async fn release(&self) {
-        let Ok(mut lease) = self.api.get::<Lease>(&format!("{}/{LEASE}", self.all()), JSON).await else { return };
-        let spec = lease.spec.get_or_insert_default();
-        if spec.holder_identity.as_deref() == Some(self.identity.as_str()) {
-            spec.holder_identity = None;
-            lease.metadata.managed_fields = None;
-            let path = format!("{}/{LEASE}?{MANAGER}", self.all());
-            let _ = self.api.send::<Lease>(Method::PUT, &path, JSON, &lease).await;
+        if let Err(error) = self.claim.release(&self.api).await {
+            tracing::debug!(%error, "the Lease was not given back");
         }
     }
 
     async fn take(&mut self) -> Result<bool, ApiError> {
-        let one = format!("{}/{LEASE}", self.all());
-        let taken = match self.api.get::<Lease>(&one, JSON).await {
-            Ok(lease) if self.may_take(&lease) => {
-                let held = self.held(lease.metadata, lease.spec);
-                self.api.send::<Lease>(Method::PUT, &format!("{one}?{MANAGER}"), JSON, &held).await
-            }
-            Ok(_) => return Ok(false),
-            Err(error) if error.is_absent() => {
-                let metadata = ObjectMeta { name: Some(LEASE.to_owned()), ..ObjectMeta::default() };
-                let held = self.held(metadata, None);
-                self.api.send::<Lease>(Method::POST, &format!("{}?{MANAGER}", self.all()), JSON, &held).await
-            }
-            Err(error) => return Err(error),
+        let (holder, renews) = match self.claim.take(&self.api).await? {
+            Taken::Ours => return Ok(true),
+            Taken::Raced => return Ok(false),
+            Taken::Theirs { holder, renews } => (holder, renews),
         };
-        match taken {
-            Ok(_) => Ok(true),
-            Err(error) if error.is_conflict() => Ok(false),
-            Err(error) => Err(error),
+        if self.told.as_ref() != Some(&holder) {
+            let namespace = &self.namespace;
+            tracing::info!(holder, lease = LEASE, namespace, "another operator works; waiting for its Lease");
         }
-    }
-
-    fn may_take(&mut self, lease: &Lease) -> bool {
-        let spec = lease.spec.as_ref();
-        let holder = spec.and_then(|spec| spec.holder_identity.as_deref()).unwrap_or_default();
-        if holder.is_empty() || holder == self.identity {
-            self.seen = None;
-            return true;
+        if renews && is_foreign(&holder) {
+            self.foreign = Some(holder.clone());
         }
-        if self.told.as_deref() != Some(holder) {
-            tracing::info!(
-                holder,
-                lease = LEASE,
-                namespace = self.namespace,
-                "another operator works; waiting for its Lease"
-            );
-            self.told = Some(holder.to_owned());
-        }
-        let version = lease.metadata.resource_version.clone().unwrap_or_default();
-        let seconds = spec.and_then(|spec| spec.lease_duration_seconds).and_then(|seconds| u64::try_from(seconds).ok());
-        match &self.seen {
-            Some((seen, since, term)) if *seen == version => since.elapsed() >= *term,
-            before => {
-                // Seen once, it may be what one that was stopped has left.
-                if before.is_some() && is_foreign(holder) {
-                    self.foreign = Some(holder.to_owned());
-                }
-                let term = seconds.map_or(TERM, Duration::from_secs).max(TERM);
-                self.seen = Some((version, Instant::now(), term));
-                false
-            }
-        }
-    }
-
-    fn held(&self, mut metadata: ObjectMeta, before: Option<LeaseSpec>) -> Lease {
-        metadata.managed_fields = None;
-        let now = MicroTime(jiff::Timestamp::now());
-        let before = before.unwrap_or_default();
-        let same = before.holder_identity.as_deref() == Some(self.identity.as_str());
-        let transitions = before.lease_transitions.unwrap_or(0);
-        let spec = LeaseSpec {
-            holder_identity: Some(self.identity.clone()),
-            lease_duration_seconds: i32::try_from(TERM.as_secs()).ok(),
-            acquire_time: if same { before.acquire_time } else { Some(now.clone()) },
-            renew_time: Some(now),
-            lease_transitions: Some(if same { transitions } else { transitions.saturating_add(1) }),
-            ..LeaseSpec::default()
-        };
-        Lease { metadata, spec: Some(spec) }
+        self.told = Some(holder);
+        Ok(false)
     }
 }
 

@@ -10,7 +10,7 @@
 //! | one look at one object | `controllers` |
 //! | what it comes to, decided without I/O | `plan` |
 //! | who we are to Vault, also after a restart | `sessions`, `login`, `storage`, `addresses` |
-//! | the Kubernetes API | `api`, `keys`, `leader`, `restart` |
+//! | what else it keeps in Kubernetes | `keys`, `leader`, `restart` |
 //! | the process, and its end for good | `run`, `admin`, `metrics`, `install`, `uninstall` |
 //!
 //! One task (`supervisor`) owns what exists and what is due, another (`sessions`) owns the logins. A look is a task of its
@@ -18,12 +18,11 @@
 
 pub mod addresses;
 pub mod admin;
-pub mod api;
+pub mod backoff;
 pub mod cache;
 pub mod controllers;
 mod digest;
 pub mod install;
-pub mod jitter;
 pub mod keys;
 pub mod leader;
 pub mod login;
@@ -37,3 +36,6 @@ pub mod supervisor;
 pub mod types;
 pub mod uninstall;
 pub mod watch;
+
+/// Who the API server notes as the writer of what the operator writes.
+pub(crate) const MANAGER: &str = "sidekey-operator";

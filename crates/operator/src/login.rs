@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use http::{Method as Http, Uri};
 use serde_json::{Value, json};
+use sidekey_cluster::api::{Api, ApiError, JSON};
 use sidekey_core::contract::{AppRole, Auth, AuthMethod, PodIdentity, Server};
 use sidekey_core::{Cause, Code, Sensitive};
 use sidekey_vault::{Client, Credential, Grant, diagnose};
 use tokio::time::timeout;
 
 use crate::addresses::Addresses;
-use crate::api::{Api, ApiError, JSON};
 use crate::plan::auth::{Account, Connection, Login, Method};
 use crate::plan::destination::Secret;
 use crate::plan::outcome::Trouble;

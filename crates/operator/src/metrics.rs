@@ -13,6 +13,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
+use sidekey_cluster::api::Witness;
 use sidekey_core::Code;
 
 use crate::types::Kind;
@@ -66,19 +67,19 @@ pub struct Calls {
     errors: Counter,
 }
 
-impl Calls {
-    /// One call that was answered with this status; none when it was not answered.
-    pub fn called(&self, method: &str, status: Option<u16>) {
+impl Witness for Calls {
+    fn called(&self, method: &str, status: Option<u16>) {
         let code = status.map_or_else(|| "<error>".to_owned(), |status| status.to_string());
         self.requests.get_or_create(&Call { code, method: method.to_owned() }).inc();
     }
 
-    /// One call that did not do what it should.
-    pub fn failed(&self) {
+    fn failed(&self) {
         self.errors.inc();
     }
+}
 
-    /// How many did not.
+impl Calls {
+    /// How many calls did not do what they should.
     pub fn failures(&self) -> u64 {
         self.errors.get()
     }

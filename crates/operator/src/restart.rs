@@ -6,12 +6,13 @@ use std::time::Duration;
 use http::Method;
 use serde::de::IgnoredAny;
 use serde_json::json;
+use sidekey_cluster::api::{Api, MERGE, STRATEGIC};
 use sidekey_core::{Cause, Code};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use crate::api::{Api, MANAGER, MERGE, STRATEGIC};
+use crate::MANAGER;
 use crate::metrics::Metrics;
 use crate::types::destination::RestartTarget;
 
@@ -94,6 +95,6 @@ async fn restart(api: &Api, (namespace, target): &Target) -> Result<(), Cause> {
         }
         other => return Err(failure(namespace, target, &format!("the kind {other} cannot be restarted"))),
     };
-    let sent = api.send::<IgnoredAny>(Method::PATCH, &format!("{path}?{MANAGER}"), kind, &patch).await;
+    let sent = api.send::<IgnoredAny>(Method::PATCH, &format!("{path}?fieldManager={MANAGER}"), kind, &patch).await;
     sent.map(drop).map_err(|error| failure(namespace, target, &error.failure.to_string()))
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::registry::Registry;
+use sidekey_cluster::api::Api;
 use sidekey_core::{Cause, Code};
 use sidekey_runtime::drain::Drain;
 use sidekey_runtime::readiness::Readiness;
@@ -16,12 +17,11 @@ use tokio::time::timeout;
 
 use crate::addresses::Addresses;
 use crate::admin;
-use crate::api::Api;
+use crate::backoff::Backoff;
 use crate::controllers::Tools;
-use crate::jitter::Backoff;
 use crate::keys;
 use crate::leader::Leader;
-use crate::metrics::{Configured, Metrics};
+use crate::metrics::{Calls, Configured, Metrics};
 use crate::plan::auth::House;
 use crate::plan::storage::Persistence;
 use crate::restart::Restarts;
@@ -129,7 +129,9 @@ pub async fn prepare_uninstall(longest: Duration) -> Result<(), RunError> {
 pub async fn run_with(options: Options, api: Api, mut drain: Drain) -> Result<(), RunError> {
     let readiness = Readiness::new();
     let mut registry = Registry::default();
-    let metrics = Metrics::register(&mut registry, &options.configured(), api.calls());
+    let calls = Calls::default();
+    let metrics = Metrics::register(&mut registry, &options.configured(), &calls);
+    let api = api.witnessed(calls);
     let mut tasks = JoinSet::new();
     serve(&mut tasks, &options, &readiness, registry).await.map_err(RunError::Start)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), namespace = options.compat_namespace, "operator started");

@@ -12,12 +12,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sidekey_cluster::api::Api;
 use sidekey_core::{Cause, Code, Sensitive};
 use sidekey_vault::Client;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::addresses::Addresses;
-use crate::api::Api;
 use crate::metrics::Metrics;
 use crate::plan::auth::Login;
 use crate::plan::outcome::Trouble;

@@ -8,10 +8,11 @@ use http::Method;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::json;
+use sidekey_cluster::api::{Api, ApiError, JSON, METADATA_LIST};
 use sidekey_core::{Cause, Code, Sensitive};
 use sidekey_vault::{Class, Client, Grant, VaultError, diagnose};
 
-use crate::api::{Api, ApiError, JSON, MANAGER, METADATA_LIST};
+use crate::MANAGER;
 use crate::metrics::Metrics;
 use crate::plan::auth::Login;
 use crate::plan::data::MacKey;
@@ -127,7 +128,7 @@ impl Store {
             None => plain.expose().clone(),
         };
         let body = storage::secret(login, ticket, transit, &kept, &self.keeping.mac_key);
-        let path = format!("{}?{MANAGER}", self.all());
+        let path = format!("{}?fieldManager={MANAGER}", self.all());
         let mut made = self.api.send::<IgnoredAny>(Method::POST, &path, JSON, &body).await;
         // It is immutable: what was there goes first.
         if made.as_ref().is_err_and(ApiError::is_conflict) {

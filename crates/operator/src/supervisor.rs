@@ -21,9 +21,9 @@ use tokio::sync::watch;
 use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use crate::backoff::Backoff;
 use crate::cache::{Cache, Owned};
 use crate::controllers::{self, Done, Job, Refers, Tools};
-use crate::jitter::Backoff;
 use crate::plan::auth::House;
 use crate::plan::destination::OWNER_UID;
 use crate::plan::outcome::Trouble;

@@ -4,9 +4,10 @@ use http::Method;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::json;
+use sidekey_cluster::api::{Api, JSON, MERGE};
 use sidekey_core::{Cause, Code};
 
-use crate::api::{Api, JSON, MANAGER, MERGE};
+use crate::MANAGER;
 use crate::types::Kind;
 use crate::types::object::{Key, Object};
 
@@ -64,7 +65,8 @@ async fn release(api: &Api, kind: Kind, object: &Object) -> Result<bool, Cause> 
     }
     let key = Key::new(kind, metadata.namespace.clone(), metadata.name.clone());
     let patch = json!({ "metadata": { "finalizers": kept, "uid": metadata.uid } });
-    let sent = api.send::<IgnoredAny>(Method::PATCH, &format!("{}?{MANAGER}", key.path()), MERGE, &patch).await;
+    let sent =
+        api.send::<IgnoredAny>(Method::PATCH, &format!("{}?fieldManager={MANAGER}", key.path()), MERGE, &patch).await;
     match sent {
         Err(error) if !error.is_absent() => Err(error.cause(Code::KubernetesApi)),
         _ => Ok(true),

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use sidekey_cluster::Lines;
+use sidekey_cluster::api::{Api, ApiError, JSON, METADATA, METADATA_LIST};
+use sidekey_cluster::jitter;
 use tokio::sync::mpsc::Sender;
 use tokio::time::sleep;
 
-use crate::api::{Api, ApiError, JSON, Lines, METADATA, METADATA_LIST};
-use crate::jitter;
 use crate::types::Kind;
 use crate::types::object::Object;
 
@@ -195,11 +196,13 @@ async fn watch(api: &Api, source: &Source, mut version: String, sink: &Sender<Se
             "{base}watch=true&allowWatchBookmarks=true&timeoutSeconds={WATCH_SECONDS}&resourceVersion={version}"
         );
         let before = version.clone();
-        match api.watch(&path, source.accept().1).await {
-            Ok(lines) => match pass_on(lines, source, &mut version, sink).await {
-                Ended::Early => {}
-                Ended::TooOld => return,
-            },
+        let ended = match api.watch(&path, source.accept().1).await {
+            Ok(lines) => pass_on(lines, source, &mut version, sink).await,
+            Err(error) => Err(error),
+        };
+        match ended {
+            Ok(Ended::Early) => {}
+            Ok(Ended::TooOld) => return,
             Err(error) if error.status() == Some(410) => return,
             Err(error) => tracing::debug!(%source, %error, "watching again"),
         }
@@ -218,11 +221,16 @@ enum Ended {
 }
 
 /// Passes events on, and keeps the version of the last.
-async fn pass_on(mut lines: Lines, source: &Source, version: &mut String, sink: &Sender<Seen>) -> Ended {
-    while let Some(line) = lines.next().await {
+async fn pass_on(
+    mut lines: Lines,
+    source: &Source,
+    version: &mut String,
+    sink: &Sender<Seen>,
+) -> Result<Ended, ApiError> {
+    while let Some(line) = lines.next().await? {
         let Ok(line) = serde_json::from_slice::<Line<'_>>(&line) else { continue };
         if line.kind == "ERROR" {
-            return Ended::TooOld;
+            return Ok(Ended::TooOld);
         }
         // One object that cannot be read is no reason to stop hearing of the others.
         let Ok(object) = serde_json::from_str::<Box<Object>>(line.object.get()) else {
@@ -237,10 +245,10 @@ async fn pass_on(mut lines: Lines, source: &Source, version: &mut String, sink: 
             _ => continue,
         };
         if sink.send(Seen { source: source.clone(), change }).await.is_err() {
-            return Ended::Early;
+            return Ok(Ended::Early);
         }
     }
-    Ended::Early
+    Ok(Ended::Early)
 }
 
 /// From a quarter of a second to half a minute.

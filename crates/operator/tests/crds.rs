@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use sidekey_operator::api::Api;
+use sidekey_cluster::api::Api;
 use sidekey_operator::install;
 use sidekey_operator::types::crd;
 use sidekey_testkit::cluster::Cluster;

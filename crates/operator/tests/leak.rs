@@ -10,8 +10,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use sidekey_cluster::api::{Api, JSON};
 use sidekey_fakevault::{DatabaseRole, Fault, Matcher, StaticRole, Times};
-use sidekey_operator::api::{Api, JSON};
 use support::{World, decoded, path, role, scrape, secret};
 use tokio::time::sleep;
 

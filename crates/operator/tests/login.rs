@@ -250,7 +250,7 @@ async fn a_vault_secrets_operator_that_renews_the_lease_is_not_waited_for() {
     };
     world.cluster.apply("leases", lease(0));
     let (_trigger, drain) = sidekey_runtime::drain::channel();
-    let api = sidekey_operator::api::Api::new(world.cluster.client());
+    let api = sidekey_cluster::api::Api::new(world.cluster.client());
     let running = tokio::spawn(sidekey_operator::run::run_with(support::options(), api, drain));
     let mut renewals = 0;
     while !running.is_finished() {

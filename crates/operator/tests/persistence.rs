@@ -193,7 +193,7 @@ async fn uninstalling_takes_our_finalizers_away_and_nobody_elses() {
     world.cluster.edit(&auth, |object| object["metadata"]["finalizers"] = old);
     let held = |path: &str| world.cluster.get(path)["metadata"]["finalizers"].clone();
     assert_eq!(held(&path(VDS, "db")), json!(["vaultdynamicsecret.secrets.hashicorp.com/finalizer"]));
-    let api = sidekey_operator::api::Api::new(world.cluster.client());
+    let api = sidekey_cluster::api::Api::new(world.cluster.client());
     assert_eq!(sidekey_operator::uninstall::uninstall(&api).await.unwrap(), 2);
     let empty = |value: &Value| value.as_array().is_none_or(Vec::is_empty);
     assert!(empty(&held(&path(VDS, "db"))), "{}", held(&path(VDS, "db")));

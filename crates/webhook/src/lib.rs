@@ -17,7 +17,6 @@
 
 pub mod admin;
 pub mod admit;
-pub mod api;
 pub mod app;
 pub mod certs;
 pub mod metrics;
@@ -28,6 +27,9 @@ pub mod run;
 pub mod server;
 pub mod settings;
 
-mod jitter;
+mod lease;
+
+/// Who the API server notes as the owner of what the webhook writes: not whoever applies the manifests, whose tools see no drift.
+pub(crate) const MANAGER: &str = "sidekey-webhook";
 
 pub use run::{Certificates, Options, RunError, run, run_with};

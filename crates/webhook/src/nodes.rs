@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
+use sidekey_cluster::api::{Api, ApiError};
 use sidekey_core::Code;
 use sidekey_core::contract::EnvSyntax;
 use tokio::time::sleep;
 
 use crate::admit::Admission;
-use crate::api::{Api, ApiError};
 use crate::metrics::Metrics;
 
 /// How long an answer is good for.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::metrics::gauge::Gauge;
+use sidekey_cluster::api::Api;
 use sidekey_core::{Cause, Code};
 use sidekey_inject::Settings;
 use sidekey_runtime::drain::Drain;
@@ -17,7 +18,6 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::admit::Admission;
-use crate::api::Api;
 use crate::app::Limits;
 use crate::certs::Served;
 use crate::certs::files::{self, Pair};

@@ -17,11 +17,12 @@ use http::Method;
 use serde::Serialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
+use sidekey_cluster::api::{Api, JSON, MERGE};
 use sidekey_core::{Cause, Code};
 use tokio::time::Instant;
 
+use crate::MANAGER;
 use crate::addresses::Addresses;
-use crate::api::{Api, JSON, MANAGER, MERGE};
 use crate::cache::Owned;
 use crate::metrics::Metrics;
 use crate::plan::auth::{Connection, Login};
@@ -192,7 +193,7 @@ async fn leave(tools: &Tools, job: Job) -> Done {
             _ => {}
         }
         let patch = json!({ "metadata": { "finalizers": kept, "resourceVersion": metadata.resource_version } });
-        let path = format!("{}?{MANAGER}", job.key.path());
+        let path = format!("{}?fieldManager={MANAGER}", job.key.path());
         let sent = tools.api.send::<IgnoredAny>(Method::PATCH, &path, MERGE, &patch).await;
         tools.metrics.wrote("finalizer", sent.is_ok());
         if sent.is_err_and(|error| !error.is_absent()) {
@@ -212,8 +213,10 @@ async fn hold(tools: &Tools, job: &Job) -> Result<(), Trouble> {
     let mut finalizers = metadata.finalizers.clone();
     finalizers.push(finalizer.to_owned());
     let patch = json!({ "metadata": { "finalizers": finalizers, "uid": metadata.uid } });
-    let sent =
-        tools.api.send::<IgnoredAny>(Method::PATCH, &format!("{}?{MANAGER}", job.key.path()), MERGE, &patch).await;
+    let sent = tools
+        .api
+        .send::<IgnoredAny>(Method::PATCH, &format!("{}?fieldManager={MANAGER}", job.key.path()), MERGE, &patch)
+        .await;
     tools.metrics.wrote("finalizer", sent.is_ok());
     sent.map(drop).map_err(|error| Trouble::new("K8sClientError", error.cause(Code::KubernetesApi)))
 }
@@ -229,7 +232,7 @@ async fn write_status<T: Serialize + PartialEq>(
         return Ok(None);
     }
     let patch = json!([{ "op": "add", "path": "/status", "value": after }]);
-    let path = format!("{}/status?{MANAGER}", job.key.path());
+    let path = format!("{}/status?fieldManager={MANAGER}", job.key.path());
     let sent = tools.api.send(Method::PATCH, &path, JSON_PATCH, &patch).await;
     tools.metrics.wrote("status", sent.is_ok());
     match sent {

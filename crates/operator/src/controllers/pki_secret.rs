@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::Method;
 use serde::de::IgnoredAny;
+use sidekey_cluster::api::MERGE;
 use sidekey_core::lookup::Verb;
 use sidekey_core::{Cause, Code, Lookup};
 
@@ -12,7 +13,7 @@ use super::{
     Done, Job, Next, Refers, Tools, Verified, answered, hold, is_asked, now, secret, shape, tell, tell_event, unix,
     unreadable, write_status,
 };
-use crate::api::{MANAGER, MERGE};
+use crate::MANAGER;
 use crate::plan::auth::Login;
 use crate::plan::data::Data;
 use crate::plan::destination::{self, Owner, Secret, Wish};
@@ -183,7 +184,10 @@ pub(super) async fn leave(tools: &Tools, job: &Job) {
         revoke(tools, job, &spec, login, serial).await;
     }
     if spec.clear && !spec.destination.create {
-        let path = format!("/api/v1/namespaces/{}/secrets/{}?{MANAGER}", job.key.namespace, spec.destination.name);
+        let path = format!(
+            "/api/v1/namespaces/{}/secrets/{}?fieldManager={MANAGER}",
+            job.key.namespace, spec.destination.name
+        );
         let sent = tools.api.send::<IgnoredAny>(Method::PATCH, &path, MERGE, &plan::cleared()).await;
         tools.metrics.wrote("secret", sent.is_ok());
     }

@@ -4,10 +4,11 @@ use http::Method;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::json;
+use sidekey_cluster::api::{ApiError, JSON};
 use sidekey_core::{Cause, Code};
 
 use super::{Job, Tools};
-use crate::api::{ApiError, JSON, MANAGER};
+use crate::MANAGER;
 use crate::plan::data::Data;
 use crate::plan::destination::{Change, Secret};
 use crate::plan::outcome::Trouble;
@@ -71,7 +72,7 @@ pub(super) async fn apply(
 }
 
 async fn send(tools: &Tools, method: Method, path: &str, body: &serde_json::Value) -> Result<String, ApiError> {
-    let sent: Sent = tools.api.send(method, &format!("{path}?{MANAGER}"), JSON, body).await?;
+    let sent: Sent = tools.api.send(method, &format!("{path}?fieldManager={MANAGER}"), JSON, body).await?;
     Ok(sent.metadata.resource_version)
 }
 

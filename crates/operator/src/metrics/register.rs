@@ -11,7 +11,7 @@ use prometheus_client::registry::{Registry, Unit};
 use super::labels::Controller;
 use super::process::Process;
 use super::{BUCKETS, Calls, Metrics};
-use crate::jitter::Backoff;
+use crate::backoff::Backoff;
 use crate::types::Kind;
 
 /// What the operator was told, for `vso_runtime_config`.

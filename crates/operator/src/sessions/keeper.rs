@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::slot::{Live, Slot};
 use super::{Ask, DOUBT, Identity, Means, Note, Reply, Sessions};
-use crate::jitter::Backoff;
+use crate::backoff::Backoff;
 use crate::login::{self, Granted};
 use crate::plan::auth::Login;
 use crate::plan::outcome::Trouble;

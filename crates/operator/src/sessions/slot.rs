@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sidekey_cluster::jitter;
 use sidekey_core::Sensitive;
 use sidekey_core::contract::Server;
 use sidekey_vault::{Class, Client, Renewal, VaultError};
@@ -11,7 +12,6 @@ use tokio::time::Instant;
 
 use super::{FORGOTTEN, Identity, Reply, Session};
 use crate::digest;
-use crate::jitter;
 use crate::login::Granted;
 use crate::plan::auth::Login;
 use crate::plan::outcome::Trouble;

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use sidekey_cluster::jitter;
 use tokio::time::Instant;
 
 use super::lanes::Lanes;
+use crate::backoff::Backoff;
 use crate::controllers::{Memory, Next, Refers};
-use crate::jitter::{self, Backoff};
 use crate::metrics::Metrics;
 use crate::plan::auth::Login;
 use crate::types::Kind;

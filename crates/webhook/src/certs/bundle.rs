@@ -6,12 +6,10 @@ use http::Method;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use rustls_pki_types::CertificateDer;
 use serde_json::{Value, json};
+use sidekey_cluster::api::{APPLY, Api, ApiError, JSON};
 
 use super::authority::CaCertificate;
-use crate::api::{APPLY, Api, ApiError, JSON};
-
-/// Owner of the `caBundle` fields, apart from whoever applies the manifests: their tools see no drift.
-const FIELD_MANAGER: &str = "sidekey-webhook";
+use crate::MANAGER;
 
 /// The collection of webhook configurations.
 pub(crate) const PATH: &str = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations";
@@ -62,7 +60,7 @@ pub async fn publish(
         "metadata": {"name": configuration},
         "webhooks": webhooks,
     });
-    let path = format!("{PATH}/{configuration}?fieldManager={FIELD_MANAGER}&force=true");
+    let path = format!("{PATH}/{configuration}?fieldManager={MANAGER}&force=true");
     api.send::<Value>(Method::PATCH, &path, APPLY, &object).await.map(drop)
 }
 

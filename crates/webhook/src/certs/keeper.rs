@@ -4,6 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use sidekey_cluster::api::{Api, ApiError};
+use sidekey_cluster::jitter;
+use sidekey_cluster::lease::{Claim, Taken};
 use sidekey_core::{Cause, Code};
 use sidekey_runtime::readiness::Token;
 use tokio::sync::Notify;
@@ -11,19 +14,17 @@ use tokio::time::{Instant, sleep};
 
 use super::authority::{Authority, AuthorityError, CaCertificate, Leaf};
 use super::bundle::{self, Entry};
-use super::lock::Lock;
 use super::plan::{InService, LeafStep, Step, leaf_step, step};
 use super::store::{Place, Store, Stored};
 use super::wake::{self, Pace};
 use super::{Served, Unix, unix_now};
-use crate::api::{Api, ApiError};
-use crate::jitter::jittered;
+use crate::lease;
 use crate::metrics::Metrics;
 
 /// How often the Secret and the configuration are looked at, if no watch says that they changed.
 pub const POLL: Duration = Duration::from_secs(10);
 
-/// The same, while a change waits for the lock, and for the first [`PATIENCE`] rounds of a start.
+/// The same, while a change waits for the Lease, and for the first [`PATIENCE`] rounds of a start.
 const SOON: Duration = Duration::from_secs(1);
 
 /// Rounds after which a start is no longer in a hurry: something is missing that a person must mend.
@@ -53,7 +54,7 @@ pub struct Names {
 pub struct Keeper {
     api: Api,
     place: Place,
-    lock: Lock,
+    claim: Claim,
     configuration: String,
     dns: Vec<String>,
     served: Arc<Served>,
@@ -84,7 +85,7 @@ impl Keeper {
         let Names { namespace, secret, lease, configuration, dns, identity } = names;
         Self {
             api,
-            lock: Lock::new(namespace.clone(), lease, identity),
+            claim: lease::claim(namespace.clone(), lease, identity),
             place: Place { namespace, name: secret },
             configuration,
             dns,
@@ -115,7 +116,7 @@ impl Keeper {
             let settled = self.round().await;
             let starting = self.ready.is_some() && round < PATIENCE;
             tokio::select! {
-                () = sleep(jittered(if starting || !settled { SOON } else { POLL })) => {}
+                () = sleep(jitter::around(if starting || !settled { SOON } else { POLL }, 0.2)) => {}
                 () = changed.notified() => sleep(pace.wait(Instant::now())).await,
             }
         }
@@ -147,14 +148,19 @@ impl Keeper {
             if look.step() == Step::Rest {
                 return look.entries.map(|_| true).map_err(|error| self.failed(&error, Code::CaBundle));
             }
-            let held = self.lock.acquire(&self.api).await.map_err(|error| self.failed(&error, Code::KubernetesApi))?;
-            let Some(held) = held else { return Ok(false) };
-            // Decided again under the lock: what was seen before it may be another replica's past.
+            let taken = self.claim.take(&self.api).await.map_err(|error| self.failed(&error, Code::KubernetesApi))?;
+            if taken != Taken::Ours {
+                return Ok(false);
+            }
+            // Decided again under the Lease: what was seen before it may be another replica's past.
             let done = match self.look().await {
                 Ok(look) => self.act(look).await,
                 Err(cause) => Err(cause),
             };
-            self.lock.release(&self.api, held).await;
+            // A Lease that stays is only somebody's wait.
+            if let Err(error) = self.claim.release(&self.api).await {
+                tracing::debug!(%error, "the Lease was not given back");
+            }
             done?;
         }
         Ok(false)

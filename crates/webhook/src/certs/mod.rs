@@ -8,7 +8,6 @@
 //! | the CA's Secret | `store` |
 //! | `caBundle` of our webhook configuration | `bundle` |
 //! | what to do next, decided | `plan` |
-//! | the Lease that lets one replica at a time change shared things | `lock` |
 //! | the watches that say when to look | `wake` |
 //! | the task that looks, decides and acts | `keeper` |
 //! | mounted files | `files` |
@@ -17,7 +16,6 @@ pub mod authority;
 pub mod bundle;
 pub mod files;
 pub mod keeper;
-pub mod lock;
 pub mod plan;
 pub mod store;
 mod wake;

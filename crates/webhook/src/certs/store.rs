@@ -7,9 +7,9 @@ use http::Method;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use sidekey_cluster::api::{Api, ApiError, JSON};
 
 use super::authority::{Authority, CaCertificate};
-use crate::api::{Api, ApiError, JSON};
 
 /// Annotation that asks for a new CA, whatever its value; it is gone once there is one.
 pub const ROTATE: &str = "sidekey.dev/rotate";

@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
+use sidekey_cluster::api::{Api, ApiError, METADATA};
+use sidekey_cluster::jitter;
 use sidekey_core::Code;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
-use crate::api::Api;
-use crate::jitter::jittered;
 use crate::metrics::Metrics;
 
 /// The API server ends a watch after this; below the client's own read timeout.
@@ -35,7 +35,7 @@ pub(super) async fn follow(api: Api, collection: &str, name: &str, changed: &Not
     let (mut failures, mut said) = (0, false);
     loop {
         let begun = Instant::now();
-        let ended = api.watch(&path, || changed.notify_one()).await;
+        let ended = listen(&api, &path, changed).await;
         failures = if begun.elapsed() >= GOOD { 0 } else { failures + 1 };
         match ended {
             Ok(()) => said = false,
@@ -49,8 +49,18 @@ pub(super) async fn follow(api: Api, collection: &str, name: &str, changed: &Not
                 }
             }
         }
-        sleep(jittered(pause(failures))).await;
+        sleep(jitter::around(pause(failures), 0.2)).await;
     }
+}
+
+/// Holds one watch to its end.
+async fn listen(api: &Api, path: &str, changed: &Notify) -> Result<(), ApiError> {
+    let mut lines = api.watch(path, METADATA).await?;
+    changed.notify_one();
+    while lines.next().await?.is_some() {
+        changed.notify_one();
+    }
+    Ok(())
 }
 
 fn pause(failures: u32) -> Duration {

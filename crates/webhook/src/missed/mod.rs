@@ -14,6 +14,9 @@ use http::Method;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde::Deserialize;
 use serde_json::Value;
+use sidekey_cluster::api::{Api, ApiError, JSON};
+use sidekey_cluster::jitter;
+use sidekey_cluster::lease::{Claim, Taken};
 use sidekey_core::{Cause, Code};
 use sidekey_inject::Outcome;
 use sidekey_inject::settings::MissedPods;
@@ -21,10 +24,8 @@ use tokio::time::{Instant, sleep};
 
 use self::find::{Candidate, Page};
 use crate::admit::Admission;
-use crate::api::{Api, ApiError, JSON};
 use crate::certs::bundle;
-use crate::certs::lock::Lock;
-use crate::jitter::jittered;
+use crate::lease;
 use crate::metrics::Metrics;
 
 /// How often the Lease is renewed, and asked for.
@@ -61,7 +62,7 @@ pub struct Watch {
     admission: Arc<Admission>,
     metrics: Metrics,
     names: Names,
-    lock: Lock,
+    claim: Claim,
     /// Pods that were told about, by uid.
     told: BTreeSet<String>,
     /// The uid of the webhook configuration at the last beat.
@@ -80,8 +81,8 @@ pub struct Found {
 impl Watch {
     /// Looks at nothing yet.
     pub fn new(api: Api, names: Names, admission: Arc<Admission>, metrics: Metrics) -> Self {
-        let lock = Lock::new(names.namespace.clone(), names.lease.clone(), names.identity.clone());
-        Self { api, admission, metrics, names, lock, told: BTreeSet::new(), asked_by: None }
+        let claim = lease::claim(names.namespace.clone(), names.lease.clone(), names.identity.clone());
+        Self { api, admission, metrics, names, claim, told: BTreeSet::new(), asked_by: None }
     }
 
     /// Keeps on, for ever.
@@ -93,27 +94,27 @@ impl Watch {
             } else {
                 self.beat(&mut next).await;
             }
-            sleep(jittered(BEAT)).await;
+            sleep(jitter::around(BEAT, 0.2)).await;
         }
     }
 
     async fn beat(&mut self, next: &mut Instant) {
-        let outcome = match self.lock.acquire(&self.api).await {
-            Ok(None) => {
+        let outcome = match self.claim.take(&self.api).await {
+            Ok(Taken::Theirs { .. } | Taken::Raced) => {
                 self.metrics.missed.set(0);
                 return;
             }
-            Ok(Some(_)) => {
+            Ok(Taken::Ours) => {
                 let anew = self.is_anew().await;
                 if !anew && Instant::now() < *next {
                     return;
                 }
                 // Once more soon after: an API server may take a moment to know the new configuration.
-                *next = Instant::now() + jittered(if anew { BEAT / 2 } else { LOOK });
+                *next = Instant::now() + jitter::around(if anew { BEAT / 2 } else { LOOK }, 0.2);
                 self.look().await.map(drop)
             }
             Err(error) => {
-                *next = Instant::now() + jittered(LOOK);
+                *next = Instant::now() + jitter::around(LOOK, 0.2);
                 Err(error)
             }
         };

@@ -1,21 +1,10 @@
-//! Waits that do not fall into step.
+//! How fast failing things are tried again.
 
 use std::time::Duration;
 
-/// `base` times a random factor of `1 ± spread`.
-pub fn around(base: Duration, spread: f64) -> Duration {
-    within(base, (1.0 - spread, 1.0 + spread))
-}
+use sidekey_cluster::jitter::around;
 
-/// `base` times a random factor between the two.
-pub fn within(base: Duration, (least, most): (f64, f64)) -> Duration {
-    let mut bytes = [0; 4];
-    // Without randomness everybody waits the middle: worse spread, still a wait.
-    let dice = getrandom::fill(&mut bytes).map_or(0.5, |()| f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX));
-    base.mul_f64((most - least).mul_add(dice, least).max(0.0))
-}
-
-/// How fast failing things are tried again: VSO's own flags and defaults.
+/// The Vault Secrets Operator's own flags and defaults for it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Backoff {
     /// The first wait.

@@ -1,11 +1,12 @@
 //! Calls to the Kubernetes API by path, each bounded in time and size. Bodies hold secrets: they are wiped, never logged.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
-use http::{Method, Request, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use kube::Client;
 use kube::client::Body;
@@ -17,13 +18,13 @@ use thiserror::Error;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use crate::metrics::Calls;
+use crate::lines::Lines;
 
 /// Longest time for one call.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Longest answer: a page of 500 objects of the largest usual size.
-const LONGEST: usize = 64 * 1024 * 1024;
+pub(crate) const LONGEST: usize = 64 * 1024 * 1024;
 
 /// JSON, as most calls send and get it.
 pub const JSON: &str = "application/json";
@@ -34,19 +35,29 @@ pub const MERGE: &str = "application/merge-patch+json";
 /// A patch that knows Kubernetes' lists.
 pub const STRATEGIC: &str = "application/strategic-merge-patch+json";
 
-/// Lists and watches of nothing but metadata.
+/// Server-side apply.
+pub const APPLY: &str = "application/apply-patch+yaml";
+
+/// Lists of nothing but metadata.
 pub const METADATA_LIST: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
-/// One such event of a watch.
+
+/// One object, or the events of a watch, of nothing but metadata.
 pub const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 
-/// Who the API server notes as the writer.
-pub const MANAGER: &str = "fieldManager=sidekey-operator";
+/// Is told of every call, to count it.
+pub trait Witness: Send + Sync {
+    /// One call that was answered with this status; none when it was not answered.
+    fn called(&self, method: &str, status: Option<u16>);
+
+    /// One call that did not do what it should. An object that is not there and a lost race are answers, not failures.
+    fn failed(&self);
+}
 
 /// A client that asks and tells by path. Cheap to clone.
 #[derive(Clone)]
 pub struct Api {
     client: Client,
-    calls: Calls,
+    witness: Option<Arc<dyn Witness>>,
 }
 
 /// A call that did not do what it should.
@@ -102,10 +113,19 @@ impl ApiError {
     }
 }
 
+/// A request before it is sent.
+struct Call<'a> {
+    method: Method,
+    path: &'a str,
+    accept: &'a str,
+    kind: &'a str,
+    body: Vec<u8>,
+}
+
 impl Api {
     /// Over any client, also a mock's.
-    pub fn new(client: Client) -> Self {
-        Self { client, calls: Calls::default() }
+    pub const fn new(client: Client) -> Self {
+        Self { client, witness: None }
     }
 
     /// From the pod's service account, or else the kubeconfig.
@@ -120,9 +140,10 @@ impl Api {
         Client::try_default().await.map(Self::new).map_err(failed)
     }
 
-    /// The count of its calls.
-    pub const fn calls(&self) -> &Calls {
-        &self.calls
+    /// The same client, its calls counted by `witness`.
+    #[must_use]
+    pub fn witnessed(self, witness: impl Witness + 'static) -> Self {
+        Self { witness: Some(Arc::new(witness)), ..self }
     }
 
     /// One object or list.
@@ -130,7 +151,7 @@ impl Api {
     /// # Errors
     /// [`ApiError`]; an object that is not there is [`ApiError::is_absent`].
     pub async fn get<T: DeserializeOwned>(&self, path: &str, accept: &str) -> Result<T, ApiError> {
-        self.call(Method::GET, path, accept, JSON, Vec::new()).await
+        self.call(Call { method: Method::GET, path, accept, kind: JSON, body: Vec::new() }).await
     }
 
     /// Creates, replaces, patches or deletes, by `method`.
@@ -148,54 +169,7 @@ impl Api {
             what: format!("{method} {path}"),
             failure: Failure::Transport(error.to_string()),
         })?;
-        self.call(method, path, JSON, kind, body).await
-    }
-
-    async fn call<T: DeserializeOwned>(
-        &self,
-        method: Method,
-        path: &str,
-        accept: &str,
-        kind: &str,
-        body: Vec<u8>,
-    ) -> Result<T, ApiError> {
-        let what = format!("{method} {}", path.split('?').next().unwrap_or_default());
-        let exchange = async {
-            let response = self.open(method, path, accept, kind, body).await?;
-            let status = response.status();
-            let body = Limited::new(response.into_body(), LONGEST).collect().await;
-            let bytes = body.map_err(|error| Failure::Transport(error.to_string()))?.to_bytes();
-            read(status, &bytes)
-        };
-        let done = timeout(DEADLINE, exchange).await;
-        let done =
-            done.unwrap_or_else(|_| Err(Failure::Transport(format!("no answer within {} s", DEADLINE.as_secs()))));
-        done.map_err(|failure| self.failed(what, failure))
-    }
-
-    async fn open(
-        &self,
-        method: Method,
-        path: &str,
-        accept: &str,
-        kind: &str,
-        body: Vec<u8>,
-    ) -> Result<http::Response<Body>, Failure> {
-        let verb = method.clone();
-        let request = Request::builder().method(method).uri(path).header(ACCEPT, accept).header(CONTENT_TYPE, kind);
-        let body = if body.is_empty() { Bytes::new() } else { Bytes::from_owner(Zeroizing::new(body)) };
-        let request = request.body(Body::from(body)).map_err(|error| Failure::Transport(error.to_string()))?;
-        let sent = self.client.send(request).await;
-        self.calls.called(verb.as_str(), sent.as_ref().ok().map(|response| response.status().as_u16()));
-        sent.map_err(|error| Failure::Transport(chain(&error)))
-    }
-
-    fn failed(&self, what: String, failure: Failure) -> ApiError {
-        let error = ApiError { what, failure };
-        if !error.is_absent() && !error.is_conflict() {
-            self.calls.failed();
-        }
-        error
+        self.call(Call { method, path, accept: JSON, kind, body }).await
     }
 
     /// Opens a watch: lines of JSON, one event each.
@@ -203,46 +177,64 @@ impl Api {
     /// # Errors
     /// [`ApiError`]; status 410 means that the list must be read again.
     pub async fn watch(&self, path: &str, accept: &str) -> Result<Lines, ApiError> {
-        let what = format!("WATCH {}", path.split('?').next().unwrap_or_default());
-        let opened = timeout(DEADLINE, self.open(Method::GET, path, accept, JSON, Vec::new())).await;
-        let opened = opened.unwrap_or_else(|_| Err(Failure::Transport("no answer in time".to_owned())));
-        let response = opened.map_err(|failure| self.failed(what.clone(), failure))?;
-        if !response.status().is_success() {
-            let status = response.status();
-            let body = Limited::new(response.into_body(), LONGEST).collect().await;
-            let bytes = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-            let failure = read::<serde_json::Value>(status, &bytes).err();
-            return Err(self.failed(what, failure.unwrap_or_else(|| Failure::Status(status.as_u16(), String::new()))));
+        let what = format!("WATCH {}", bare(path));
+        let call = Call { method: Method::GET, path, accept, kind: JSON, body: Vec::new() };
+        let opening = async {
+            let response = self.open(call).await?;
+            if response.status().is_success() {
+                return Ok(response.into_body());
+            }
+            let status = response.status().as_u16();
+            let refused = answer::<serde_json::Value>(response).await.err();
+            Err(refused.unwrap_or_else(|| Failure::Status(status, String::new())))
+        };
+        let opened = timeout(DEADLINE, opening).await.unwrap_or_else(|_| Err(late()));
+        let opened = opened.map_err(|failure| self.failed(what.clone(), failure));
+        opened.map(|body| Lines::new(what, body))
+    }
+
+    async fn call<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, ApiError> {
+        let what = format!("{} {}", call.method, bare(call.path));
+        let done = timeout(DEADLINE, async { answer(self.open(call).await?).await }).await;
+        done.unwrap_or_else(|_| Err(late())).map_err(|failure| self.failed(what, failure))
+    }
+
+    async fn open(&self, call: Call<'_>) -> Result<Response<Body>, Failure> {
+        let Call { method, path, accept, kind, body } = call;
+        let verb = method.clone();
+        let request = Request::builder().method(method).uri(path).header(ACCEPT, accept).header(CONTENT_TYPE, kind);
+        let body = if body.is_empty() { Bytes::new() } else { Bytes::from_owner(Zeroizing::new(body)) };
+        let request = request.body(Body::from(body)).map_err(|error| Failure::Transport(error.to_string()))?;
+        let sent = self.client.send(request).await;
+        if let Some(witness) = &self.witness {
+            witness.called(verb.as_str(), sent.as_ref().ok().map(|response| response.status().as_u16()));
         }
-        Ok(Lines { body: response.into_body(), read: Vec::new() })
+        sent.map_err(|error| Failure::Transport(chain(&error)))
+    }
+
+    fn failed(&self, what: String, failure: Failure) -> ApiError {
+        let error = ApiError { what, failure };
+        if let Some(witness) = self.witness.as_ref().filter(|_| !error.is_absent() && !error.is_conflict()) {
+            witness.failed();
+        }
+        error
     }
 }
 
-/// The lines of a watch.
-pub struct Lines {
-    body: Body,
-    read: Vec<u8>,
+/// A path without its query, which is noise in an error.
+fn bare(path: &str) -> &str {
+    path.split('?').next().unwrap_or_default()
 }
 
-impl Lines {
-    /// The next line; none when the watch has ended or broken, or a line grows beyond all bounds.
-    pub async fn next(&mut self) -> Option<Vec<u8>> {
-        loop {
-            if let Some(end) = self.read.iter().position(|byte| *byte == b'\n') {
-                let rest = self.read.split_off(end + 1);
-                let mut line = std::mem::replace(&mut self.read, rest);
-                line.pop();
-                return Some(line);
-            }
-            if self.read.len() > LONGEST {
-                return None;
-            }
-            let frame = self.body.frame().await?.ok()?;
-            if let Ok(data) = frame.into_data() {
-                self.read.extend_from_slice(&data);
-            }
-        }
-    }
+fn late() -> Failure {
+    Failure::Transport(format!("no answer within {} s", DEADLINE.as_secs()))
+}
+
+async fn answer<T: DeserializeOwned>(response: Response<Body>) -> Result<T, Failure> {
+    let status = response.status();
+    let body = Limited::new(response.into_body(), LONGEST).collect().await;
+    let bytes = body.map_err(|error| Failure::Transport(error.to_string()))?.to_bytes();
+    read(status, &bytes)
 }
 
 fn read<T: DeserializeOwned>(status: StatusCode, bytes: &[u8]) -> Result<T, Failure> {
@@ -256,4 +248,23 @@ fn read<T: DeserializeOwned>(status: StatusCode, bytes: &[u8]) -> Result<T, Fail
         let place = format!("line {} column {}", error.line(), error.column());
         Failure::Transport(format!("the answer is not the expected object ({place})"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_keeps_the_servers_words_within_bounds() {
+        let said = format!(r#"{{"message":"{}"}}"#, "x".repeat(1000));
+        let refused = read::<u8>(StatusCode::FORBIDDEN, said.as_bytes());
+        assert_eq!(refused, Err(Failure::Status(403, "x".repeat(300))));
+        assert_eq!(read::<u8>(StatusCode::BAD_GATEWAY, b"<html>"), Err(Failure::Status(502, "Bad Gateway".to_owned())));
+    }
+
+    #[test]
+    fn an_answer_that_cannot_be_read_is_not_quoted() {
+        let Err(Failure::Transport(said)) = read::<u8>(StatusCode::OK, br#""MARKER""#) else { panic!("it was read") };
+        assert!(said.contains("line 1 column") && !said.contains("MARKER"), "{said}");
+    }
 }
