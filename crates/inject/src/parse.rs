@@ -76,18 +76,25 @@ pub(crate) fn parse(reader: &mut Reader<'_>, volume_problem: Option<Cause>) -> R
         amendments,
     };
     changes::image(&mut spec, reader);
-    short_limits(&spec, reader);
+    doubtful_limits(&spec, reader);
     Ok(spec)
 }
 
-/// Vault vouches for a secret without a lease only as often as it is read.
-fn short_limits(spec: &InjectSpec, reader: &mut Reader<'_>) {
+/// Limits that remove a file too soon, or not where it is read. Vault vouches for a secret without a lease only as often as it
+/// is read; a file mounted by itself stays what the container was given, whatever goes from the volume.
+fn doubtful_limits(spec: &InjectSpec, reader: &mut Reader<'_>) {
     let interval = spec.refresh.static_interval_ms / 1_000;
     for secret in &spec.secrets {
-        if let Some(limit) = secret.max_stale_seconds.filter(|limit| u64::from(*limit) < interval) {
+        let Some(limit) = secret.max_stale_seconds else { continue };
+        let name = &secret.raw;
+        if u64::from(limit) < interval {
             reader.warn(format!(
-                "max-stale of {} is {limit} s, and secrets without a lease are read every {interval} s: one failed read may remove the file",
-                secret.raw
+                "max-stale of {name} is {limit} s, and secrets without a lease are read every {interval} s: one failed read may remove the file"
+            ));
+        }
+        if let Some(path) = &secret.subpath {
+            reader.warn(format!(
+                "max-stale of {name} does not reach {path}: a file mounted by subpath stays as long as its container"
             ));
         }
     }

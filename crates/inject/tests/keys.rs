@@ -238,6 +238,7 @@ const PAIRS: &[(Dialect, &[&str])] = &[
     (Dialect::Native, &["native-sidecar=false", "init-limits-cpu=1", "init-requests-mem=24Mi"]),
     (Dialect::Native, &["ca-configmap=trust", "ca-secret=other", "ca-cert=/x.pem"]),
     (Dialect::Native, &["secret-x=secret/x", "subpath-x=/etc/x.yaml"]),
+    (Dialect::Native, &["secret-x=secret/x", "subpath-x=/etc/x.yaml", "max-stale-x=1h"]),
     (Dialect::Native, &["secret-x=secret/x", "containers-x=setup", "path-x=/x"]),
     (Dialect::Native, &["containers-db=setup"]),
     (Dialect::Native, &["role-db=other"]),
