@@ -1,6 +1,6 @@
 //! The pod's annotation map, sorted out: nobody else touches it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 use sidekey_core::contract::Dialect;
@@ -22,8 +22,10 @@ const LONGEST_KEY: usize = 253 + 1 + 63;
 /// Warnings of one admission: an API server passes on 4096 bytes of them.
 pub(crate) const WARNINGS: usize = 20;
 
-/// The first of them, and how many there were more.
+/// The first of them, each once, and how many there were more.
 pub(crate) fn first(mut warnings: Vec<String>) -> Vec<String> {
+    let mut said = BTreeSet::new();
+    warnings.retain(|warning| said.insert(warning.clone()));
     let more = warnings.len().saturating_sub(WARNINGS);
     if more > 0 {
         warnings.truncate(WARNINGS);

@@ -16,6 +16,7 @@ use sidekey_core::contract::{Dialect, Shape};
 use sidekey_core::{AgentConfig, Cause, Code};
 
 use crate::cloud;
+use crate::directories;
 use crate::environment::{self, Delivery};
 use crate::identity::Ids;
 use crate::operations::raw;
@@ -56,7 +57,7 @@ pub(crate) fn container(
         image: Some(spec.image.clone()),
         image_pull_policy: spec.pull.policy.map(|policy| policy.as_str().to_owned()),
         args: Some(args),
-        env: Some(environment(&agent.config, pod, spec)?),
+        env: Some(environment(&agent.config, spec)?),
         ports: agent.config.metrics_port.map(port),
         resources: Some(resources(plan.init_budget.as_ref().filter(|_| one_shot).unwrap_or(&plan.budget))),
         resize_policy: (!one_shot).then(resize),
@@ -64,10 +65,11 @@ pub(crate) fn container(
         security_context: (plan.identity.context != SecurityContext::None).then(|| security(plan.identity.ids)),
         startup_probe: agent.probe.then(probe),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
-        volume_mounts: Some(mounts(plan, pod, spec)),
+        volume_mounts: Some(mounts(plan, pod, spec)?),
         ..Container::default()
     };
-    copy_mounts(raw(&built)?, pod, spec)
+    let variables = cloud::environment(pod, &agent.config.auth.method);
+    copy(raw(&built)?, pod, spec, variables)
 }
 
 fn port(number: u16) -> Vec<ContainerPort> {
@@ -109,7 +111,7 @@ pub(crate) fn exec_mount() -> VolumeMount {
 }
 
 /// Reads the contract back as the agent will, before anyone is promised that it can.
-fn environment(config: &AgentConfig, pod: &Pod<'_>, spec: &InjectSpec) -> Result<Vec<EnvVar>, Cause> {
+fn environment(config: &AgentConfig, spec: &InjectSpec) -> Result<Vec<EnvVar>, Cause> {
     let broken = |answer: String| Cause::new(Code::ConfigMalformed, "writing the agent's configuration", answer);
     let variables = config.to_env().map_err(|error| broken(error.to_string()))?;
     let json: Cow<'_, str> = match variables.as_slice() {
@@ -125,7 +127,6 @@ fn environment(config: &AgentConfig, pod: &Pod<'_>, spec: &InjectSpec) -> Result
     if spec.secrets.iter().any(Secret::may_read_environment) {
         all.extend(POD.map(|(name, field)| of_pod(name, field)));
     }
-    all.extend(cloud::environment(pod, &config.auth.method));
     Ok(all)
 }
 
@@ -192,7 +193,7 @@ const fn extra_names(dialect: Dialect) -> ((&'static str, &'static str), (&'stat
     }
 }
 
-fn mounts(plan: &Plan<'_>, pod: &Pod<'_>, spec: &InjectSpec) -> Vec<VolumeMount> {
+fn mounts(plan: &Plan<'_>, pod: &Pod<'_>, spec: &InjectSpec) -> Result<Vec<VolumeMount>, Cause> {
     let mut mounts = vec![mount(STATE, STATE_DIR, false)];
     mounts.extend(plan.token.as_ref().map(|token| mount(&token.volume, &token.directory, true)));
     mounts.extend(cloud::mount(pod, &spec.own().login.method));
@@ -206,7 +207,8 @@ fn mounts(plan: &Plan<'_>, pod: &Pod<'_>, spec: &InjectSpec) -> Vec<VolumeMount>
     mounts.extend(spec.extras.config_map.is_some().then(|| mount(FILES, FILES_DIR, true)));
     let trusts = spec.places.iter().any(|place| place.bundle.is_some());
     mounts.extend(trusts.then(|| mount(trust::VOLUME, trust::DIRECTORY, true)));
-    mounts
+    directories::apart(&mounts, "the agent's container", spec)?;
+    Ok(mounts)
 }
 
 fn mount(name: &str, path: &str, read_only: bool) -> VolumeMount {
@@ -218,12 +220,30 @@ fn mount(name: &str, path: &str, read_only: bool) -> VolumeMount {
     }
 }
 
-/// Mounts of another container, raw, but for service account tokens and paths that are taken.
-fn copy_mounts(container: Box<RawValue>, pod: &Pod<'_>, spec: &InjectSpec) -> Result<Box<RawValue>, Cause> {
-    let Some(name) = &spec.extras.copy_from else { return Ok(container) };
-    let Some((_, _, source)) = pod.all().find(|(_, _, one)| text(one, "name") == name) else { return Ok(container) };
+/// What the agent has of other containers, raw: variables, and the mounts of one but for service account tokens and paths that
+/// are taken.
+fn copy(
+    container: Box<RawValue>,
+    pod: &Pod<'_>,
+    spec: &InjectSpec,
+    variables: Vec<&Value>,
+) -> Result<Box<RawValue>, Cause> {
+    let named = |name: &String| pod.all().find(|(_, _, one)| text(one, "name") == name);
+    let source = spec.extras.copy_from.as_ref().and_then(named).map(|(_, _, source)| source);
+    if source.is_none() && variables.is_empty() {
+        return Ok(container);
+    }
     let mut value: Value = serde_json::from_str(container.get()).unwrap_or_default();
-    let Some(own) = value.get_mut("volumeMounts").and_then(Value::as_array_mut) else { return Ok(container) };
+    if let Some(own) = value.get_mut("env").and_then(Value::as_array_mut) {
+        own.extend(variables.into_iter().cloned());
+    }
+    if let (Some(source), Some(own)) = (source, value.get_mut("volumeMounts").and_then(Value::as_array_mut)) {
+        copy_mounts(source, own);
+    }
+    raw(&value)
+}
+
+fn copy_mounts(source: &Value, own: &mut Vec<Value>) {
     for mount in items(source, "volumeMounts") {
         let path = text(mount, "mountPath");
         let taken =
@@ -232,7 +252,6 @@ fn copy_mounts(container: Box<RawValue>, pod: &Pod<'_>, spec: &InjectSpec) -> Re
             own.push(mount.clone());
         }
     }
-    raw(&value)
 }
 
 fn memory(name: &str, size: &Quantity) -> Volume {

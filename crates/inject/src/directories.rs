@@ -9,6 +9,7 @@ use crate::pod::text;
 use crate::registry::Field;
 use crate::spec::{InjectSpec, Secret};
 use crate::targets::Target;
+use crate::value::shown;
 
 /// One volume of secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +91,29 @@ impl Directory {
         let files = self.subpaths.iter().map(|(file, path)| mount(path, Some(file)));
         std::iter::once(mount(&self.dir, None)).chain(files).collect()
     }
+}
+
+/// Refuses two mounts of one container at one path, as the API server would, in words.
+///
+/// # Errors
+/// `AnnotationConflict`.
+pub(crate) fn apart(mounts: &[VolumeMount], container: &str, spec: &InjectSpec) -> Result<(), Cause> {
+    let same = |one: &VolumeMount, other: &VolumeMount| {
+        one.mount_path.trim_end_matches('/') == other.mount_path.trim_end_matches('/')
+    };
+    let mut all = mounts.iter().enumerate();
+    let Some((one, other)) = all.find_map(|(at, one)| Some((mounts[..at].iter().find(|known| same(known, one))?, one)))
+    else {
+        return Ok(());
+    };
+    let (path, key) =
+        (shown(&one.mount_path), if other.sub_path.is_some() { Field::SubPath } else { Field::VolumePath });
+    let answer = match one.name == other.name {
+        true => format!("two files would be at {path} in {container}"),
+        false => format!("the volumes `{}` and `{}` would both be at {path} in {container}", one.name, other.name),
+    };
+    Err(Cause::new(Code::AnnotationConflict, "mounting the agent's volumes", answer)
+        .with_fix(format!("Choose another path with {}.", key.row().full_key(spec.dialect))))
 }
 
 /// Whether a mount of a pod is that one.

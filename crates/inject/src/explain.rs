@@ -5,6 +5,8 @@ use std::fmt::{self, Write as _};
 
 use serde::{Serialize, Serializer};
 
+use crate::value::plain;
+
 /// Every choice of one injection, in the order in which it was made.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Trace {
@@ -145,6 +147,7 @@ fn table<const N: usize>(f: &mut fmt::Formatter<'_>, heads: [&str; N], rows: &[[
     for row in [&heads].into_iter().chain(rows) {
         let mut line = String::new();
         for (cell, width) in row.iter().zip(widths) {
+            let cell: String = cell.chars().map(plain).collect();
             write!(line, "{cell:width$}  ")?;
         }
         writeln!(f, "{}", line.trim_end())?;

@@ -274,14 +274,18 @@ fn server(reader: &mut Reader<'_>, skip_verify: bool, bundle: Option<&Bundle>) -
     let ca_file = reader.filled(Field::CaCert).or_else(|| bundle.map(Bundle::path));
     let ca_dir = reader.filled(Field::CaPath);
     let ca_pem = settings_bundle(reader.settings).filter(|_| ca_file.is_none() && ca_dir.is_none());
+    let (client_cert_file, client_key_file) = (reader.filled(Field::ClientCert), reader.filled(Field::ClientKey));
+    if client_cert_file.is_some() != client_key_file.is_some() {
+        reader.warn("a client certificate needs both, the certificate and its key: one of the two is not named");
+    }
     Ok(Server {
         address,
         namespace: reader.filled(Field::Namespace),
         ca_pem,
         ca_file,
         ca_dir,
-        client_cert_file: reader.filled(Field::ClientCert),
-        client_key_file: reader.filled(Field::ClientKey),
+        client_cert_file,
+        client_key_file,
         server_name: reader.filled(Field::TlsServerName),
         skip_verify,
         proxy: reader.filled(Field::Proxy),

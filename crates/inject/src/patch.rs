@@ -173,6 +173,7 @@ fn missing_mounts(plan: &Plan<'_>, target: &Target<'_>, spec: &InjectSpec) -> Re
     let exec = plan.environment.as_ref().is_some_and(|one| one.delivery == Delivery::Exec && one.has(target));
     let mounted = known.iter().any(|mount| text(mount, "name") == environment::EXEC.0);
     missing.extend((exec && !mounted).then(build::exec_mount));
+    directories::apart(&missing, &format!("container `{}`", text(target.container, "name")), spec)?;
     Ok(missing)
 }
 

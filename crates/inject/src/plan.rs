@@ -1,6 +1,8 @@
 //! pod + spec → plan: every decision that depends on the pod's other fields.
 
-use sidekey_core::contract::{AgentConfig, Auth, Lifecycle, Login, PodIdentity, Shape, Source, TokenSink, VERSION};
+use sidekey_core::contract::{
+    AgentConfig, Auth, Lifecycle, Listener, Login, PodIdentity, Shape, Source, TokenSink, VERSION,
+};
 use sidekey_core::{Cause, Code};
 
 use crate::amend;
@@ -93,19 +95,31 @@ pub(crate) fn plan<'a>(
     config.outputs.extend(environment.as_ref().and_then(|environment| environment.output(spec)));
     let agents = agents(spec, native, config);
     amend::warn_of_unused(spec, &agents, notes.warnings);
-    notes.warnings.extend(misplaced(pod, init_budget.is_some(), &agents));
+    notes.warnings.extend(misplaced(pod, spec, init_budget.is_some(), &agents));
     Ok(Plan { targets, token, identity, budget, init_budget, directories, environment, agents })
 }
 
 /// What the shape of the agent or of the pod makes of some annotations.
-fn misplaced(pod: &Pod<'_>, init_resources: bool, agents: &[Agent]) -> Vec<String> {
+fn misplaced(pod: &Pod<'_>, spec: &InjectSpec, init_resources: bool, agents: &[Agent]) -> Vec<String> {
     let one_shot = |agent: &Agent| matches!(agent.config.lifecycle.shape, Shape::Init | Shape::InitOnly);
-    let port = agents.iter().find_map(|agent| agent.config.metrics_port);
-    let ignored = (init_resources && !agents.iter().any(one_shot))
-        .then(|| "resources of the init container are ignored: there is none".to_owned());
-    let open = port.filter(|_| pod.host_network());
-    let open = open.map(|port| format!("metrics-port opens port {port} of the node: the pod has hostNetwork"));
-    ignored.into_iter().chain(open).collect()
+    let mut all = Vec::new();
+    if init_resources && !agents.iter().any(one_shot) {
+        all.push("resources of the init container are ignored: there is none".to_owned());
+    }
+    if !agents.is_empty() && agents.iter().all(one_shot) {
+        let asked = [(spec.listener.is_some(), "the listener"), (spec.metrics.is_some(), "metrics-port")];
+        let idle = asked.iter().filter(|(asked, _)| *asked);
+        all.extend(idle.map(|(_, what)| format!("{what} is ignored: no agent stays that could serve it")));
+    }
+    if pod.host_network() {
+        let port = agents.iter().find_map(|agent| agent.config.metrics_port);
+        all.extend(port.map(|port| format!("metrics-port opens port {port} of the node: the pod has hostNetwork")));
+        let listener = agents.iter().find_map(|agent| agent.config.listener.as_ref());
+        all.extend(listener.map(|Listener { port, .. }| {
+            format!("the listener is open to all that runs on the node, at 127.0.0.1:{port}: the pod has hostNetwork")
+        }));
+    }
+    all
 }
 
 fn refuse(pod: &Pod<'_>, spec: &InjectSpec) -> Result<(), Cause> {

@@ -102,6 +102,12 @@ impl<'a> Pod<'a> {
         self.spec.get("hostNetwork").and_then(Value::as_bool).unwrap_or(false)
     }
 
+    /// Whether the pod as a whole has a request or a limit for `what`.
+    pub(crate) fn budgets(&self, what: &str) -> bool {
+        let all = self.spec.get("resources");
+        ["requests", "limits"].iter().any(|kind| all.and_then(|all| all.get(kind)?.get(what)).is_some())
+    }
+
     pub(crate) fn windows(&self) -> bool {
         let os = self.spec.get("os").map_or("", |os| text(os, "name"));
         let selected = self.spec.get("nodeSelector").map_or("", |labels| text(labels, "kubernetes.io/os"));

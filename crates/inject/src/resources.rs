@@ -62,25 +62,32 @@ fn budget(
     let refuse = |what: &'static str| move || conflict(what, spec, asked.init);
     let guaranteed = guaranteed(pod, &Names::of(spec.dialect));
     let defaults = &settings.resources;
-    let mut cpu = pair(&requests.cpu, &limits.cpu, Some(&defaults.cpu_request), Some(&defaults.cpu_limit))
-        .ok_or_else(refuse("CPU"))?;
+    let of_own = |what, amount| Some(amount).filter(|_| !pod.budgets(what));
+    let (request, limit) = (of_own("cpu", &defaults.cpu_request), of_own("cpu", &defaults.cpu_limit));
+    let mut cpu = pair(&requests.cpu, &limits.cpu, request, limit).ok_or_else(refuse("CPU"))?;
     if guaranteed {
         cpu = guaranteed_cpu(cpu, asked, &defaults.cpu_guaranteed);
     }
-    let fit = fit(&limits.memory, settings, volumes);
-    warnings.extend(fit.warning);
-    let limit = if limits.memory == Asked::Default {
-        Asked::Default
-    } else {
-        fit.limit.clone().map_or(Asked::Removed, Asked::Of)
-    };
-    let mut memory = pair(&requests.memory, &limit, Some(&defaults.memory_request), fit.limit.as_ref())
-        .ok_or_else(refuse("memory"))?;
+    let Fit { limit, secrets, state, warning } = fit(&memory_limit(pod, &limits.memory), settings, volumes);
+    warnings.extend(warning);
+    let asked = if limits.memory == Asked::Default { Asked::Default } else { asked_of(limit.clone()) };
+    let request = of_own("memory", &defaults.memory_request);
+    let mut memory = pair(&requests.memory, &asked, request, limit.as_ref()).ok_or_else(refuse("memory"))?;
     if guaranteed && memory.limit.is_some() {
         memory.request.clone_from(&memory.limit);
     }
     let ephemeral = pair(&requests.ephemeral, &limits.ephemeral, None, None).ok_or_else(refuse("ephemeral storage"))?;
-    Ok(Budget { cpu, memory, ephemeral, secrets_size: fit.secrets, state_size: fit.state })
+    Ok(Budget { cpu, memory, ephemeral, secrets_size: secrets, state_size: state })
+}
+
+/// A pod that has a budget as a whole (`spec.resources`, 1.34) needs none of a container's: the API server refuses a pod whose
+/// containers request more than the pod has.
+fn memory_limit(pod: &Pod<'_>, asked: &Asked) -> Asked {
+    if *asked == Asked::Default && pod.budgets("memory") { Asked::Removed } else { asked.clone() }
+}
+
+fn asked_of(quantity: Option<Quantity>) -> Asked {
+    quantity.map_or(Asked::Removed, Asked::Of)
 }
 
 /// The side that the pod names moves the other one along; `None` when it names both and they contradict.

@@ -57,6 +57,11 @@ fn warn_of_absent(pod: &Pod<'_>, spec: &InjectSpec, warnings: &mut Vec<String>) 
             warnings.push(format!("there is no container called {} to give secrets to", shown(name)));
         }
     }
+    if let Some(name) = spec.extras.copy_from.as_ref()
+        && !pod.all().any(|(_, _, container)| text(container, "name") == name)
+    {
+        warnings.push(format!("there is no container called {} to copy volume mounts from", shown(name)));
+    }
     for name in spec.containers.iter().flatten() {
         let mut all = pod.all().filter(|(list, ..)| !regular || *list == List::Regular);
         if !all.any(|(_, _, container)| text(container, "name") == name) {

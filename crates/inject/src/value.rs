@@ -68,10 +68,19 @@ pub(crate) fn go_quoted(text: &str) -> String {
 /// A value as a message may show it: one line, not long.
 pub(crate) fn shown(text: &str) -> String {
     const WIDTH: usize = 60;
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let line: String = text.chars().map(plain).collect();
     match line.char_indices().nth(WIDTH) {
         Some((end, _)) => format!("{}\u{2026}", &line[..end]),
         None => line,
+    }
+}
+
+/// In the place of a character that a terminal, a log or a YAML reader would act on: ends of lines, escapes, directions of reading.
+pub(crate) fn plain(c: char) -> char {
+    match c {
+        '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => char::REPLACEMENT_CHARACTER,
+        c if c.is_control() => ' ',
+        c => c,
     }
 }
 

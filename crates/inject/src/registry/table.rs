@@ -167,10 +167,10 @@ table! {
 
     // Resources, security context.
     LimitsCpu: Quantity, set("agent-limits-cpu", "resources.cpuLimit"), set("limits-cpu", "resources.cpuLimit"), Now,
-        "CPU limit; empty removes it. A default request above it is lowered with it.";
+        "CPU limit; empty removes it. A default request above it is lowered with it. Where the pod has a CPU budget as a whole (`spec.resources`), neither has a default.";
     LimitsMemory: Quantity, so("agent-limits-mem", "settings `resources.memoryBase` and the volumes' sizes"),
         so("limits-mem", "settings `resources.memoryBase` and the volumes' sizes"), Now,
-        "Memory limit; empty removes it. Memory volumes are made to fit into it.";
+        "Memory limit; empty removes it. Memory volumes are made to fit into it. Where the pod has a memory budget as a whole (`spec.resources`), neither it nor the request has a default.";
     LimitsEphemeral: Quantity, none("agent-limits-ephemeral"), none("limits-ephemeral"), Now, "Limit of ephemeral storage; empty removes it.";
     RequestsCpu: Quantity, set("agent-requests-cpu", "resources.cpuRequest"), set("requests-cpu", "resources.cpuRequest"), Now,
         "CPU request; empty removes it. A default limit below it is raised with it.";
