@@ -1,55 +1,20 @@
-//! Pods in, patched pods beside them: `golden/NAME.yaml` and `golden/NAME.out.yaml`. `UPDATE_GOLDEN=1` writes them anew.
+//! Pods in, patched pods beside them: `golden/THEME/CASE.yaml` and `golden/THEME/CASE.out.yaml`. `UPDATE_GOLDEN=1` writes them anew.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
 #![allow(clippy::disallowed_methods, reason = "golden files are files")]
+
+mod corpus;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::Deserialize;
+use corpus::{Case, REFUSED, cases};
 use serde_json::{Value, json};
-use sidekey_core::contract::{EnvSyntax, Output};
+use sidekey_core::contract::Output;
 use sidekey_core::{AgentConfig, Code, Lookup, Response, Value as SecretValue};
 use sidekey_inject::settings::{NamespacePolicy, Policy, PullPolicy};
 use sidekey_inject::{Facts, Injection, Outcome, Settings, SkipReason, mutate, registry};
 use sidekey_template::{Frozen, Inputs, Rendered, compile};
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Case {
-    #[serde(default)]
-    facts: CaseFacts,
-    #[serde(default)]
-    settings: Settings,
-    /// What another webhook adds between two calls.
-    #[serde(default)]
-    again: Option<Again>,
-    pod: Value,
-}
-
-#[derive(Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-struct CaseFacts {
-    namespace: String,
-    native_sidecars: bool,
-    env_files: Option<EnvSyntax>,
-}
-
-impl Default for CaseFacts {
-    fn default() -> Self {
-        Self { namespace: "shop".to_owned(), native_sidecars: true, env_files: None }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Again {
-    /// Its init container comes after all others, in place of before them.
-    #[serde(default)]
-    last: bool,
-    init_container: Value,
-    container: Value,
-}
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
@@ -63,10 +28,10 @@ fn same_as_file(path: &Path, text: &str) {
     assert!(text == wanted, "{} differs; UPDATE_GOLDEN=1 writes it anew\n--- now\n{text}", path.display());
 }
 
-fn injected(pod: &Value, facts: &Facts, settings: &Settings) -> Injection {
+fn injected(name: &str, pod: &Value, facts: &Facts, settings: &Settings) -> Injection {
     match mutate(pod, facts, settings) {
         Outcome::Patch(injection) => *injection,
-        other => panic!("not injected: {other:?}"),
+        other => panic!("{name} is not injected: {other:?}"),
     }
 }
 
@@ -97,42 +62,71 @@ fn page(mut pod: Value, injection: &Injection) -> String {
     format!("{head}\n{}\n", body.trim_end())
 }
 
-fn cases() -> Vec<(PathBuf, Case)> {
-    let mut paths: Vec<PathBuf> =
-        std::fs::read_dir(root().join("tests/golden")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    paths.retain(|path| !path.to_string_lossy().ends_with(".out.yaml"));
-    paths.sort();
-    let read = |path: PathBuf| {
-        let text = std::fs::read_to_string(&path).unwrap();
-        let case = serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        (path, case)
+/// What is said of a pod that is not injected.
+fn words(outcome: &Outcome) -> String {
+    let (said, warnings) = match outcome {
+        Outcome::Skip(reason) => (format!("Left alone: {}", reason.as_str()), &[][..]),
+        Outcome::Deny { cause, warnings } => (format!("Denied: {cause}"), warnings.as_slice()),
+        Outcome::Patch(_) => panic!("injected"),
     };
-    paths.into_iter().map(read).collect()
+    let lines = warnings.iter().map(|warning| format!("Warning: {warning}")).chain([said]);
+    lines.map(|line| format!("# {line}\n")).collect()
+}
+
+/// The pod with everything in it, and the last call's words; a call more changes nothing.
+fn patched(case: &Case) -> String {
+    let facts = case.facts();
+    let mut injection = injected(&case.name, &case.pod, &facts, &case.settings);
+    let mut pod = apply(&case.pod, &injection);
+    if let Some(again) = &case.again {
+        let init = pod["spec"]["initContainers"].as_array_mut().unwrap();
+        init.insert(if again.last { init.len() } else { 0 }, again.init_container.clone());
+        pod["spec"]["containers"].as_array_mut().unwrap().push(again.container.clone());
+        injection = injected(&case.name, &pod, &facts, &case.settings);
+        pod = apply(&pod, &injection);
+    }
+    let second = mutate(&pod, &facts, &case.settings);
+    assert!(matches!(second, Outcome::Skip(SkipReason::AlreadyInjected)), "{}: {second:?}", case.name);
+    page(pod, &injection)
 }
 
 #[test]
 fn patches_pods_as_written_beside_them() {
-    let cases = cases();
-    assert!(cases.len() >= 25, "{} cases", cases.len());
-    for (path, case) in cases {
-        let facts = Facts {
-            namespace: case.facts.namespace,
-            native_sidecars: case.facts.native_sidecars,
-            env_files: case.facts.env_files,
-        };
-        let mut injection = injected(&case.pod, &facts, &case.settings);
-        let mut pod = apply(&case.pod, &injection);
-        if let Some(again) = case.again {
-            let init = pod["spec"]["initContainers"].as_array_mut().unwrap();
-            init.insert(if again.last { init.len() } else { 0 }, again.init_container);
-            pod["spec"]["containers"].as_array_mut().unwrap().push(again.container);
-            injection = injected(&pod, &facts, &case.settings);
-            pod = apply(&pod, &injection);
-        }
-        let second = mutate(&pod, &facts, &case.settings);
-        assert!(matches!(second, Outcome::Skip(SkipReason::AlreadyInjected)), "{}: {second:?}", path.display());
-        same_as_file(&path.with_extension("out.yaml"), &page(pod, &injection));
+    let golden = root().join("tests/golden");
+    let cases = cases(&golden);
+    let (refused, injected): (Vec<&Case>, Vec<&Case>) = cases.iter().partition(|case| case.is_of(REFUSED));
+    assert!(injected.len() >= 150, "{} pods", injected.len());
+    assert!(refused.len() >= 30, "{} refused pods", refused.len());
+    for case in injected {
+        same_as_file(&golden.join(format!("{}.out.yaml", case.name)), &patched(case));
     }
+    let harmless = |case: &&Case| matches!(mutate(&case.pod, &case.facts(), &case.settings), Outcome::Patch(_));
+    let odd: Vec<&str> = refused.iter().copied().filter(harmless).map(|case| case.name.as_str()).collect();
+    assert!(odd.is_empty(), "{odd:?} are injected");
+    for case in refused {
+        let outcome = mutate(&case.pod, &case.facts(), &case.settings);
+        same_as_file(&golden.join(format!("{}.out.yaml", case.name)), &words(&outcome));
+    }
+}
+
+#[test]
+fn each_key_has_a_pod_of_its_own() {
+    let all = cases(&root().join("tests/golden"));
+    let mut missing = Vec::new();
+    for row in registry::TABLE {
+        let (folder, prefix, key) = match (row.vault, row.native) {
+            (Some(key), _) => ("vault-keys", registry::VAULT, key),
+            (None, Some(key)) => ("native-keys", registry::NATIVE, key),
+            (None, None) => panic!("{row:?}"),
+        };
+        let case = all.iter().find(|case| case.name == format!("{folder}/{}", key.name));
+        let annotations = case.map(|case| case.pod["metadata"]["annotations"].as_object().unwrap());
+        if !annotations.is_some_and(|map| map.keys().any(|one| one.starts_with(&format!("{prefix}{}", key.name)))) {
+            missing.push(format!("{folder}/{}.yaml", key.name));
+        }
+    }
+    assert!(missing.is_empty(), "{}", missing.join(", "));
+    assert_eq!(registry::TABLE.iter().filter(|row| row.vault.is_some()).count(), 74);
 }
 
 /// What the samples' Vault answers.
@@ -165,7 +159,7 @@ fn the_samples_give_the_files_their_comments_promise() {
     for (name, files) in cases {
         let text = std::fs::read_to_string(root().join(format!("../../deploy/samples/{name}.yaml"))).unwrap();
         let facts = Facts { namespace: "default".to_owned(), native_sidecars: true, ..Facts::default() };
-        let injection = injected(&serde_saphyr::from_str(&text).unwrap(), &facts, &Settings::default());
+        let injection = injected(name, &serde_saphyr::from_str(&text).unwrap(), &facts, &Settings::default());
         assert_eq!(injection.warnings, [""; 0], "{name}");
         let rendered = rendered(&injection.agents[0].1);
         assert_eq!(rendered.len(), files.len());

@@ -1,56 +1,17 @@
 //! Every pod of the injector's golden corpus, patched as its settings say, passes the real API server: all of its validation
-//! and not one field that it does not know. Nothing is stored.
+//! and not one field that it does not know; so does each kind of workload as `sidekey inject` writes it. Nothing is stored.
+
+#[path = "../../../crates/inject/tests/corpus/mod.rs"]
+mod corpus;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use serde::Deserialize;
+use corpus::{Case, FOREIGN, REFUSED, cases};
 use serde_json::{Value, json};
-use sidekey_core::contract::EnvSyntax;
-use sidekey_e2e::{Sandbox, api};
-use sidekey_inject::{Facts, Outcome, Settings, mutate};
-
-/// Those with fields that no API server knows, on purpose: they must be kept. They pass where unknown fields may.
-const FOREIGN: &[&str] = &["native-foreign-fields", "vault-init-first", "vault-json-patch", "vault-tls"];
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Case {
-    #[serde(default)]
-    facts: CaseFacts,
-    #[serde(default)]
-    settings: Settings,
-    pod: Value,
-}
-
-#[derive(Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct CaseFacts {
-    namespace: String,
-    native_sidecars: bool,
-    env_files: Option<EnvSyntax>,
-}
-
-impl Default for CaseFacts {
-    fn default() -> Self {
-        Self { namespace: "shop".to_owned(), native_sidecars: true, env_files: None }
-    }
-}
-
-fn corpus() -> Vec<(String, Case)> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/inject/tests/golden");
-    let mut files: Vec<PathBuf> = std::fs::read_dir(&directory).unwrap().map(|file| file.unwrap().path()).collect();
-    files.retain(|file| {
-        file.extension().is_some_and(|it| it == "yaml") && !file.to_string_lossy().ends_with(".out.yaml")
-    });
-    files.sort();
-    let read = |file: PathBuf| {
-        let text = std::fs::read_to_string(&file).unwrap();
-        let case = serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        (file.file_stem().unwrap().to_string_lossy().into_owned(), case)
-    };
-    files.into_iter().map(read).collect()
-}
+use sidekey_e2e::Sandbox;
+use sidekey_e2e::api::{self, Answer};
+use sidekey_inject::{Outcome, mutate};
 
 /// Makes the service account that a pod names.
 fn account(sandbox: &Sandbox, pod: &Value, known: &mut BTreeSet<String>) {
@@ -72,31 +33,74 @@ fn claims(pod: &mut Value) {
     }
 }
 
+/// The patched pod, fit for the sandbox.
+fn patched(sandbox: &Sandbox, case: &Case) -> Value {
+    let Outcome::Patch(injection) = mutate(&case.pod, &case.facts(), &case.settings) else {
+        panic!("{}: not injected", case.name)
+    };
+    let mut pod = case.pod.clone();
+    injection.patch.apply(&mut pod).unwrap();
+    pod["metadata"]["namespace"] = json!(sandbox.namespace);
+    if pod["metadata"]["name"].is_null() && pod["metadata"]["generateName"].is_null() {
+        pod["metadata"]["generateName"] = json!("golden-");
+    }
+    claims(&mut pod);
+    pod
+}
+
+fn tried(sandbox: &Sandbox, pod: &Value, validation: &str) -> Answer {
+    api::create(&format!("{}?dryRun=All&fieldValidation={validation}", sandbox.path("pods")), pod)
+}
+
 #[test]
 fn every_golden_pod_passes_the_api_server() {
     let sandbox = Sandbox::new("golden").unrestricted();
     let mut accounts = BTreeSet::from(["default".to_owned(), "app".to_owned()]);
-    let (mut passed, mut refused) = (0, Vec::new());
-    for (name, case) in corpus() {
-        let CaseFacts { namespace, native_sidecars, env_files } = case.facts;
-        let facts = Facts { namespace, native_sidecars, env_files };
-        let Outcome::Patch(injection) = mutate(&case.pod, &facts, &case.settings) else {
-            panic!("{name}: not injected")
-        };
-        let mut pod = case.pod;
-        injection.patch.apply(&mut pod).unwrap();
-        pod["metadata"]["namespace"] = json!(sandbox.namespace);
-        if pod["metadata"]["name"].is_null() && pod["metadata"]["generateName"].is_null() {
-            pod["metadata"]["generateName"] = json!("golden-");
-        }
-        claims(&mut pod);
+    let (mut passed, mut foreign, mut refused) = (0, 0, Vec::new());
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/inject/tests/golden");
+    for case in cases(&golden).iter().filter(|case| !case.is_of(REFUSED)) {
+        let pod = patched(&sandbox, case);
         account(&sandbox, &pod, &mut accounts);
-        let validation = if FOREIGN.contains(&name.as_str()) { "Ignore" } else { "Strict" };
-        let path = format!("{}?dryRun=All&fieldValidation={validation}", sandbox.path("pods"));
-        let answer = api::create(&path, &pod);
-        if answer.ok() { passed += 1 } else { refused.push(format!("{name}: {} {}", answer.status, answer.message())) }
+        let strict = tried(&sandbox, &pod, "Strict");
+        let answer = if case.is_of(FOREIGN) {
+            assert!(strict.message().contains("unknown field"), "{} has no foreign field: {}", case.name, strict.body);
+            foreign += 1;
+            tried(&sandbox, &pod, "Ignore")
+        } else {
+            strict
+        };
+        match answer.ok() {
+            true => passed += 1,
+            false => refused.push(format!("{}: {} {}", case.name, answer.status, answer.message())),
+        }
     }
-    println!("{passed} golden pods passed the API server, {} of them with fields that it does not know", FOREIGN.len());
-    assert!(refused.is_empty(), "{}", refused.join("\n"));
-    assert!(passed >= 45, "{passed} pods are fewer than the corpus has");
+    println!("{passed} golden pods passed the API server, {foreign} of them with fields that it does not know");
+    assert!(refused.is_empty(), "{passed} passed, and not:\n{}", refused.join("\n"));
+    assert!(passed >= 150, "{passed} pods are fewer than the corpus has");
+}
+
+/// Where the API server takes objects of a kind.
+fn collection(sandbox: &Sandbox, object: &Value) -> String {
+    let group = match object["apiVersion"].as_str().unwrap() {
+        "v1" => "/api/v1".to_owned(),
+        other => format!("/apis/{other}"),
+    };
+    let plural = format!("{}s", object["kind"].as_str().unwrap().to_lowercase());
+    format!("{group}/namespaces/{}/{plural}", sandbox.namespace)
+}
+
+#[test]
+fn every_injected_workload_passes_the_api_server() {
+    let sandbox = Sandbox::new("workloads").unrestricted();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/cli/tests/golden/workloads");
+    let mut passed = 0;
+    for file in std::fs::read_dir(golden).unwrap() {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        let object: Value = serde_saphyr::from_str(&text).unwrap();
+        let path = format!("{}?dryRun=All&fieldValidation=Strict", collection(&sandbox, &object));
+        api::create(&path, &object).expect(object["kind"].as_str().unwrap());
+        passed += 1;
+    }
+    println!("{passed} kinds of workload passed the API server");
+    assert!(passed >= 9, "{passed}");
 }
