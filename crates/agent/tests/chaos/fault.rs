@@ -111,13 +111,19 @@ impl Kind {
 /// Kinds in the order of a run: each once in the first round, then by their weights.
 pub(crate) struct Deck {
     left: Vec<Kind>,
-    mounted: bool,
+    /// Those that are drawn at all.
+    drawn: Vec<(Kind, usize)>,
     first: bool,
 }
 
 impl Deck {
-    pub(crate) const fn new(mounted: bool) -> Self {
-        Self { left: Vec::new(), mounted, first: true }
+    /// `only`: names of kinds; none is all of them.
+    pub(crate) fn new(mounted: bool, only: &[&str]) -> Self {
+        let is_drawn =
+            |kind: Kind| (mounted || !kind.needs_mount()) && (only.is_empty() || only.contains(&&*kind.name()));
+        let drawn: Vec<_> = ALL.into_iter().filter(|(kind, _)| is_drawn(*kind)).collect();
+        assert!(!drawn.is_empty(), "no such faults: {only:?}");
+        Self { left: Vec::new(), drawn, first: true }
     }
 
     pub(crate) fn draw(&mut self, dice: &mut Dice) -> Kind {
@@ -125,16 +131,16 @@ impl Deck {
             if let Some(kind) = self.left.pop() {
                 return kind;
             }
-            let kinds = ALL.iter().filter(|(kind, _)| self.mounted || !kind.needs_mount());
             let first = std::mem::take(&mut self.first);
-            self.left = kinds.flat_map(|(kind, weight)| vec![*kind; if first { 1 } else { *weight }]).collect();
+            self.left =
+                self.drawn.iter().flat_map(|(kind, weight)| vec![*kind; if first { 1 } else { *weight }]).collect();
             dice.shuffle(&mut self.left);
         }
     }
 
-    /// Kinds that cannot be had here.
+    /// Kinds that are not drawn.
     pub(crate) fn missing(&self) -> Vec<String> {
-        let missing = ALL.iter().filter(|(kind, _)| !self.mounted && kind.needs_mount());
+        let missing = ALL.iter().filter(|all| !self.drawn.contains(all));
         missing.map(|(kind, _)| kind.name()).collect()
     }
 }

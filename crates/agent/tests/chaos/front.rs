@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -26,6 +26,8 @@ struct Counts {
     waiting: AtomicUsize,
     /// Connections that were opened.
     opened: AtomicUsize,
+    /// Times that anything came or went: a connection, some bytes, an end.
+    moves: AtomicU64,
     /// Those that are open.
     clients: Mutex<Vec<Arc<OwnedFd>>>,
 }
@@ -37,6 +39,7 @@ impl<'a> Client<'a> {
     fn new(counts: &'a Counts, stream: &TcpStream) -> Self {
         let own = Arc::new(rustix::io::dup(stream).unwrap());
         counts.opened.fetch_add(1, Ordering::SeqCst);
+        counts.moves.fetch_add(1, Ordering::SeqCst);
         counts.clients.lock().unwrap().push(own.clone());
         Self(counts, own)
     }
@@ -44,6 +47,7 @@ impl<'a> Client<'a> {
 
 impl Drop for Client<'_> {
     fn drop(&mut self) {
+        self.0.moves.fetch_add(1, Ordering::SeqCst);
         self.0.clients.lock().unwrap().retain(|client| !Arc::ptr_eq(client, &self.1));
     }
 }
@@ -83,6 +87,11 @@ impl Front {
     pub(crate) fn is_waited_for(&self) -> bool {
         let unread = |client: &Arc<OwnedFd>| rustix::io::ioctl_fionread(client).is_ok_and(|bytes| bytes > 0);
         self.counts.waiting.load(Ordering::SeqCst) > 0 || self.counts.clients.lock().unwrap().iter().any(unread)
+    }
+
+    /// Changes whenever anything comes or goes, in any direction.
+    pub(crate) fn moves(&self) -> u64 {
+        self.counts.moves.load(Ordering::SeqCst)
     }
 
     /// Connections that are open now.
@@ -140,12 +149,14 @@ async fn relay(client: &mut TcpStream, mut server: TcpStream, ways: &mut watch::
             read = client.read(&mut asked) => match read {
                 Ok(count @ 1..) => {
                     waiting.set(true);
+                    counts.moves.fetch_add(1, Ordering::SeqCst);
                     if server.write_all(&asked[..count]).await.is_err() { return; }
                 }
                 _ => return,
             },
             read = server.read(&mut told) => match read {
                 Ok(count @ 1..) => {
+                    counts.moves.fetch_add(1, Ordering::SeqCst);
                     if client.write_all(&told[..count]).await.is_err() { return; }
                     waiting.set(false);
                 }

@@ -16,8 +16,11 @@ mod clock;
 mod dice;
 mod fault;
 mod front;
+mod ledger;
+mod notice;
 mod pod;
 mod process;
+mod read;
 mod run;
 mod server;
 mod steps;
@@ -25,6 +28,7 @@ mod strike;
 mod tracer;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
@@ -39,9 +43,6 @@ const LONGEST: u64 = 12;
 
 /// Says to this program that mounts end with it.
 const MOUNTS: &str = "CHAOS_MOUNTS";
-
-/// More memory than this, late in a run against early, is a leak.
-const GROWTH: u64 = 3 << 20;
 
 fn main() -> ExitCode {
     if process::is_asked_for() {
@@ -61,7 +62,7 @@ fn main() -> ExitCode {
     let faults = number("FAULTS").map_or(FAULTS, |count| usize::try_from(count).unwrap());
     let seed = number("SEED").unwrap_or(SEED);
     let mounts = std::env::var_os(MOUNTS).is_some();
-    let done = weather(seed, faults, mounts).and_then(|()| steps(seed, faults));
+    let done = notices(mounts).and_then(|()| weather(seed, faults, mounts)).and_then(|()| steps(seed, faults));
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(what) => {
@@ -87,6 +88,14 @@ fn with_own_mounts() -> Option<ExitCode> {
     None
 }
 
+/// The harness first: each thing that must hold is broken on purpose, and has to be noticed.
+fn notices(mounts: bool) -> Result<(), Wrong> {
+    let begun = Instant::now();
+    let noticed = notice::all(mounts)?;
+    println!("chaos: noticed {noticed} things broken on purpose, in {} s", begun.elapsed().as_secs());
+    Ok(())
+}
+
 fn weather(seed: u64, faults: usize, mounts: bool) -> Result<(), Wrong> {
     let begun = Instant::now();
     println!("chaos: seed {seed}, {faults} faults");
@@ -95,7 +104,9 @@ fn weather(seed: u64, faults: usize, mounts: bool) -> Result<(), Wrong> {
         run.longest = LONGEST;
     }
     run.start_agent();
-    let mut deck = Deck::new(run.pod.mounted);
+    let only = std::env::var("ONLY").unwrap_or_default();
+    let only: Vec<&str> = only.split(',').filter(|name| !name.is_empty()).collect();
+    let mut deck = Deck::new(run.pod.mounted, &only);
     let told = drive(&mut run, &mut deck, faults);
     let wrong = told.err().map(|what| {
         let said = run.said.lock().unwrap();
@@ -128,54 +139,60 @@ fn drive(run: &mut Run, deck: &mut Deck, faults: usize) -> Result<(), Wrong> {
         let kind = deck.draw(&mut run.dice);
         run.scene = kind.name();
         run.late = met * 2 > faults;
-        if run.strike(kind)? {
-            *run.met.entry(kind.name()).or_default() += 1;
-            met += 1;
-        }
+        let began = Instant::now();
+        let counts = if run.strike(kind)? { &mut run.met } else { &mut run.unmet };
+        *counts.entry(kind.name()).or_default() += 1;
+        met = run.met.values().sum();
+        *run.took.entry(kind.name()).or_default() += began.elapsed();
     }
-    "the end".clone_into(&mut run.scene);
-    run.calm(60)?;
-    run.watch.account(run.kills, &run.said)?;
-    let tally = &run.watch.tally;
-    if tally.memory_late > tally.memory_early + GROWTH {
-        return Err(format!("memory grew from {} to {} bytes", tally.memory_early, tally.memory_late));
-    }
-    let agent = run.agent.take().ok_or("no agent at the end")?;
-    match (agent.stop(), run.server.fake.tokens().len()) {
-        (Some(0), 0) => Ok(()),
-        (code, tokens) => Err(format!("it ended with {code:?}, and {tokens} tokens are left")),
-    }
+    run.finish()
 }
 
 fn report(run: &Run, deck: &Deck, begun: Instant) {
-    let faults: Vec<String> = run.met.iter().map(|(name, count)| format!("{name} {count}")).collect();
-    println!("chaos: {} faults: {}", run.met.values().sum::<usize>(), faults.join(", "));
+    let list = |counts: &BTreeMap<String, usize>| {
+        let named: Vec<String> = counts.iter().map(|(name, count)| format!("{name} {count}")).collect();
+        named.join(", ")
+    };
+    println!("chaos: {} faults met: {}", run.met.values().sum::<usize>(), list(&run.met));
+    println!("chaos: that nothing met, and so not counted: {}", list(&run.unmet));
     if !deck.missing().is_empty() {
-        println!("chaos: NOT RUN, since no file system can be mounted here: {}", deck.missing().join(", "));
+        println!("chaos: NOT RUN, not asked for or no file system can be mounted here: {}", deck.missing().join(", "));
     }
-    let (tally, simulated, real) = (&run.watch.tally, run.now().as_secs(), begun.elapsed().as_secs());
-    println!(
-        "chaos: {simulated} s of the pod's life in {real} s; {} looks, {} sets read, {} credentials tried",
-        tally.looks,
-        run.reader.reads(),
-        tally.credentials
-    );
-    println!(
-        "chaos: {} requests, {} in the busiest minute of {} allowed; {} logins; {} leases, of which {} were lost to {} kills and {} to lost answers; {} restarts with nothing due cost nothing",
-        tally.requests,
-        tally.most_a_minute,
-        watch::MOST_A_MINUTE,
-        run.watch.logins,
-        tally.leases,
-        tally.lost_to_kill,
-        run.kills,
-        tally.lost_to_fault,
-        run.resumed
-    );
-    println!(
-        "chaos: anonymous memory {} KiB at most in the first half, {} KiB in the second; {} lines logged at trace, no secret in them",
-        tally.memory_early / 1024,
-        tally.memory_late / 1024,
-        run.said.lock().unwrap().lines
-    );
+    let mut took: Vec<_> = run.took.iter().collect();
+    took.sort_by_key(|(_, time)| std::cmp::Reverse(**time));
+    let took: Vec<String> = took.iter().take(8).map(|(name, time)| format!("{name} {} s", time.as_secs())).collect();
+    println!("chaos: what took longest: {}", took.join(", "));
+    let (tally, ledger, simulated) = (&run.watch.tally, &run.watch.ledger, run.now().as_secs());
+    println!("chaos: {simulated} s of the pod's life in {} s", begun.elapsed().as_secs());
+    let (reads, lines) = (run.reader.reads(), run.said.lock().unwrap().lines);
+    let checks = [
+        format!("sets read whole and of one version: {reads} by the reader, {} looks besides", tally.looks),
+        format!("credentials tried at the server: {}", tally.credentials),
+        format!("values found fresh: {}", tally.values),
+        format!("recoveries in time: {}", tally.recoveries),
+        format!(
+            "leases accounted for: {}, of which {} were lost to {} kills and {} to faults",
+            ledger.count(),
+            ledger.lost_to_kill,
+            run.kills,
+            ledger.lost_to_fault
+        ),
+        format!("restarts with nothing due that cost nothing: {}", run.resumed),
+        format!(
+            "minutes counted: {}, with {} requests in the busiest of {} allowed ({} in all, {} logins)",
+            tally.looks,
+            tally.most_a_minute,
+            watch::MOST_A_MINUTE,
+            tally.requests,
+            run.watch.logins
+        ),
+        format!("lines at trace without a secret or a panic: {lines}, and {} times status and termination", tally.told),
+        format!(
+            "memory weighed: {} times, {} KiB at most in the first half, {} KiB in the second",
+            tally.weighed,
+            tally.memory_early / 1024,
+            tally.memory_late / 1024
+        ),
+    ];
+    checks.iter().for_each(|check| println!("chaos:   {check}"));
 }

@@ -69,6 +69,15 @@ impl Pod {
         Some(Seen { first: words(files[0])?, second: words(files[1])? })
     }
 
+    /// Users of the credentials in all sets of the linked groups, those that were replaced a moment ago among them.
+    pub(crate) fn users(&self) -> Vec<String> {
+        let sets = std::fs::read_dir(self.path("secrets")).into_iter().flatten().flatten().map(|entry| entry.path());
+        let files = sets.flat_map(|set| ["app.user", "both.a"].map(|file| set.join(file)));
+        let texts = files.filter_map(|file| std::fs::read_to_string(file).ok());
+        let words = |text: String| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        texts.map(words).filter_map(|words| words.last().cloned()).collect()
+    }
+
     pub(crate) fn read(&self, file: &str) -> Option<String> {
         std::fs::read_to_string(self.path("secrets").join(file)).ok()
     }

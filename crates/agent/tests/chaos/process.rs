@@ -22,6 +22,8 @@ use crate::server::MARKER;
 const CLOCK: &str = "CHAOS_CLOCK";
 const TERMINATION: &str = "CHAOS_TERMINATION";
 
+const SPOILT: &str = "CHAOS_SPOILT";
+
 /// Parts of every secret of a run: values of KV, tokens, passwords of the database, service account tokens.
 pub(crate) const SECRETS: [&str; 4] = [MARKER, "hvs.", "-A1a", "eyJ"];
 
@@ -35,6 +37,9 @@ pub(crate) fn run() -> ExitCode {
     // Everything that any crate says, without the filter that production has.
     tracing_subscriber::fmt().json().with_max_level(LevelFilter::TRACE).with_writer(std::io::stderr).init();
     provider::install();
+    if let Some(what) = variable(SPOILT) {
+        std::thread::spawn(move || spoil(&what));
+    }
     let config = AgentConfig::from_env(variable).unwrap();
     let platform = Platform {
         clock: Shared::open(Path::new(&variable(CLOCK).unwrap())).clock(),
@@ -54,6 +59,23 @@ pub(crate) fn run() -> ExitCode {
     exit.into()
 }
 
+/// What no agent does: for [`crate::notice`].
+fn spoil(what: &str) {
+    match what {
+        "panic" => panic!("as asked for"),
+        "tell" => tracing::info!("{MARKER}-1"),
+        _ => {
+            let mut all = Vec::new();
+            for _ in 0..512 {
+                std::thread::sleep(Duration::from_millis(1));
+                all.push(vec![1_u8; 32 << 10]);
+            }
+            std::thread::park();
+            drop(all);
+        }
+    }
+}
+
 /// What was said so far.
 #[derive(Default)]
 pub(crate) struct Said {
@@ -69,6 +91,11 @@ impl Said {
     pub(crate) fn around(&self, line: usize) -> String {
         let near = self.ours.iter().filter(|(number, _)| number.abs_diff(line) <= 25);
         near.map(|(_, line)| format!("  {line}\n")).collect()
+    }
+
+    /// How many lines have these words.
+    pub(crate) fn mentions(&self, words: &str) -> usize {
+        self.ours.iter().filter(|(_, line)| line.contains(words)).count()
     }
 
     fn take(&mut self, line: String) {
@@ -90,9 +117,21 @@ pub(crate) struct Agent {
 }
 
 impl Agent {
-    pub(crate) fn start(config: &AgentConfig, clock: &Path, termination: PathBuf, said: &Arc<Mutex<Said>>) -> Self {
+    /// `spoilt` as in [`spoil`].
+    pub(crate) fn start(
+        config: &AgentConfig,
+        clock: &Path,
+        termination: PathBuf,
+        spoilt: Option<&str>,
+        said: &Arc<Mutex<Said>>,
+    ) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.env_clear().envs(config.to_env().unwrap()).env(CLOCK, clock).env(TERMINATION, termination);
+        command
+            .env_clear()
+            .envs(spoilt.map(|what| (SPOILT, what)))
+            .envs(config.to_env().unwrap())
+            .env(CLOCK, clock)
+            .env(TERMINATION, termination);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let (stderr, said) = (child.stderr.take().unwrap(), said.clone());
         Self { child, reader: Some(std::thread::spawn(move || listen(stderr, &said))) }
@@ -106,8 +145,7 @@ impl Agent {
 
     /// Ends it as the kubelet does; its exit code.
     pub(crate) fn stop(mut self) -> Option<i32> {
-        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap());
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+        nix::sys::signal::kill(self.pid(), nix::sys::signal::Signal::SIGTERM).unwrap();
         self.reap()
     }
 
@@ -121,6 +159,10 @@ impl Agent {
 
     pub(crate) fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
+    }
+
+    pub(crate) fn pid(&self) -> nix::unistd::Pid {
+        nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap())
     }
 
     /// Sockets that it holds.

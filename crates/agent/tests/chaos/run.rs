@@ -12,20 +12,24 @@ use sidekey_core::AgentConfig;
 
 use crate::clock::Shared;
 use crate::dice::Dice;
+use crate::ledger::Loss;
 use crate::pod::Pod;
 use crate::process::{Agent, Said};
+use crate::read::Reader;
 use crate::server::{MARKER, Server};
-use crate::watch::{Reader, Watch, Wrong, told};
+use crate::watch::{Watch, Wrong};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
-/// Real time in which the agent must have gone round its loop.
+/// [`Run::hangs`]
 const HANGS: Duration = Duration::from_secs(20);
 
 /// Real time for an answer that is on its way; what is held up on purpose is not waited for.
 const ANSWER: Duration = Duration::from_millis(1_500);
 /// Real time for a connection to be accepted, or its end to be seen; what lasts longer is a socket of the agent's own.
 const UNSEEN: Duration = Duration::from_millis(300);
+/// Rounds of the agent's loop in which nothing moves.
+const ROUNDS: u64 = 2;
 const HELD_UP: Duration = Duration::from_millis(6);
 
 /// Between two versions of the KV secret.
@@ -50,7 +54,10 @@ pub(crate) struct Run {
     pub(crate) reader: Reader,
     pub(crate) agent: Option<Agent>,
     pub(crate) said: Arc<Mutex<Said>>,
+    /// Faults by kind, and those that nothing met in their time.
     pub(crate) met: BTreeMap<String, usize>,
+    pub(crate) unmet: BTreeMap<String, usize>,
+    pub(crate) took: BTreeMap<String, Duration>,
     /// What is going on, for the words of a failure.
     pub(crate) scene: String,
     /// A fault holds answers up.
@@ -61,6 +68,10 @@ pub(crate) struct Run {
     pub(crate) longest: u64,
     /// Share of the faults that are done, to tell early memory from late.
     pub(crate) late: bool,
+    /// Real time in which the agent must have gone round its loop.
+    pub(crate) hangs: Duration,
+    /// What the agents to come do beside their work.
+    pub(crate) spoilt: Option<&'static str>,
     config: AgentConfig,
     clock_file: PathBuf,
     own_sockets: usize,
@@ -81,16 +92,20 @@ impl Run {
             server,
             pod,
             dice: Dice::new(seed),
-            watch: Watch::new(),
+            watch: Watch::default(),
             agent: None,
             said: Arc::default(),
             met: BTreeMap::new(),
+            unmet: BTreeMap::new(),
+            took: BTreeMap::new(),
             scene: String::new(),
             held_up: false,
             kills: 0,
             resumed: 0,
             longest: 60,
             late: false,
+            hangs: HANGS,
+            spoilt: None,
             clock_file,
             own_sockets: usize::MAX,
             put_at: Duration::ZERO,
@@ -107,14 +122,15 @@ impl Run {
 
     pub(crate) fn start_agent(&mut self) {
         self.own_sockets = usize::MAX;
-        self.agent = Some(Agent::start(&self.config, &self.clock_file, self.pod.path("termination"), &self.said));
+        let termination = self.pod.path("termination");
+        self.agent = Some(Agent::start(&self.config, &self.clock_file, termination, self.spoilt, &self.said));
     }
 
     pub(crate) fn kill_agent(&mut self) {
         if let Some(agent) = self.agent.take() {
             agent.kill();
             self.kills += 1;
-            self.watch.may_lose(self.now(), true);
+            self.may_lose(Loss::Kill);
         }
     }
 
@@ -146,48 +162,67 @@ impl Run {
         self.settle()?;
         self.steps += 1;
         self.watch.look(&self.pod, &self.server, &self.said, &self.scene)?;
+        self.reader.users().into_iter().for_each(|user| self.watch.ledger.seen(user));
         self.reader.look()?;
         if self.steps.is_multiple_of(16) {
-            told(&self.pod, &self.said)?;
-            self.weigh();
+            self.watch.told(&self.pod, &self.said)?;
+            self.watch.account(self.now(), false, &self.said)?;
+            if let Some(agent) = &self.agent {
+                self.watch.weigh(agent.memory(), self.late);
+            }
         }
         Ok(())
     }
 
-    fn weigh(&mut self) {
-        let Some(agent) = &self.agent else { return };
-        let memory = agent.memory();
-        let most = if self.late { &mut self.watch.tally.memory_late } else { &mut self.watch.tally.memory_early };
-        *most = memory.max(*most);
+    /// An answer, or what was made of it, may be lost about now.
+    pub(crate) fn may_lose(&mut self, loss: Loss) {
+        self.watch.ledger.may_lose(self.now(), loss);
     }
 
-    /// Waits till the agent has looked round with nothing on its way.
+    /// What must hold over the whole run, and a clean end.
+    pub(crate) fn finish(&mut self) -> Result<(), Wrong> {
+        "the end".clone_into(&mut self.scene);
+        self.calm(60)?;
+        self.watch.told(&self.pod, &self.said)?;
+        self.watch.account(self.now(), true, &self.said)?;
+        self.watch.ledger.audit(self.kills)?;
+        self.watch.flat()?;
+        let agent = self.agent.take().ok_or("no agent at the end")?;
+        match (agent.stop(), self.server.fake.tokens().len()) {
+            (Some(0), 0) => Ok(()),
+            (code, tokens) => Err(format!("it ended with {code:?}, and {tokens} tokens are left")),
+        }
+    }
+
+    /// Waits till the agent has gone round its loop a few times with nothing on its way. Once is too few: between two parts of
+    /// a handshake, and between an answer and its file, nobody waits for anything.
     pub(crate) fn settle(&mut self) -> Result<(), Wrong> {
         let Some(agent) = &mut self.agent else { return Ok(()) };
-        let (begun, mut looks) = (Instant::now(), self.clock.looks());
+        let front = self.server.front;
+        let (begun, mut looks, mut moves) = (Instant::now(), self.clock.looks(), front.moves());
         let answer = if self.held_up { HELD_UP } else { ANSWER };
         loop {
             sleep(Duration::from_micros(400));
             let elapsed = begun.elapsed();
-            if self.clock.looks() > looks + 1 {
+            if self.clock.looks() > looks + ROUNDS {
                 // Sockets of the agent that are no connection of the relay: a few of its own, and those that are still to be
                 // accepted, or whose end it has not seen.
-                let others = agent.sockets().saturating_sub(self.server.front.open());
+                let others = agent.sockets().saturating_sub(front.open());
                 self.own_sockets = self.own_sockets.min(others);
-                let waits = self.server.front.is_waited_for();
-                if (others == self.own_sockets && !waits) || elapsed >= answer {
+                let waits = front.is_waited_for();
+                if (others == self.own_sockets && !waits && moves == front.moves()) || elapsed >= answer {
                     return Ok(());
                 }
                 if !waits && elapsed > UNSEEN {
                     self.own_sockets = others;
                 }
-                looks = self.clock.looks();
+                (looks, moves) = (self.clock.looks(), front.moves());
             }
             if agent.has_ended() {
                 return Err("the agent has ended".to_owned());
             }
-            if elapsed > HANGS {
-                return Err(format!("the agent has not gone round its loop for {HANGS:?}"));
+            if elapsed > self.hangs {
+                return Err(format!("the agent has not gone round its loop for {:?}", self.hangs));
             }
         }
     }
@@ -213,6 +248,7 @@ impl Run {
             last = self.watch.honoured(&self.pod, &self.server).and_then(|()| self.complaints());
             well = if last.is_ok() { well + 1 } else { 0 };
             if well == WELL {
+                self.watch.tally.recoveries += 1;
                 return Ok(());
             }
         }
@@ -220,7 +256,7 @@ impl Run {
     }
 
     /// The agent itself says that all is well.
-    fn complaints(&self) -> Result<(), Wrong> {
+    pub(crate) fn complaints(&self) -> Result<(), Wrong> {
         let status = self.status().ok_or("there is no status")?;
         status.causes().first().map_or(Ok(()), |cause| Err(format!("it says {cause}")))
     }
@@ -255,6 +291,24 @@ impl Run {
             self.step()?;
         }
         Ok(false)
+    }
+
+    /// So many seconds, and more till the agent says that something is wrong; whether it does. `calm` is as in
+    /// [`Self::calm`].
+    pub(crate) fn noticed(&mut self, seconds: u64, calm: bool) -> Result<bool, Wrong> {
+        let mut noticed = false;
+        for second in 0..seconds + UNMET {
+            if second >= seconds && noticed {
+                break;
+            }
+            if calm {
+                self.calm(1)?;
+            } else {
+                self.step()?;
+            }
+            noticed |= self.complaints().is_err();
+        }
+        Ok(noticed)
     }
 
     fn traffic(&self) -> u64 {

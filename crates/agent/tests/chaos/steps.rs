@@ -11,9 +11,10 @@ use sidekey_agent::status::Status;
 
 use crate::pod::Pod;
 use crate::process::SECRETS;
+use crate::read::{credentials, groups};
 use crate::server::{MARKER, MOUNT, Server};
 use crate::tracer::{self, Fate};
-use crate::watch::{Wrong, credentials, groups};
+use crate::watch::Wrong;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_sidekey-agent");
 

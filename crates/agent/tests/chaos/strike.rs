@@ -1,12 +1,16 @@
 //! Each kind of fault, done and undone.
 
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::Duration;
 
 use sidekey_fakevault::{Matcher, Times};
 
 use crate::fault::{self, Kind, STANDINGS, STATUSES};
 use crate::front::Way;
+use crate::ledger::Loss;
 use crate::pod::TEMPLATE;
+use crate::read::credentials;
 use crate::run::{Run, SECOND, UNMET};
 use crate::server::RIGHTS;
 use crate::watch::Wrong;
@@ -14,6 +18,12 @@ use crate::watch::Wrong;
 /// Longest time for an agent to be well again: the longest waits of a denial and of a server that is gone.
 const AFTER_DENIAL: u64 = 200;
 const AFTER_OUTAGE: u64 = 110;
+
+/// For so long after its login a token of [`crate::server`] is renewed in full, and nobody thinks of its successor.
+const RENEWED: Duration = Duration::from_secs(350);
+
+/// The longest time in which a job's lease is replaced, and its file with it.
+const REPLACED: u64 = 70;
 
 impl Run {
     /// One fault of this kind, and the recovery from it; whether anything noticed it.
@@ -41,7 +51,7 @@ impl Run {
     fn one_answer(&mut self, kind: Kind) -> Result<bool, Wrong> {
         let (matcher, fault) = fault::answer(kind, &mut self.dice);
         self.scene = format!("{fault:?} to {:?}", matcher.path);
-        let loses = matches!(kind, Kind::LoseAnswer | Kind::CutBody | Kind::Garbage | Kind::Huge | Kind::Slow);
+        let loses = matches!(kind, Kind::LoseAnswer | Kind::CutBody | Kind::Garbage | Kind::Huge);
         self.server.fake.fault(matcher, fault, Times::Once);
         self.held_up = kind == Kind::Slow;
         let mut met = false;
@@ -54,7 +64,7 @@ impl Run {
         }
         self.server.fake.clear_faults();
         if loses {
-            self.watch.may_lose(self.now(), false);
+            self.may_lose(Loss::Answer);
         }
         // One bad answer at a time: what the server asked for is waited out before the next.
         let seconds = self.dice.between(3..=12) + if kind == Kind::RetryAfter { 13 } else { 0 };
@@ -64,10 +74,11 @@ impl Run {
     }
 
     fn cut(&mut self) -> Result<bool, Wrong> {
-        self.watch.may_lose(self.now(), false);
+        self.may_lose(Loss::Outage);
+        let met = self.server.front.open() > 0;
         self.server.cut();
         let seconds = self.dice.between(3..=12);
-        self.calm(seconds).map(|()| true)
+        self.calm(seconds).map(|()| met)
     }
 
     fn refusals(&mut self, kind: Kind, seconds: u64) -> Result<bool, Wrong> {
@@ -90,7 +101,7 @@ impl Run {
     }
 
     fn no_way(&mut self, kind: Kind, seconds: u64) -> Result<bool, Wrong> {
-        self.watch.may_lose(self.now(), false);
+        self.may_lose(Loss::Outage);
         let front = self.server.front;
         match kind {
             Kind::Refused => front.lead(Way::Refuse),
@@ -106,7 +117,7 @@ impl Run {
         let met = self.outage(seconds)?;
         self.held_up = false;
         self.pod.write("ca.pem", &self.server.ca());
-        self.watch.may_lose(self.now(), false);
+        self.may_lose(Loss::Outage);
         self.server.cut();
         self.recover(AFTER_OUTAGE)?;
         Ok(met)
@@ -117,24 +128,24 @@ impl Run {
         let status = *self.dice.pick(&STATUSES);
         self.scene = format!("{status} to secret/data/web for {seconds} s");
         self.server.fake.fault(Matcher::path("secret/data/web"), fault::status(status), Times::Always);
-        let limited = matches!(status, 429);
         // A server that limits its rate is believed for all requests.
-        if limited {
-            self.pass(seconds)?;
-        } else {
-            self.calm(seconds)?;
-        }
+        let met = self.noticed(seconds, status != 429)?;
         self.server.fake.clear_faults();
         self.recover(AFTER_DENIAL)?;
-        Ok(true)
+        Ok(met)
     }
 
     fn meddle(&mut self, kind: Kind, seconds: u64) -> Result<bool, Wrong> {
-        self.watch.may_lose(self.now(), false);
+        self.may_lose(Loss::Outage);
+        let (logins, grants) = (self.watch.logins, self.watch.grants);
+        let mut denied = false;
         match kind {
             Kind::TokensRevoked => self.server.fake.revoke_all_tokens(),
             Kind::LeaseRevoked => {
+                let shown = credentials(&self.pod);
                 let leases = self.server.fake.leases();
+                let used = |user: &Option<String>| shown.iter().any(|(shown, _)| Some(shown) == user.as_ref());
+                let leases: Vec<_> = leases.into_iter().filter(|lease| used(&lease.username)).collect();
                 if leases.is_empty() {
                     return Ok(false);
                 }
@@ -142,15 +153,20 @@ impl Run {
             }
             _ => {
                 self.server.fake.policy("web", &RIGHTS[..1]);
-                self.pass(seconds)?;
+                denied = self.noticed(seconds, false)?;
                 self.server.fake.policy("web", RIGHTS);
             }
         }
         self.recover(AFTER_DENIAL)?;
-        Ok(true)
+        Ok(match kind {
+            Kind::TokensRevoked => self.watch.logins > logins,
+            Kind::LeaseRevoked => self.watch.grants > grants,
+            _ => denied,
+        })
     }
 
-    /// It is read at a login, and a login has a third of a token's life to be tried again.
+    /// It is read at a login, and a login has a third of a token's life to be tried again. At last the token in hand is taken
+    /// away, so that a login must be.
     fn token_file(&mut self, kind: Kind, seconds: u64) -> Result<bool, Wrong> {
         match kind {
             Kind::JwtRotated => self.new_jwt(),
@@ -159,9 +175,13 @@ impl Run {
             _ => self.pod.write("jwt", &self.server.fake.foreign_jwt("shop", "web", "vault")),
         }
         self.calm(seconds.min(40))?;
+        self.may_lose(Loss::Outage);
+        self.server.fake.revoke_all_tokens();
+        let met = kind == Kind::JwtRotated || self.noticed(3, false)?;
+        self.may_lose(Loss::Outage);
         self.new_jwt();
-        self.recover(AFTER_OUTAGE)?;
-        Ok(true)
+        self.recover(AFTER_DENIAL)?;
+        Ok(met)
     }
 
     fn no_room(&mut self, kind: Kind, seconds: u64) -> Result<bool, Wrong> {
@@ -174,9 +194,14 @@ impl Run {
                 std::fs::create_dir_all(blocked.join("in the way")).unwrap();
             }
         }
-        for _ in 0..seconds {
-            self.watch.may_lose(self.now(), false);
+        let mut met = false;
+        for second in 0..seconds + UNMET {
+            if second >= seconds && met {
+                break;
+            }
+            self.may_lose(Loss::Outage);
             self.step()?;
+            met |= self.complaints().is_err();
         }
         match kind {
             Kind::SecretsFull => self.pod.empty("secrets"),
@@ -185,25 +210,34 @@ impl Run {
         }
         // What is not there is written with the next change of its secret, as for a file that somebody removed.
         self.recover(if kind == Kind::FileBlocked { AFTER_DENIAL } else { AFTER_OUTAGE })?;
-        Ok(true)
+        Ok(met)
     }
 
     /// Without room for its state the agent goes on.
     fn no_state(&mut self, seconds: u64) -> Result<bool, Wrong> {
+        let failed = |run: &Self| run.said.lock().unwrap().mentions("keeping the state for a restart");
+        let before = failed(self);
         self.pod.fill("state");
         self.calm(seconds)?;
         self.pod.empty("state");
         self.recover(AFTER_OUTAGE)?;
-        Ok(true)
+        Ok(failed(self) > before)
     }
 
     fn read_only_file(&mut self, seconds: u64) -> Result<bool, Wrong> {
         let file = self.pod.path("secrets/job.json");
+        let number = |file: &Path| std::fs::metadata(file).ok().map(|about| about.ino());
         let mut mode = std::fs::metadata(&file).unwrap().permissions();
         mode.set_readonly(true);
         std::fs::set_permissions(&file, mode).unwrap();
-        self.calm(seconds * 2)?;
-        Ok(true)
+        let before = number(&file);
+        for second in 0..seconds + REPLACED {
+            self.calm(1)?;
+            if second >= seconds && number(&file) != before {
+                break;
+            }
+        }
+        Ok(number(&file) != before)
     }
 
     /// A bad template keeps its last good file and touches no other.
@@ -216,21 +250,21 @@ impl Run {
             Kind::TemplateGone => {}
             _ => std::fs::write(&path, *self.dice.pick(&["{{ nothing", "{{ no_such_function }}", "\u{0}"])).unwrap(),
         }
-        self.calm(seconds)?;
+        let met = self.noticed(seconds, true)?;
         let after = self.pod.read("web");
         let _ = std::fs::remove_dir(&path);
         std::fs::write(&path, TEMPLATE).unwrap();
         self.recover(AFTER_OUTAGE)?;
-        // NUL is text like any other.
+        // NUL is text like any other, and no cause for complaint.
         if after == before || after.as_deref() == Some("\u{0}") {
-            Ok(true)
+            Ok(met || after != before)
         } else {
             Err("a bad template changed its file".to_owned())
         }
     }
 
     fn leap(&mut self, kind: Kind) -> Result<bool, Wrong> {
-        self.watch.may_lose(self.now(), false);
+        self.may_lose(Loss::Outage);
         if kind == Kind::ClockBack {
             // A machine that was restored from an image: the server's clock went on.
             self.clock.back(Duration::from_secs(self.dice.between(2..=3_600)));
@@ -240,22 +274,30 @@ impl Run {
             self.clock.skip(time);
             self.new_jwt();
         }
-        self.watch.may_lose(self.now(), false);
+        self.may_lose(Loss::Outage);
         self.recover(AFTER_OUTAGE)?;
         Ok(true)
     }
 
     /// At a moment of no choice of ours; a restarted agent goes on with no login and no lease that was not due.
     fn kill(&mut self) -> Result<bool, Wrong> {
+        let mut quiet = self.is_quiet();
         self.pass_half();
         if self.dice.between(0..=1) == 0 {
-            self.await_request()?;
+            quiet = self.await_request(quiet)?;
         }
-        let quiet = self.is_quiet();
         self.kill_agent();
         let down = self.dice.between(0..=2);
         self.pass(down)?;
         self.watch.look(&self.pod, &self.server, &self.said, &self.scene)?;
+        self.resume(quiet)?;
+        let seconds = self.dice.between(2..=6);
+        self.calm(seconds)?;
+        Ok(true)
+    }
+
+    /// Starts the next agent. `quiet`: the one before had nothing under way, and nothing is due yet.
+    pub(crate) fn resume(&mut self, quiet: bool) -> Result<(), Wrong> {
         let (logins, grants) = (self.watch.logins, self.watch.grants);
         self.start_agent();
         self.calm(6)?;
@@ -265,13 +307,12 @@ impl Run {
                 return Err("a restart cost a login or a lease that was not due".to_owned());
             }
         }
-        let seconds = self.dice.between(2..=6);
-        self.calm(seconds)?;
-        Ok(true)
+        Ok(())
     }
 
-    /// Until something is on its way, and then a moment: a kill between an answer and its keeping.
-    fn await_request(&mut self) -> Result<(), Wrong> {
+    /// Until something is on its way, and then a moment: a kill between an answer and its keeping. Whether all was quiet when
+    /// the agent was last seen with nothing under way.
+    fn await_request(&mut self, mut quiet: bool) -> Result<bool, Wrong> {
         for _ in 0..UNMET {
             self.pass_half();
             if self.server.front.is_waited_for() {
@@ -279,8 +320,9 @@ impl Run {
                 break;
             }
             self.calm(1)?;
+            quiet = self.is_quiet();
         }
-        Ok(())
+        Ok(quiet)
     }
 
     /// Somewhere in the agent's work on one second.
@@ -290,17 +332,16 @@ impl Run {
         std::thread::sleep(Duration::from_micros(self.dice.between(0..=6_000)));
     }
 
-    /// Nothing is on its way, or will be due for a while.
-    fn is_quiet(&mut self) -> bool {
+    /// Nothing is on its way, or will be due for a while. To be asked of an agent that has settled: while a renewal is under
+    /// way, what it says of the next step is when it would do without.
+    pub(crate) fn is_quiet(&mut self) -> bool {
         let Some(status) = self.status() else { return false };
         let today = sidekey_agent::clock::unix_seconds();
         let far = |next: Option<i64>| next.is_some_and(|next| next > today + 20);
         let leased = status.secrets.iter().filter(|secret| secret.path.starts_with("database/"));
-        let accessor = status.token.map(|token| token.accessor);
-        let token = self.server.fake.tokens().into_iter().find(|token| Some(&token.accessor) == accessor.as_ref());
         leased.clone().count() == 2
             && leased.clone().all(|secret| secret.state == "fresh" && far(secret.next))
-            && token.is_some_and(|token| token.ttl > Duration::from_secs(130))
+            && self.now() < self.watch.login_at + RENEWED
             && !self.server.front.is_waited_for()
     }
 
