@@ -62,7 +62,14 @@ fn main() -> ExitCode {
     let faults = number("FAULTS").map_or(FAULTS, |count| usize::try_from(count).unwrap());
     let seed = number("SEED").unwrap_or(SEED);
     let mounts = std::env::var_os(MOUNTS).is_some();
-    let done = notices(mounts).and_then(|()| weather(seed, faults, mounts)).and_then(|()| steps(seed, faults));
+    let only = std::env::var("ONLY").unwrap_or_default();
+    let only: Vec<&str> = only.split(',').filter(|name| !name.is_empty()).collect();
+    // Who asks for certain faults looks for something.
+    let done = if only.is_empty() {
+        notices(mounts).and_then(|()| weather(seed, faults, mounts, &only)).and_then(|()| steps(seed, faults))
+    } else {
+        weather(seed, faults, mounts, &only)
+    };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(what) => {
@@ -96,7 +103,7 @@ fn notices(mounts: bool) -> Result<(), Wrong> {
     Ok(())
 }
 
-fn weather(seed: u64, faults: usize, mounts: bool) -> Result<(), Wrong> {
+fn weather(seed: u64, faults: usize, mounts: bool, only: &[&str]) -> Result<(), Wrong> {
     let begun = Instant::now();
     println!("chaos: seed {seed}, {faults} faults");
     let mut run = Run::new(seed, mounts);
@@ -104,9 +111,7 @@ fn weather(seed: u64, faults: usize, mounts: bool) -> Result<(), Wrong> {
         run.longest = LONGEST;
     }
     run.start_agent();
-    let only = std::env::var("ONLY").unwrap_or_default();
-    let only: Vec<&str> = only.split(',').filter(|name| !name.is_empty()).collect();
-    let mut deck = Deck::new(run.pod.mounted, &only);
+    let mut deck = Deck::new(run.pod.mounted, only);
     let told = drive(&mut run, &mut deck, faults);
     let wrong = told.err().map(|what| {
         let said = run.said.lock().unwrap();

@@ -16,8 +16,9 @@ use crate::watch::{MOST_A_MINUTE, Wrong};
 /// The words of the failure that has to come, and what brings it about in a run where all is well.
 type Case = (&'static str, fn(&mut Run) -> Result<(), Wrong>);
 
-const CASES: [Case; 18] = [
+const CASES: [Case; 19] = [
     ("the group pair is torn", |run| spoil(run, "..data-pair/pair.b", "1")),
+    ("the group app is torn", |run| lose(run, "..data-app/app.pass")),
     ("the group both mixes versions", |run| spoil(run, "..data-both/both.b", "0 x y z")),
     ("job.json is torn", |run| spoil(run, "job.json", "{")),
     ("of 3 credentials can be read", gone),
@@ -57,6 +58,11 @@ fn spoil(run: &mut Run, file: &str, text: &str) -> Result<(), Wrong> {
     let path = run.pod.path("secrets").join(file);
     std::fs::remove_file(&path).unwrap();
     std::fs::write(path, text).unwrap();
+    run.pass(1)
+}
+
+fn lose(run: &mut Run, file: &str) -> Result<(), Wrong> {
+    std::fs::remove_file(run.pod.path("secrets").join(file)).unwrap();
     run.pass(1)
 }
 
@@ -121,8 +127,8 @@ fn hammered(run: &mut Run) -> Result<(), Wrong> {
 
 /// The next agent does something beside its work.
 fn beside(run: &mut Run, what: &'static str) -> Result<(), Wrong> {
-    run.spoilt = Some(what);
     run.kill_agent();
+    run.spoilt = Some(what);
     run.start_agent();
     Ok(())
 }

@@ -58,15 +58,22 @@ impl Pod {
         std::fs::rename(self.path("jwt.new"), self.path("jwt")).unwrap();
     }
 
-    /// Of a group that has one link, or one file: the words of each of two files, of one set.
+    /// Of a group that has one link, or one file: the words of each of two files, of one set. A file that is not there has
+    /// none; a set that was swept while it was being read says nothing.
     pub(crate) fn pair(&self, group: &str, files: [&str; 2]) -> Option<Seen> {
         let root = self.path("secrets");
-        let set = root.join(std::fs::read_link(root.join(format!("..data-{group}"))).ok()?);
+        let link = root.join(format!("..data-{group}"));
+        let named = std::fs::read_link(&link).ok()?;
+        let set = root.join(&named);
         let words = |file: &str| {
             let text = std::fs::read_to_string(set.join(file)).ok()?;
-            Some(text.split_whitespace().map(str::to_owned).collect())
+            Some(text.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
         };
-        Some(Seen { first: words(files[0])?, second: words(files[1])? })
+        let (first, second) = (words(files[0]), words(files[1]));
+        if (first.is_none() || second.is_none()) && (!set.is_dir() || std::fs::read_link(&link).ok()? != named) {
+            return None;
+        }
+        Some(Seen { first: first.unwrap_or_default(), second: second.unwrap_or_default() })
     }
 
     /// Users of the credentials in all sets of the linked groups, those that were replaced a moment ago among them.

@@ -38,7 +38,6 @@ pub(crate) fn groups(pod: &Pod) -> Result<u64, Wrong> {
         ("both", ["both.a", "both.b"], 3, 4),
     ];
     for (group, files, same, all) in cases {
-        // A set that was swept while it was being read says nothing.
         let Some(Seen { first, second }) = pod.pair(group, files) else { continue };
         if first.len() != all || second.len() != all {
             return Err(format!("the group {group} is torn: {} and {} words of {all}", first.len(), second.len()));
