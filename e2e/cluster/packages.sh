@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that the cluster needs and this machine lacks, and says which.
+# Installs the Debian packages that the cluster needs and this machine lacks, and says which. prometheus is what the alerts and
+# dashboards are tried on, jq what writes the lists of parts beside the images.
 set -euo pipefail
 wanted="make etcd-server containerd runc containernetworking-plugins iptables conntrack iproute2 openssl curl procps buildah \
-  postgresql gcc libc6-dev musl-tools busybox-static"
+  postgresql gcc libc6-dev musl-tools busybox-static prometheus jq"
 missing=()
 for package in $wanted; do
   [ "$(dpkg-query -Wf '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")

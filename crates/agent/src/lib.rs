@@ -48,7 +48,7 @@ mod hcl;
 mod launch;
 mod listen;
 mod member;
-mod metrics;
+pub mod metrics;
 mod notify;
 mod pair;
 mod private;

@@ -8,8 +8,8 @@ use crate::status::{Phase, SecretStatus, Status};
 /// The form's `Content-Type`.
 pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// All metrics; labels are codes, file paths and Vault paths of the configuration.
-pub(crate) fn text(status: &Status, now: i64) -> String {
+/// All metrics; labels are codes, logins, file paths and Vault paths of the configuration. `now` is seconds since 1970.
+pub fn text(status: &Status, now: i64) -> String {
     let mut text = String::new();
     let _ = write(status, now, &mut text);
     text
@@ -75,7 +75,7 @@ fn label(name: &str, value: &str) -> String {
     format!("{{{}}}", pair(name, value))
 }
 
-/// Two logins may read one path.
+/// With the login where it is not the pod's own: two may read one path.
 fn labels(secret: &SecretStatus) -> String {
     let path = pair("path", &secret.path);
     match &secret.login {

@@ -3,20 +3,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use std::time::Duration;
+mod drawn;
+mod said;
 
-use prometheus_client::registry::Registry;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use said::{agent, operator, webhook};
 use serde_json::Value;
-use sidekey_cluster::api::Witness;
 use sidekey_core::Code;
-use sidekey_operator::backoff::Backoff;
-use sidekey_operator::metrics::{Calls, Configured, Metrics as OperatorMetrics};
-use sidekey_operator::types::Kind;
-use sidekey_operator::types::object::Key;
-use sidekey_runtime::metrics::{encode, registry};
-use sidekey_webhook::metrics::{Label, Metrics};
 
 /// What Prometheus adds when it scrapes pods.
 const TARGET: [&str; 5] = ["namespace", "pod", "container", "instance", "job"];
@@ -24,8 +19,12 @@ const TARGET: [&str; 5] = ["namespace", "pod", "container", "instance", "job"];
 /// Of each sample name: its labels, and the values each was seen with.
 type Samples = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
 
+fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/monitoring")
+}
+
 fn read(name: &str) -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/monitoring").join(name)).unwrap()
+    std::fs::read_to_string(directory().join(name)).unwrap()
 }
 
 /// Alerts, a dashboard, and the program whose numbers they are about.
@@ -34,7 +33,7 @@ struct Part {
     files: &'static str,
     /// What the names of its numbers begin with.
     prefixes: &'static [&'static str],
-    said: fn() -> String,
+    said: fn(usize) -> String,
 }
 
 const PARTS: [Part; 2] = [
@@ -45,60 +44,6 @@ const PARTS: [Part; 2] = [
         said: operator,
     },
 ];
-
-/// What a webhook says in which everything has happened once.
-fn webhook() -> String {
-    let mut registry = registry("sidekey_webhook", "1.2.3");
-    let metrics = Metrics::register(&mut registry);
-    for label in [
-        Label::injected(),
-        Label::skipped("not_asked"),
-        Label::denied(Code::AnnotationValue),
-        Label::error(Code::Overloaded),
-    ] {
-        metrics.admitted(label, Duration::from_micros(50));
-    }
-    metrics.leaf_expires(1);
-    metrics.ca_expires(1);
-    for of in ["settings", "certificate"] {
-        metrics.reloaded(of, true);
-        metrics.reloaded(of, false);
-    }
-    metrics.api_failed();
-    encode(&registry).unwrap()
-}
-
-/// The same of an operator.
-fn operator() -> String {
-    let mut registry = Registry::default();
-    let configured = Configured { backoff: Backoff::default(), looks: 100, exclude_raw: false, default_globals: true };
-    let (calls, time) = (Calls::default(), Duration::from_millis(50));
-    let metrics = OperatorMetrics::register(&mut registry, &configured, &calls);
-    for kind in Kind::ALL {
-        let key = Key::new(kind, "app", "web");
-        metrics.counted(&key, true);
-        metrics.looking(kind);
-        metrics.looked(&key, false, time);
-        metrics.looked(&key, true, time);
-        metrics.failed(&key, Code::VaultSealed);
-        metrics.unresolved(&key, true);
-        metrics.waiting(kind, 1);
-    }
-    for (operation, good) in [("login", true), ("read", true), ("renew", false)] {
-        metrics.client(operation, &Key::new(Kind::VaultConnection, "app", "vault"), time, good);
-    }
-    metrics.login_asked(true);
-    metrics.login_failed(&Key::new(Kind::VaultConnection, "app", "vault"), "kubernetes", Code::VaultSealed);
-    metrics.method("kubernetes", true);
-    metrics.managed("app", true);
-    metrics.conflict("app", true);
-    for what in ["secret", "status", "event", "restart", "finalizer"] {
-        metrics.wrote(what, true);
-        metrics.wrote(what, false);
-    }
-    calls.called("PATCH", Some(200));
-    encode(&registry).unwrap()
-}
 
 fn samples(said: &str) -> Samples {
     let mut samples = Samples::new();
@@ -182,7 +127,7 @@ fn each_query_asks_for_samples_that_there_are() {
 }
 
 fn asks_for_what_there_is(part: &Part) {
-    let (samples, queries) = (samples(&(part.said)()), queries(part));
+    let (samples, queries) = (samples(&(part.said)(1)), queries(part));
     assert!(queries.len() > 25, "only {} queries were found", queries.len());
     let mut asked = BTreeSet::new();
     for query in &queries {
@@ -227,7 +172,7 @@ fn grouped(text: &str) -> Vec<&str> {
 #[test]
 fn each_query_groups_by_labels_that_its_samples_have() {
     for (part, query) in PARTS.iter().flat_map(|part| queries(part).into_iter().map(move |query| (part, query))) {
-        let samples = samples(&(part.said)());
+        let samples = samples(&(part.said)(1));
         let found = metrics_of(part, &query);
         let known: BTreeSet<_> = found.iter().flat_map(|(name, _)| samples[*name].keys().map(String::as_str)).collect();
         for label in grouped(&query.text) {
@@ -279,7 +224,8 @@ fn rows(said: &str) -> String {
         let (name, help) = line.split_once(' ').unwrap();
         let kind = of("TYPE", name);
         let sample = match kind.as_str() {
-            "counter" => format!("{name}_total"),
+            // In OpenMetrics the name has no ending, in the older form of the agent it has.
+            "counter" if !name.ends_with("_total") => format!("{name}_total"),
             "histogram" => format!("{name}_count"),
             "info" => format!("{name}_info"),
             _ => name.to_owned(),
@@ -294,10 +240,14 @@ fn rows(said: &str) -> String {
 
 #[test]
 fn the_page_of_metrics_is_what_is_served() {
-    let mut page = "# Metrics\n\nWhat `/metrics` of each program serves; `crates/cli/tests/monitoring.rs` writes this page of the real \
-                    registries, in\nwhich everything has happened once. A histogram `NAME` has `NAME_bucket`, `NAME_sum` and `NAME_count`.\n"
+    let mut page = "# Metrics\n\nWhat `/metrics` of each program serves; `crates/cli/tests/monitoring` writes this page of what the \
+                    programs' own\ncode says after everything has happened once. A histogram `NAME` has `NAME_bucket`, `NAME_sum` and \
+                    `NAME_count`.\n\nThe agent serves them where an annotation asks for it (`metrics-port`), and always on the socket \
+                    in its private volume.\n"
         .to_owned();
-    for (title, said) in [("sidekey webhook", webhook()), ("sidekey operator", operator())] {
+    for (title, said) in
+        [("sidekey webhook", webhook(1)), ("sidekey operator", operator(1)), ("sidekey-agent", agent())]
+    {
         page.push_str(&format!(
             "\n## {title}\n\n| metric | type | labels | what |\n|---|---|---|---|\n{}",
             rows(&said)
