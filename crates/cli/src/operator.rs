@@ -89,7 +89,7 @@ pub(crate) struct OperatorArgs {
     /// Accepted; no lock is waited for.
     #[arg(long, env = "VSO_CLIENT_CACHE_NUM_LOCKS", default_value_t = 100)]
     pub(crate) client_cache_num_locks: u32,
-    /// Take the operator's finalizers from all objects, and end: for a hook that runs before the operator is removed.
+    /// Take the operator's finalizers from all objects that it serves, and end: for when the operator is removed.
     #[arg(long)]
     pub(crate) uninstall: bool,
     /// Longest time for --uninstall, seconds.
@@ -121,7 +121,7 @@ pub(crate) fn run(args: &OperatorArgs) -> Result<(), Error> {
     runtime.block_on(async {
         if args.uninstall {
             let longest = Duration::from_secs(args.pre_delete_hook_timeout_seconds);
-            return run::prepare_uninstall(longest).await.map_err(|error| failed(&error));
+            return run::release_all(&options(args), longest).await.map_err(|error| failed(&error));
         }
         let drain = drain::on_signals().map_err(|error| failed(&error))?;
         run::run(options(args), drain).await.map_err(|error| failed(&error))

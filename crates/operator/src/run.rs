@@ -109,14 +109,15 @@ pub async fn run(options: Options, drain: Drain) -> Result<(), RunError> {
     run_with(options, api, drain).await
 }
 
-/// Takes the operator's finalizers away, see [`uninstall`].
+/// Takes the operator's finalizers away, in the namespaces that it would serve; see [`uninstall`].
 ///
 /// # Errors
 /// [`RunError::Start`].
-pub async fn prepare_uninstall(longest: Duration) -> Result<(), RunError> {
+pub async fn release_all(options: &Options, longest: Duration) -> Result<(), RunError> {
     let api = Api::connect().await.map_err(|error| RunError::Start(error.cause(Code::KubernetesApi)))?;
     let late = || Cause::new(Code::KubernetesApi, "taking finalizers away", format!("not done within {longest:?}"));
-    let done = timeout(longest, uninstall::uninstall(&api)).await.map_err(|_| RunError::Start(late()))?;
+    let done =
+        timeout(longest, uninstall::uninstall(&api, &options.watched())).await.map_err(|_| RunError::Start(late()))?;
     let objects = done.map_err(RunError::Start)?;
     tracing::info!(objects, "finalizers are taken away");
     Ok(())

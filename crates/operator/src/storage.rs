@@ -96,9 +96,10 @@ impl Store {
     }
 
     async fn open(&self, kept: &Kept) -> Result<Option<Grant>, Trouble> {
-        let plain = match (&kept.transit, &self.transit) {
-            (None, _) => kept.bytes.clone(),
-            (Some(name), Some(transit)) if *name == transit.login.auth.name => {
+        let plain = match (kept.encrypted, &self.transit) {
+            (false, _) => kept.bytes.clone(),
+            // Whatever the VaultAuth was called that encrypted it: Vault knows whether it is the same key.
+            (true, Some(transit)) => {
                 let Some(ciphertext) = storage::ciphertext(kept.bytes.expose()) else { return Ok(None) };
                 match self.with(transit, Work::Decrypt(&ciphertext)).await? {
                     Ok(plain) => plain,
@@ -108,7 +109,7 @@ impl Store {
                     }
                 }
             }
-            (Some(_), _) => return Ok(None),
+            (true, None) => return Ok(None),
         };
         Ok(std::str::from_utf8(plain.expose()).ok().and_then(Grant::of_answer))
     }

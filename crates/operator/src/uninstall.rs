@@ -1,4 +1,4 @@
-//! Before the operator goes: takes its finalizers away, in all namespaces, so that nothing waits for it for ever.
+//! When the operator goes: takes its finalizers away, in all namespaces that it served, so that nothing waits for it for ever.
 
 use http::Method;
 use serde::Deserialize;
@@ -27,33 +27,44 @@ struct ListMeta {
     r#continue: String,
 }
 
-/// Takes the finalizers away; from how many objects. The objects stay, and so do their Secrets. Nothing is revoked: what the
-/// Secrets hold is in use. An operator that still works may put a finalizer back with its next credential.
+/// Takes the finalizers away, in these namespaces or, where none is named, in all; from how many objects. The objects stay, and
+/// so do their Secrets. Nothing is revoked: what the Secrets hold is in use. An operator that still works may put a finalizer
+/// back with its next credential.
 ///
 /// # Errors
 /// The API server refuses; what was done until then is done.
-pub async fn uninstall(api: &Api) -> Result<usize, Cause> {
+pub async fn uninstall(api: &Api, namespaces: &[String]) -> Result<usize, Cause> {
     let mut done = 0;
     for kind in Kind::ALL.into_iter().filter(|kind| kind.finalizer().is_some()) {
-        let mut from = String::new();
-        loop {
-            let page: Result<List, _> = api.get(&format!("{}?limit={PAGE}{from}", kind.collection(None)), JSON).await;
-            let List { metadata, items } = match page {
-                Ok(page) => page,
-                // The CRD is not installed, or not any more.
-                Err(error) if error.is_absent() => break,
-                Err(error) => return Err(error.cause(Code::KubernetesApi)),
-            };
-            for object in items {
-                done += usize::from(release(api, kind, &object).await?);
-            }
-            if metadata.r#continue.is_empty() {
-                break;
-            }
-            from = format!("&continue={}", metadata.r#continue);
+        if namespaces.is_empty() {
+            done += collection(api, kind, None).await?;
+        }
+        for namespace in namespaces {
+            done += collection(api, kind, Some(namespace)).await?;
         }
     }
     Ok(done)
+}
+
+/// Page by page through the objects of a kind; how many had a finalizer.
+async fn collection(api: &Api, kind: Kind, namespace: Option<&str>) -> Result<usize, Cause> {
+    let (mut done, mut from) = (0, String::new());
+    loop {
+        let path = format!("{}?limit={PAGE}{from}", kind.collection(namespace));
+        let List { metadata, items } = match api.get(&path, JSON).await {
+            Ok(page) => page,
+            // The CRD is not installed, or not any more.
+            Err(error) if error.is_absent() => return Ok(done),
+            Err(error) => return Err(error.cause(Code::KubernetesApi)),
+        };
+        for object in items {
+            done += usize::from(release(api, kind, &object).await?);
+        }
+        if metadata.r#continue.is_empty() {
+            return Ok(done);
+        }
+        from = format!("&continue={}", metadata.r#continue);
+    }
 }
 
 /// Whether there was a finalizer.

@@ -194,10 +194,15 @@ async fn uninstalling_takes_our_finalizers_away_and_nobody_elses() {
     let held = |path: &str| world.cluster.get(path)["metadata"]["finalizers"].clone();
     assert_eq!(held(&path(VDS, "db")), json!(["vaultdynamicsecret.secrets.hashicorp.com/finalizer"]));
     let api = sidekey_cluster::api::Api::new(world.cluster.client());
-    assert_eq!(sidekey_operator::uninstall::uninstall(&api).await.unwrap(), 2);
+    let uninstall = async |namespaces: &[&str]| {
+        let namespaces: Vec<_> = namespaces.iter().map(ToString::to_string).collect();
+        sidekey_operator::uninstall::uninstall(&api, &namespaces).await.unwrap()
+    };
+    assert_eq!(uninstall(&["shop", HOUSE]).await, 0, "nothing of theirs");
+    assert_eq!(uninstall(&["shop", "app"]).await, 2);
     let empty = |value: &Value| value.as_array().is_none_or(Vec::is_empty);
     assert!(empty(&held(&path(VDS, "db"))), "{}", held(&path(VDS, "db")));
     assert_eq!(held(&auth), json!(["example.com/mine"]));
     assert!(!world.cluster.get(&secret("db")).is_null() && world.vault.leases().len() == 1, "what is in use stays");
-    assert_eq!(sidekey_operator::uninstall::uninstall(&api).await.unwrap(), 0);
+    assert_eq!(uninstall(&[]).await, 0);
 }

@@ -117,7 +117,7 @@ impl Scene<'_> {
     fn due(&self) -> Wait {
         let Self { spec, status, age, .. } = self;
         let since = |wait: Duration| wait.saturating_sub(*age);
-        if let Some(creds) = &status.static_creds_meta_data {
+        if let Some(creds) = status.static_creds_meta_data.as_ref().filter(|creds| rotates(creds)) {
             let ttl = u64::try_from(creds.ttl).unwrap_or(0);
             // Half a second after Vault's own clock has done it.
             let rotation = Duration::from_secs(ttl.max(1)) + Duration::from_millis(500);
@@ -134,6 +134,11 @@ impl Scene<'_> {
         let share = f64::from(spec.renewal_percent.clamp(0, 90)) / 100.0;
         Wait::For(since(lease.mul_f64(share)), lease.mul_f64(0.1))
     }
+}
+
+/// A Vault Secrets Operator writes the block in every status, filled with zeros where the credentials are of no static role.
+fn rotates(creds: &StaticCreds) -> bool {
+    creds.rotation_period >= 1 || creds.rotation_schedule.as_ref().is_some_and(|schedule| !schedule.is_empty())
 }
 
 fn length(lease: &SecretLease) -> u64 {
@@ -226,6 +231,13 @@ mod tests {
                 Step::Fetch("VaultTokenRotated"),
             ),
             ("fresh", leased(100, true), kept, 1000, wait(67)),
+            (
+                "left by a Vault Secrets Operator",
+                with("staticCredsMetaData", json!({ "lastVaultRotation": 0, "rotationPeriod": 0, "ttl": 0 })),
+                kept,
+                1000,
+                wait(67),
+            ),
             ("after an operator's restart", leased(100, true), kept, 1060, wait(7)),
             ("in its window", leased(100, true), kept, 1067, Step::Renew(s(100))),
             ("long over", leased(100, true), kept, 9000, Step::Renew(s(100))),

@@ -187,8 +187,8 @@ fn led(login: &Login) -> String {
 pub struct Kept {
     /// The answer of the login, encrypted or not.
     pub bytes: Sensitive<Vec<u8>>,
-    /// Name of the VaultAuth whose key encrypted it.
-    pub transit: Option<String>,
+    /// Whether a transit key encrypted it.
+    pub encrypted: bool,
     /// When it was made, as the API server writes times.
     pub created: String,
 }
@@ -207,7 +207,7 @@ pub fn read(secret: &Secret, login: &Login, cache_key: &str, mac_key: &MacKey) -
     }
     Some(Kept {
         bytes: bytes.clone(),
-        transit: text(&secret.metadata["labels"]["vaultTransitRef"]),
+        encrypted: text(&secret.metadata["labels"]["vaultTransitRef"]).is_some(),
         created: text(&secret.metadata["creationTimestamp"]).unwrap_or_default(),
     })
 }
