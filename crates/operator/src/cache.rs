@@ -7,22 +7,27 @@ use crate::types::Kind;
 use crate::types::object::{Key, Object};
 use crate::watch::Source;
 
+/// Namespace and name. Clones share their text.
+pub type Place = (Arc<str>, Arc<str>);
+
 /// Custom resources by their key, and what is known of owned Secrets.
+///
+/// It is what the operator's memory grows by, so each table holds as little of an object as it can, and text only once.
 #[derive(Debug, Default)]
 pub struct Cache {
     objects: BTreeMap<Key, Arc<Object>>,
-    secrets: BTreeMap<(String, String), Owned>,
+    secrets: BTreeMap<Place, Owned>,
     /// Labels of namespaces.
     namespaces: BTreeMap<String, BTreeMap<String, String>>,
-    /// Who has which Secret for a destination.
-    claims: BTreeMap<(String, String), BTreeSet<Key>>,
+    /// Who has which Secret for a destination: one object, mostly.
+    claims: BTreeMap<Place, Vec<Key>>,
 }
 
 /// An owned Secret, as its metadata tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owned {
     /// Uid of the custom resource that owns it.
-    pub owner: String,
+    pub owner: Arc<str>,
     /// Changes with the Secret.
     pub resource_version: String,
 }
@@ -69,18 +74,22 @@ impl Cache {
     }
 
     /// Namespaces that a complete list did not name.
-    pub fn namespaces_missing_from(&self, listed: &BTreeSet<(String, String)>) -> Vec<String> {
-        let named = |name: &&String| listed.contains(&(String::new(), (*name).clone()));
+    pub fn namespaces_missing_from(&self, listed: &BTreeSet<Place>) -> Vec<String> {
+        let named = |name: &&String| listed.contains(&(Arc::default(), name.as_str().into()));
         self.namespaces.keys().filter(|name| !named(name)).cloned().collect()
     }
 
     /// Notes that an object has this Secret of its namespace for a destination, or has it no more.
     pub fn claim(&mut self, key: &Key, secret: &str, claims: bool) {
-        let at = (key.namespace.clone(), secret.to_owned());
+        let at = (Arc::clone(&key.namespace), key.text(secret));
         if claims {
-            self.claims.entry(at).or_default().insert(key.clone());
+            let claimants = self.claims.entry(at).or_default();
+            if !claimants.contains(key) {
+                claimants.reserve_exact(1);
+                claimants.push(key.clone());
+            }
         } else if let Some(claimants) = self.claims.get_mut(&at) {
-            claimants.remove(key);
+            claimants.retain(|other| other != key);
             if claimants.is_empty() {
                 self.claims.remove(&at);
             }
@@ -90,10 +99,10 @@ impl Cache {
     /// Another object that has the same destination and the better right to it: it owns the Secret; or nobody does, and it
     /// is older.
     pub fn rival(&self, key: &Key, secret: &str) -> Option<&Key> {
-        let at = (key.namespace.clone(), secret.to_owned());
+        let at = (Arc::clone(&key.namespace), secret.into());
         let claimants = self.claims.get(&at).filter(|claimants| claimants.len() > 1)?;
         let known = claimants.iter().filter_map(|key| Some((key, &self.get(key)?.metadata)));
-        let owner = self.secrets.get(&at).map(|owned| owned.owner.as_str());
+        let owner = self.secrets.get(&at).map(|owned| &*owned.owner);
         let first = known.min_by_key(|(_, metadata)| {
             (Some(metadata.uid.as_str()) != owner, &metadata.creation_timestamp, &metadata.uid)
         });
@@ -101,26 +110,25 @@ impl Cache {
     }
 
     /// Keys of a kind that a complete list of their source did not name.
-    pub fn missing_from(&self, kind: Kind, source: &Source, listed: &BTreeSet<(String, String)>) -> Vec<Key> {
-        let named = |key: &Key| listed.contains(&(key.namespace.clone(), key.name.clone()));
+    pub fn missing_from(&self, kind: Kind, source: &Source, listed: &BTreeSet<Place>) -> Vec<Key> {
+        let named = |key: &Key| listed.contains(&(Arc::clone(&key.namespace), Arc::clone(&key.name)));
         let gone = |key: &&Key| source.covers(&key.namespace) && !named(key);
         self.all(kind).map(|(key, _)| key).filter(gone).cloned().collect()
     }
 
     /// A namespace, other than this one, that has an object of the kind and name: somebody may have meant it.
     pub fn namesake(&self, kind: Kind, namespace: &str, name: &str) -> Option<&str> {
-        let other = |key: &&Key| key.name == name && key.namespace != namespace;
-        self.all(kind).map(|(key, _)| key).find(other).map(|key| key.namespace.as_str())
+        let other = |key: &&Key| &*key.name == name && &*key.namespace != namespace;
+        self.all(kind).map(|(key, _)| key).find(other).map(|key| &*key.namespace)
     }
 
     /// What is known of a Secret, if a custom resource owns it.
     pub fn secret(&self, namespace: &str, name: &str) -> Option<&Owned> {
-        self.secrets.get(&(namespace.to_owned(), name.to_owned()))
+        self.secrets.get(&(namespace.into(), name.into()))
     }
 
     /// Keeps or forgets what is known of a Secret; what was known before.
-    pub fn put_secret(&mut self, namespace: &str, name: &str, owned: Option<Owned>) -> Option<Owned> {
-        let at = (namespace.to_owned(), name.to_owned());
+    pub fn put_secret(&mut self, at: Place, owned: Option<Owned>) -> Option<Owned> {
         match owned {
             Some(owned) => self.secrets.insert(at, owned),
             None => self.secrets.remove(&at),
@@ -128,15 +136,15 @@ impl Cache {
     }
 
     /// Known Secrets that a complete list of their source did not name.
-    pub fn secrets_missing_from(&self, source: &Source, listed: &BTreeSet<(String, String)>) -> Vec<(String, String)> {
+    pub fn secrets_missing_from(&self, source: &Source, listed: &BTreeSet<Place>) -> Vec<Place> {
         self.secrets.keys().filter(|at| source.covers(&at.0) && !listed.contains(*at)).cloned().collect()
     }
 
     /// Secrets that this uid owns, under any name but this one.
-    pub fn strays(&self, namespace: &str, owner: &str, name: &str) -> Vec<String> {
-        let mine = |((at, secret), owned): &(&(String, String), &Owned)| {
-            at == namespace && owned.owner == owner && secret != name
-        };
-        self.secrets.iter().filter(mine).map(|((_, secret), _)| secret.clone()).collect()
+    pub fn strays(&self, namespace: &Arc<str>, owner: &str, name: &str) -> Vec<String> {
+        let here =
+            self.secrets.range((Arc::clone(namespace), Arc::default())..).take_while(|((at, _), _)| at == namespace);
+        let mine = |((_, secret), owned): &(&Place, &Owned)| &*owned.owner == owner && &**secret != name;
+        here.filter(mine).map(|((_, secret), _)| secret.to_string()).collect()
     }
 }

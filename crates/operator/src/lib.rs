@@ -5,7 +5,7 @@
 //! | noun | file |
 //! |---|---|
 //! | the custom resources, and their CRDs | `types` |
-//! | what exists | `watch` → `cache` |
+//! | what exists | `watch` → `cache`, `pool` |
 //! | who is looked at when | `supervisor` |
 //! | one look at one object | `controllers` |
 //! | what it comes to, decided without I/O | `plan` |
@@ -28,6 +28,7 @@ pub mod leader;
 pub mod login;
 pub mod metrics;
 pub mod plan;
+pub mod pool;
 pub mod restart;
 pub mod run;
 pub mod sessions;

@@ -144,7 +144,7 @@ impl Metrics {
 
     /// Why a look failed.
     pub fn failed(&self, key: &Key, code: Code) {
-        let label = Failed { controller: key.kind, namespace: key.namespace.clone(), code: Why(code) };
+        let label = Failed { controller: key.kind, namespace: key.namespace.to_string(), code: Why(code) };
         self.failures.get_or_create(&label).inc();
     }
 
@@ -156,8 +156,8 @@ impl Metrics {
 
     /// A resource came or went.
     pub fn counted(&self, key: &Key, there: bool) {
-        let Key { kind: controller, namespace, .. } = key.clone();
-        add(&self.resources, &Group { controller, namespace }, change(there));
+        let label = Group { controller: key.kind, namespace: key.namespace.to_string() };
+        add(&self.resources, &label, change(there));
         if !there {
             self.forget(key);
         }
@@ -186,7 +186,7 @@ impl Metrics {
 
     /// What a resource refers to is missing, or is there again.
     pub fn unresolved(&self, key: &Key, missing: bool) {
-        add(&self.unresolved, &Group { controller: key.kind, namespace: key.namespace.clone() }, change(missing));
+        add(&self.unresolved, &Group { controller: key.kind, namespace: key.namespace.to_string() }, change(missing));
     }
 
     /// A resource's destination is another's, or is its own again.
@@ -212,8 +212,8 @@ impl Metrics {
 }
 
 fn place(key: &Key) -> String {
-    match key.namespace.as_str() {
-        "" => key.name.clone(),
+    match &*key.namespace {
+        "" => key.name.to_string(),
         namespace => format!("{namespace}/{}", key.name),
     }
 }

@@ -22,12 +22,13 @@ use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::backoff::Backoff;
-use crate::cache::{Cache, Owned};
+use crate::cache::{Cache, Owned, Place};
 use crate::controllers::{self, Done, Job, Refers, Tools};
-use crate::plan::auth::House;
+use crate::plan::auth::{House, Login};
 use crate::plan::destination::OWNER_UID;
 use crate::plan::outcome::Trouble;
 use crate::plan::transformation;
+use crate::pool::Pool;
 use crate::sessions::{Identity, Note, Surroundings};
 use crate::types::Kind;
 use crate::types::object::{Key, Metadata, Object};
@@ -58,7 +59,10 @@ pub struct Supervisor {
     schedule: Schedule,
     census: Census,
     /// Owners of Secrets, by uid.
-    owners: BTreeMap<String, Key>,
+    owners: BTreeMap<Arc<str>, Key>,
+    /// The logins of all objects, and the namespaces.
+    logins: Pool<Login>,
+    names: Pool<str>,
     /// Logins that fail.
     troubles: BTreeMap<Identity, Trouble>,
     /// Sources whose first list has not come yet: until then a missing reference proves nothing.
@@ -92,6 +96,8 @@ impl Supervisor {
             schedule: Schedule::default(),
             census: Census::default(),
             owners: BTreeMap::new(),
+            logins: Pool::default(),
+            names: Pool::default(),
             troubles: BTreeMap::new(),
             unlisted: sources.into_iter().collect(),
             looks: JoinSet::new(),
@@ -140,8 +146,8 @@ impl Supervisor {
             (Of::Secrets, Change::Present(object)) => self.secret(&object, true),
             (Of::Secrets, Change::Gone(object)) => self.secret(&object, false),
             (Of::Secrets, Change::Listed(names)) => {
-                for (namespace, name) in self.cache.secrets_missing_from(&source, &names) {
-                    self.secret_gone(&namespace, &name);
+                for at in self.cache.secrets_missing_from(&source, &names) {
+                    self.secret_gone(&at);
                 }
                 self.listed(&source);
             }
@@ -176,6 +182,8 @@ impl Supervisor {
     }
 
     fn present(&mut self, kind: Kind, object: Object) {
+        let mut object = object;
+        object.metadata.namespace = self.names.share(object.metadata.namespace);
         let key = key_of(kind, &object);
         let before = self.cache.get(&key);
         if before.is_some_and(|before| before.metadata.uid == object.metadata.uid && is_older(&object, before)) {
@@ -185,7 +193,7 @@ impl Supervisor {
         let is_new = before.is_none();
         if kind.is_secret() && changed {
             let (left, taken) = (before.and_then(|before| destination(before)), destination(&object));
-            self.owners.insert(object.metadata.uid.clone(), key.clone());
+            self.owners.insert(object.metadata.uid.as_str().into(), key.clone());
             self.claims(&key, left.as_deref(), taken.as_deref());
         }
         self.cache.put(key.clone(), Arc::new(object));
@@ -201,7 +209,7 @@ impl Supervisor {
 
     fn gone(&mut self, key: &Key) {
         if let Some(object) = self.cache.remove(key) {
-            self.owners.remove(&object.metadata.uid);
+            self.owners.remove(object.metadata.uid.as_str());
             self.schedule.forget(key);
             self.census.went(&self.tools.metrics, key);
             self.claims(key, destination(&object).as_deref(), None);
@@ -226,29 +234,35 @@ impl Supervisor {
 
     fn secret(&mut self, object: &Object, there: bool) {
         let metadata = &object.metadata;
+        let mut at = (self.names.share(Arc::clone(&metadata.namespace)), Arc::clone(&metadata.name));
         if !there {
-            return self.secret_gone(&metadata.namespace, &metadata.name);
+            return self.secret_gone(&at);
         }
-        let Some(owner) = metadata.labels.get(OWNER_UID) else { return };
-        let owned = Owned { owner: owner.clone(), resource_version: metadata.resource_version.clone() };
-        if self.cache.put_secret(&metadata.namespace, &metadata.name, Some(owned)).is_none() {
+        let Some(uid) = metadata.labels.get(OWNER_UID) else { return };
+        let owner = self.owners.get_key_value(uid.as_str());
+        if let Some((_, key)) = owner {
+            at.1 = key.text(at.1);
+        }
+        let uid = owner.map_or_else(|| uid.as_str().into(), |(uid, _)| Arc::clone(uid));
+        let owned = Owned { owner: Arc::clone(&uid), resource_version: metadata.resource_version.clone() };
+        if self.cache.put_secret(at, Some(owned)).is_none() {
             self.tools.metrics.managed(&metadata.namespace, true);
         }
-        if let Some(key) = self.owners.get(owner) {
+        if let Some(key) = self.owners.get(&uid) {
             self.schedule.secret_changed(key, &metadata.resource_version);
         }
     }
 
-    fn secret_gone(&mut self, namespace: &str, name: &str) {
-        let before = self.cache.put_secret(namespace, name, None);
+    fn secret_gone(&mut self, at: &Place) {
+        let before = self.cache.put_secret(at.clone(), None);
         if before.is_some() {
-            self.tools.metrics.managed(namespace, false);
+            self.tools.metrics.managed(&at.0, false);
         }
         if let Some(key) = before.and_then(|owned| self.owners.get(&owned.owner)) {
             self.schedule.secret_changed(key, "");
         }
         // Whoever wanted it and could not have it.
-        self.wake_failing_on(namespace, name);
+        self.wake_failing_on(&at.0, &at.1);
     }
 
     fn start_due(&mut self) {
@@ -262,6 +276,9 @@ impl Supervisor {
     fn begin(&mut self, key: Key) {
         let Some(object) = self.cache.get(&key).cloned() else { return };
         let mut refers = self.refers(&key, &object);
+        if let Refers::Login(Ok(login)) = &mut refers {
+            *login = self.logins.share(Arc::clone(login));
+        }
         self.schedule.uses(&key, &refers);
         // A namespace goes in no order: what was made with a login is revoked with it, although its VaultAuth is gone.
         if let (true, Refers::Login(Err(_)), Some(login)) = (object.is_leaving(), &refers, self.schedule.login(&key)) {

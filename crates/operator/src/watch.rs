@@ -12,6 +12,7 @@ use sidekey_cluster::jitter;
 use tokio::sync::mpsc::Sender;
 use tokio::time::sleep;
 
+use crate::cache::Place;
 use crate::types::Kind;
 use crate::types::object::Object;
 
@@ -76,7 +77,7 @@ pub enum Change {
     /// It is gone.
     Gone(Box<Object>),
     /// A whole list has been told: what is not named here, as namespace and name, is gone.
-    Listed(BTreeSet<(String, String)>),
+    Listed(BTreeSet<Place>),
 }
 
 #[derive(Deserialize)]

@@ -271,7 +271,7 @@ async fn tell(tools: &Tools, job: &mut Job, trouble: Option<&Trouble>) {
 
 /// Writes an event. One that is lost is only a line less to read.
 async fn tell_event(tools: &Tools, job: &Job, event: &Event) {
-    let Key { namespace, name, kind } = &job.key;
+    let (namespace, name, kind) = (&*job.key.namespace, &*job.key.name, job.key.kind);
     let now = now();
     let metadata = &job.object.metadata;
     let (group, version) = kind.group();

@@ -1,5 +1,7 @@
 //! The labels of each family, with the names that dashboards for the Vault Secrets Operator know.
 
+use std::sync::Arc;
+
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use sidekey_core::Code;
 
@@ -35,8 +37,8 @@ pub(crate) struct Factory {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct Named {
     pub(crate) controller: Kind,
-    pub(crate) name: String,
-    pub(crate) namespace: String,
+    pub(crate) name: Arc<str>,
+    pub(crate) namespace: Arc<str>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -31,7 +31,7 @@ pub struct House {
 }
 
 /// Everything that a login needs, resolved.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Login {
     /// The VaultAuth.
     pub auth: Key,
@@ -56,7 +56,7 @@ pub struct Login {
 }
 
 /// One state of an object.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stamp {
     /// Uid.
     pub uid: String,
@@ -78,7 +78,7 @@ impl fmt::Display for Stamp {
 }
 
 /// A VaultConnection, resolved.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Connection {
     /// The object.
     pub key: Key,
@@ -91,7 +91,7 @@ pub struct Connection {
 }
 
 /// A method with its needed fields filled.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Method {
     /// A service account's token, at a `kubernetes` mount.
     Kubernetes(Account),
@@ -121,7 +121,7 @@ pub enum Method {
 }
 
 /// Whose token to ask for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Account {
     /// Vault role.
     pub role: String,

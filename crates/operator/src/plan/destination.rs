@@ -99,7 +99,7 @@ impl Owner<'_> {
         json!({
             "apiVersion": format!("{GROUP}/{VERSION}"),
             "kind": self.key.kind.name(),
-            "name": self.key.name,
+            "name": &*self.key.name,
             "uid": self.metadata.uid,
         })
     }
@@ -224,7 +224,7 @@ fn fresh(wish: Wish<'_>) -> Body {
     let references = if destination.retain { vec![] } else { vec![owner.reference()] };
     let metadata = json!({
         "name": destination.name,
-        "namespace": owner.key.namespace,
+        "namespace": &*owner.key.namespace,
         "labels": labels,
         "annotations": annotations(wish, BTreeMap::new()),
         "ownerReferences": references,

@@ -123,11 +123,11 @@ pub fn admit(
             )
         }
         Kind::VaultAuth => {
-            let everybodys = target.namespace == house.namespace && target.name == "default";
+            let everybodys = *target.namespace == *house.namespace && &*target.name == "default";
             (listed || everybodys, format!("its allowedNamespaces do not have {from}"))
         }
         _ => {
-            let shared = house.open_references || target.namespace == house.namespace;
+            let shared = house.open_references || *target.namespace == *house.namespace;
             (listed || shared, format!("its allowedNamespaces do not have {from}"))
         }
     };

@@ -110,7 +110,7 @@ pub fn transit(cache: &Cache, house: &House) -> Result<Transit, Cause> {
 type Labelled<'c> = (Key, &'c Object, StorageEncryption);
 
 fn labelled<'c>(cache: &'c Cache, house: &House) -> Vec<Labelled<'c>> {
-    let own = cache.all(Kind::VaultAuth).filter(|(key, _)| key.namespace == house.namespace);
+    let own = cache.all(Kind::VaultAuth).filter(|(key, _)| *key.namespace == *house.namespace);
     let one = |(key, object): (&Key, &'c Arc<Object>)| {
         let spec: VaultAuthSpec = object.spec().ok()?;
         let storage = spec.storage_encryption.filter(|_| has_label(object))?;
@@ -132,7 +132,9 @@ pub fn remark(cache: &Cache, house: &House, persistence: Persistence, key: &Key,
         () if persistence != Persistence::Encrypted => {
             "the operator does not run with --client-cache-persistence-model=direct-encrypted".to_owned()
         }
-        () if key.namespace != house.namespace => format!("this is not the operator's namespace, {}", house.namespace),
+        () if *key.namespace != *house.namespace => {
+            format!("this is not the operator's namespace, {}", house.namespace)
+        }
         () if !has_label(object) => format!("it has not the label {}={}", ENCRYPTS.0, ENCRYPTS.1),
         () => match labelled(cache, house).iter().find(|(other, ..)| other != key) {
             Some((other, ..)) => format!("{} has the label {}={} too", other.name, ENCRYPTS.0, ENCRYPTS.1),
@@ -154,10 +156,10 @@ pub fn secret(login: &Login, ticket: &Ticket, transit: Option<&Transit>, kept: &
     let mut labels: BTreeMap<_, _> = LABELS.map(|(key, value)| (key, value.to_owned())).into();
     labels.extend([
         ("cacheKey", cache_key.to_owned()),
-        ("auth/namespace", login.auth.namespace.clone()),
+        ("auth/namespace", login.auth.namespace.to_string()),
         (AUTH_UID, auth.uid.clone()),
         (AUTH_GENERATION, auth.generation.to_string()),
-        ("connection/namespace", login.connection.key.namespace.clone()),
+        ("connection/namespace", login.connection.key.namespace.to_string()),
         ("connection/UID", connection.uid.clone()),
         ("connection/generation", connection.generation.to_string()),
         (LED, led(login)),
@@ -166,7 +168,7 @@ pub fn secret(login: &Login, ticket: &Ticket, transit: Option<&Transit>, kept: &
         labels.extend([("provider/UID", uid.clone()), ("provider/namespace", namespace.clone())]);
     }
     if let Some(transit) = transit {
-        labels.extend([("encrypted", "true".to_owned()), ("vaultTransitRef", transit.login.auth.name.clone())]);
+        labels.extend([("encrypted", "true".to_owned()), ("vaultTransitRef", transit.login.auth.name.to_string())]);
     }
     let mac = mac_key.sign(&[name.as_bytes(), cache_key.as_bytes(), kept]);
     json!({

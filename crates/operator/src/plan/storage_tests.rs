@@ -37,7 +37,7 @@ fn said(cache: &Cache, name: &str, namespace: &str, persistence: Persistence) ->
 fn one_with_the_label_encrypts_and_the_others_say_that_they_do_not() {
     let cache = cache(&[("chart", HOUSE, true), ("manual", HOUSE, false), ("far", "app", true)]);
     let found = transit(&cache, &house()).unwrap();
-    assert_eq!((found.login.auth.name.as_str(), found.login.consumer.as_str()), ("chart", HOUSE));
+    assert_eq!((&*found.login.auth.name, found.login.consumer.as_str()), ("chart", HOUSE));
     assert_eq!((found.key.mount.as_str(), found.key.key_name.as_str()), ("transit", "k"));
     let encrypted = Persistence::Encrypted;
     assert_eq!(said(&cache, "chart", HOUSE, encrypted), None);

@@ -61,7 +61,7 @@ pub fn referred(
 /// # Errors
 /// The first template or expression at fault.
 pub fn check(key: &Key, spec: &SecretTransformationSpec) -> Result<(), Cause> {
-    let reference = TransformationRef { name: key.name.clone(), ..TransformationRef::default() };
+    let reference = TransformationRef { name: key.name.to_string(), ..TransformationRef::default() };
     let shared = Shared { key: key.clone(), spec: spec.clone(), reference };
     Transformer::new(key, &Transformation::default(), &[shared]).map(drop)
 }

@@ -1,6 +1,7 @@
 //! What the resources come to, in numbers: kept as they change, since walking over all of them costs too much.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use sidekey_core::Code;
 
@@ -41,7 +42,7 @@ pub(super) struct Census {
     /// Of those objects about which there is something to say.
     facts: BTreeMap<Key, Facts>,
     /// Secret resources of each namespace.
-    namespaces: BTreeMap<String, usize>,
+    namespaces: BTreeMap<Arc<str>, usize>,
 }
 
 impl Census {

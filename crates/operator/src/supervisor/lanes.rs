@@ -110,7 +110,7 @@ mod tests {
         assert_eq!(entered, [true, true, false, false, false, false]);
         assert!(lanes.enter(&key("e"), &lane("two")) && lanes.enter(&key("f"), &Lane::Rest));
         assert_eq!(lanes.waiting(Kind::VaultStaticSecret), 3, "nobody waits twice");
-        let there = |key: &Key| key.name != "gone";
+        let there = |key: &Key| &*key.name != "gone";
         let next = |lanes: &mut Lanes| {
             lanes.leave(&lane("one"));
             lanes.next(&lane("one"), there)

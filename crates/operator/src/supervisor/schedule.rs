@@ -34,15 +34,32 @@ struct Entry {
     failures: u32,
     looked: Option<Instant>,
     mended: Option<Instant>,
-    uses: Vec<Key>,
     /// The login of the last look that had one.
     login: Option<Arc<Login>>,
+}
+
+impl Entry {
+    fn used(&self) -> Used<'_> {
+        Used(self.login.as_deref())
+    }
+}
+
+/// What an object's last look used.
+#[derive(Clone, Copy)]
+pub(super) struct Used<'a>(Option<&'a Login>);
+
+impl Used<'_> {
+    /// Whether this VaultAuth or connection was among it.
+    pub(super) fn has(self, key: &Key) -> bool {
+        self.0.is_some_and(|login| login.auth == *key || login.connection.key == *key)
+    }
 }
 
 /// Due times of all objects.
 #[derive(Default)]
 pub(super) struct Schedule {
-    entries: BTreeMap<Key, Entry>,
+    // Boxed, since a tree's leaves are hardly more than half full.
+    entries: BTreeMap<Key, Box<Entry>>,
     due: BTreeSet<(Instant, Key)>,
     /// When the waiting ones were last counted, if there were any.
     counted: Option<Instant>,
@@ -88,7 +105,7 @@ impl Schedule {
 
     /// The object is gone.
     pub(super) fn forget(&mut self, key: &Key) {
-        if let Some(Entry { due: Some(due), .. }) = self.entries.remove(key) {
+        if let Some(due) = self.entries.remove(key).and_then(|entry| entry.due) {
             self.due.remove(&(due, key.clone()));
         }
     }
@@ -110,7 +127,6 @@ impl Schedule {
     pub(super) fn uses(&mut self, key: &Key, refers: &Refers) {
         let Some(entry) = self.entries.get_mut(key) else { return };
         if let Refers::Login(Ok(login)) = refers {
-            entry.uses = vec![login.auth.clone(), login.connection.key.clone()];
             entry.login = Some(Arc::clone(login));
         }
     }
@@ -168,18 +184,17 @@ impl Schedule {
     }
 
     /// Objects whose last look failed.
-    pub(super) fn failing(&self) -> impl Iterator<Item = (&Key, &[Key])> {
-        self.entries.iter().filter(|(_, entry)| entry.failures > 0).map(|(key, entry)| (key, entry.uses.as_slice()))
+    pub(super) fn failing(&self) -> impl Iterator<Item = (&Key, Used<'_>)> {
+        self.all_entries().filter(|(_, entry)| entry.failures > 0).map(|(key, entry)| (key, entry.used()))
     }
 
     /// All objects, and what their last look used.
-    pub(super) fn all(&self) -> impl Iterator<Item = (&Key, &[Key])> {
-        self.entries.iter().map(|(key, entry)| (key, entry.uses.as_slice()))
+    pub(super) fn all(&self) -> impl Iterator<Item = (&Key, Used<'_>)> {
+        self.all_entries().map(|(key, entry)| (key, entry.used()))
     }
 
-    /// What an object's last look used.
-    pub(super) fn used(&self, key: &Key) -> &[Key] {
-        self.entries.get(key).map_or(&[], |entry| entry.uses.as_slice())
+    fn all_entries(&self) -> impl Iterator<Item = (&Key, &Entry)> {
+        self.entries.iter().map(|(key, entry)| (key, &**entry))
     }
 
     /// Whether an object has been looked at within this time.

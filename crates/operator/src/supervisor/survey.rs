@@ -47,7 +47,7 @@ impl Supervisor {
 
     /// Each VaultAuth that could encrypt says whether it does.
     fn look_at_keys(&mut self) {
-        let own = self.cache.all(Kind::VaultAuth).filter(|(key, _)| key.namespace == self.house.namespace);
+        let own = self.cache.all(Kind::VaultAuth).filter(|(key, _)| *key.namespace == *self.house.namespace);
         let keys: Vec<_> = own.map(|(key, _)| key.clone()).collect();
         for key in keys {
             self.schedule.at(&key, Instant::now());

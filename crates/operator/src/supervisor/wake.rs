@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::schedule::Used;
 use super::{Supervisor, destination, destination_of};
 use crate::controllers::Refers;
 use crate::types::Kind;
@@ -20,7 +21,7 @@ impl Supervisor {
         if !self.unlisted.is_empty() || !(all || is_referred_to(of.kind)) {
             return;
         }
-        let concerned = |(key, uses): &(&Key, &[Key])| {
+        let concerned = |(key, uses): &(&Key, Used<'_>)| {
             if !(key.kind.is_secret() || key.kind.is_auth()) || *key == of {
                 return false;
             }
@@ -29,7 +30,7 @@ impl Supervisor {
                 let refers = |to: Destination| !to.transformation.transformation_refs.is_empty();
                 return destination_of(object).is_some_and(refers);
             }
-            uses.contains(of)
+            uses.has(of)
                 || match self.refers(key, object) {
                     Refers::Login(Ok(login)) => {
                         login.auth == *of || login.connection.key == *of || of.kind == Kind::VaultAuthGlobal
@@ -46,7 +47,7 @@ impl Supervisor {
 
     /// What failed and uses this object looks again: it is well now.
     pub(super) fn wake_failing(&mut self, of: &Key) {
-        let concerned = |(_, uses): &(&Key, &[Key])| uses.contains(of);
+        let concerned = |(_, uses): &(&Key, Used<'_>)| uses.has(of);
         let keys: Vec<_> = self.schedule.failing().filter(concerned).map(|(key, _)| key.clone()).collect();
         let now = Instant::now();
         for key in keys {
@@ -56,7 +57,7 @@ impl Supervisor {
 
     /// A login was replaced: what holds a lease under the old one looks again.
     pub(super) fn wake_leases(&mut self, of: &Key) {
-        let concerned = |(key, uses): &(&Key, &[Key])| key.kind == Kind::VaultDynamicSecret && uses.contains(of);
+        let concerned = |(key, uses): &(&Key, Used<'_>)| key.kind == Kind::VaultDynamicSecret && uses.has(of);
         let keys: Vec<_> = self.schedule.all().filter(concerned).map(|(key, _)| key.clone()).collect();
         let now = Instant::now();
         for key in keys {
@@ -66,9 +67,9 @@ impl Supervisor {
 
     /// What failed and has this destination looks again: the Secret that stood in its way is gone.
     pub(super) fn wake_failing_on(&mut self, namespace: &str, name: &str) {
-        let concerned = |(key, _): &(&Key, &[Key])| {
+        let concerned = |(key, _): &(&Key, Used<'_>)| {
             key.kind.is_secret()
-                && key.namespace == namespace
+                && &*key.namespace == namespace
                 && self.cache.get(key).and_then(|object| destination(object)).is_some_and(|own| own == name)
         };
         let keys: Vec<_> = self.schedule.failing().filter(concerned).map(|(key, _)| key.clone()).collect();
@@ -80,7 +81,7 @@ impl Supervisor {
 
     /// A secret failed: its connection may be why, and then that is watched closely for all that use it.
     pub(super) fn doubt_connection(&mut self, key: &Key) {
-        let connection = self.schedule.used(key).iter().find(|key| key.kind.is_connection()).cloned();
+        let connection = self.schedule.login(key).map(|login| login.connection.key.clone());
         if let Some(connection) = connection
             && !self.schedule.looked_within(&connection, MOMENT)
         {
@@ -96,7 +97,7 @@ impl Supervisor {
             return;
         }
         let concerned =
-            |(key, _): &(&Key, &[Key])| key.namespace == namespace && (key.kind.is_secret() || key.kind.is_auth());
+            |(key, _): &(&Key, Used<'_>)| &*key.namespace == namespace && (key.kind.is_secret() || key.kind.is_auth());
         let keys: Vec<_> = self.schedule.all().filter(concerned).map(|(key, _)| key.clone()).collect();
         let now = Instant::now();
         for key in keys {

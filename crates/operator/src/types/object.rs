@@ -1,9 +1,10 @@
 //! An object as a watch keeps it: what is not needed is dropped while it is read.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::Kind;
@@ -14,9 +15,11 @@ use super::condition::Condition;
 #[serde(rename_all = "camelCase", default)]
 pub struct Metadata {
     /// Name.
-    pub name: String,
+    #[serde(deserialize_with = "shared")]
+    pub name: Arc<str>,
     /// Namespace.
-    pub namespace: String,
+    #[serde(deserialize_with = "shared")]
+    pub namespace: Arc<str>,
     /// Uid.
     pub uid: String,
     /// Changes with the spec.
@@ -35,6 +38,10 @@ pub struct Metadata {
     pub finalizers: Vec<String>,
 }
 
+fn shared<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<str>, D::Error> {
+    String::deserialize(from).map(Arc::from)
+}
+
 /// One custom resource. Spec and status stay text until their kind is known to be needed.
 #[derive(Debug, Deserialize)]
 pub struct Object {
@@ -47,21 +54,27 @@ pub struct Object {
     status: Option<Box<RawValue>>,
 }
 
-/// What names an object. Ordered by kind, so that what others refer to comes first.
+/// What names an object. Ordered by kind, so that what others refer to comes first. Clones share their text: an object's key
+/// is in many tables.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     /// Kind.
     pub kind: Kind,
     /// Namespace.
-    pub namespace: String,
+    pub namespace: Arc<str>,
     /// Name.
-    pub name: String,
+    pub name: Arc<str>,
 }
 
 impl Key {
     /// From its parts.
-    pub fn new(kind: Kind, namespace: impl Into<String>, name: impl Into<String>) -> Self {
+    pub fn new(kind: Kind, namespace: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
         Self { kind, namespace: namespace.into(), name: name.into() }
+    }
+
+    /// This text, or the name, where that is the same: most Secrets have the name of their object.
+    pub fn text(&self, text: impl AsRef<str> + Into<Arc<str>>) -> Arc<str> {
+        if *self.name == *text.as_ref() { Arc::clone(&self.name) } else { text.into() }
     }
 
     /// The object's URL path.
@@ -72,7 +85,7 @@ impl Key {
 
 impl std::fmt::Display for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.namespace.as_str() {
+        match &*self.namespace {
             "" => write!(f, "{} {}", self.kind.name(), self.name),
             namespace => write!(f, "{} {namespace}/{}", self.kind.name(), self.name),
         }
