@@ -81,7 +81,7 @@ fn the_control_plane_is_made_of_its_own_crates_without_the_agent_and_the_look_al
     let sbom: Value = serde_json::from_str(&text).unwrap();
     let names = names(&sbom);
     let ours: Vec<&str> = names.iter().copied().filter(|name| name.starts_with("sidekey")).collect();
-    let known = ["core", "inject", "operator", "runtime", "template", "vault", "webhook"];
+    let known = ["cluster", "core", "inject", "operator", "runtime", "template", "vault", "webhook"];
     assert_eq!(ours, known.map(|name| format!("sidekey-{name}")));
     assert!(names.contains("kube") && names.contains("clap"), "{names:?}");
     assert_eq!(sbom["metadata"]["component"]["name"], "sidekey");
