@@ -38,6 +38,31 @@ fn injects_a_deployment_in_the_order_in_which_it_was_written() {
     assert!(report.contains("Service shop/web: no pod in it\n"), "{report}");
 }
 
+/// `data/workloads/KIND.yaml` becomes `golden/workloads/KIND.yaml`, which the cluster tests show to an API server.
+#[test]
+fn injects_every_kind_of_workload() {
+    let kinds = [
+        "Pod",
+        "Deployment",
+        "StatefulSet",
+        "DaemonSet",
+        "ReplicaSet",
+        "ReplicationController",
+        "Job",
+        "CronJob",
+        "PodTemplate",
+    ];
+    for kind in kinds {
+        let file = format!("workloads/{}.yaml", kind.to_lowercase());
+        let output = sidekey(&["inject", "-f", &format!("tests/data/{file}")]);
+        assert_eq!(output.status.code(), Some(0), "{kind}: {}", text(&output.stderr));
+        let said = text(&output.stderr);
+        assert!(said.starts_with(&format!("{kind} default/")) && said.contains(": injected ("), "{said}");
+        golden::check(format!("tests/golden/{file}"), text(&output.stdout));
+    }
+    assert_eq!(std::fs::read_dir("tests/data/workloads").unwrap().count(), kinds.len());
+}
+
 #[test]
 fn injecting_again_changes_nothing() {
     let once = sidekey(&["inject", "-f", "tests/data/deployment.yaml"]);
