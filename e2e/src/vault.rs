@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::api::Answer;
 use crate::command;
+use crate::setting;
 use crate::setting::Server;
 
 impl Server {
@@ -76,5 +77,34 @@ impl Server {
     /// Whether the token behind an accessor still lives.
     pub fn is_alive(&self, accessor: &str) -> bool {
         self.request("POST", "auth/token/lookup-accessor", Some(&json!({"accessor": accessor}))).ok()
+    }
+}
+
+/// A secrets engine of one test; gone with it.
+pub struct Mount(pub String);
+
+impl Mount {
+    /// A CA and a role `web`.
+    ///
+    /// # Panics
+    /// When Vault refuses.
+    pub fn pki(namespace: &str) -> Self {
+        let mount = Self(format!("pki-{namespace}"));
+        let vault = &setting().vault;
+        vault.write(&format!("sys/mounts/{}", mount.0), &json!({"type": "pki", "config": {"max_lease_ttl": "24h"}}));
+        vault.write(
+            &format!("{}/root/generate/internal", mount.0),
+            &json!({"common_name": "e2e", "ttl": "24h", "key_type": "ec"}),
+        );
+        let role =
+            json!({"allowed_domains": ["example.com"], "allow_subdomains": true, "key_type": "ec", "max_ttl": "1h"});
+        vault.write(&format!("{}/roles/web", mount.0), &role);
+        mount
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        setting().vault.request("DELETE", &format!("sys/mounts/{}", self.0), None);
     }
 }

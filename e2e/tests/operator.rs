@@ -1,48 +1,19 @@
-//! The operator gone, for good or to take another one's place; a namespace gone while it works. It touches every secret of the cluster, so it runs after
-//! everything else.
+//! The operator gone for good; a namespace gone while it works. It touches every secret of the cluster, so it runs after everything
+//! that runs side by side.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
-use std::fmt::Write;
-use std::sync::{Mutex, PoisonError};
-use std::thread::sleep;
-use std::time::Instant;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use sidekey_e2e::kept::{OPERATOR, restarted};
+use sidekey_e2e::kept::{OPERATOR, leader};
+use sidekey_e2e::operator::{self, Away};
 use sidekey_e2e::wait::{START, seconds, until};
 use sidekey_e2e::{Kept, Shape, api, command, sandbox, setting};
 
-/// One of these tests at a time.
-static ALONE: Mutex<()> = Mutex::new(());
-
-fn scale(replicas: u64) {
-    let path = format!("/apis/apps/v1/namespaces/{OPERATOR}/deployments/sidekey-operator");
-    api::patch(&path, &json!({"spec": {"replicas": replicas}})).expect("scale");
-    until(seconds(120), &format!("at {replicas} replicas: the operator"), || {
-        let status = api::get(&path).json()["status"].clone();
-        let pods = api::get(&format!(
-            "/api/v1/namespaces/{OPERATOR}/pods?labelSelector=app.kubernetes.io/name%3Dsidekey-operator"
-        ));
-        let there = pods.json()["items"].as_array().map_or(0, Vec::len) as u64;
-        let available = status["availableReplicas"].as_u64().unwrap_or_default();
-        if (there, available) == (replicas, replicas) { Ok(()) } else { Err(status) }
-    });
-}
-
-/// Brings the operator back, whatever the test comes to.
-struct Back;
-
-impl Drop for Back {
-    fn drop(&mut self) {
-        scale(2);
-    }
-}
-
 #[test]
 fn a_deleted_namespace_goes_with_everything_in_it_and_its_lease_is_revoked() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = operator::alone();
     let kept = Kept::new("op-gone");
     let namespace = kept.sandbox.namespace.clone();
     kept.sandbox.grant(&format!(
@@ -70,9 +41,41 @@ fn a_deleted_namespace_goes_with_everything_in_it_and_its_lease_is_revoked() {
     until(seconds(10), "revoked: the lease", || if lives() { Err("it lives") } else { Ok(()) });
 }
 
+/// Told to end, the replica that works gives its Lease back: nobody waits until it has run out.
+#[test]
+fn a_rollout_hands_the_work_over_before_the_lease_runs_out() {
+    const LEASE: Duration = seconds(15);
+    let _alone = operator::alone();
+    let kept = Kept::new("op-rollout");
+    kept.sandbox.put("web", &json!({"n": "0"}));
+    kept.static_secret("web", &json!({}));
+    kept.holds("web", "n", "0");
+    let pods = || {
+        let list = api::get(&format!("/api/v1/namespaces/{OPERATOR}/pods")).json();
+        let names = list["items"].as_array().into_iter().flatten().filter_map(|pod| pod["metadata"]["name"].as_str());
+        names.map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    let old = pods();
+    assert!(old.contains(&leader()), "{} works", leader());
+    let kubectl =
+        |args: &[&str]| command::run("kubectl", &[&["-n", OPERATOR][..], args].concat(), "").expect("kubectl");
+    kubectl(&["rollout", "restart", "deployment/sidekey-operator"]);
+    let (mut n, mut worst) = (0_u64, Duration::ZERO);
+    while old.contains(&leader()) || leader().is_empty() || n < 3 {
+        assert!(n < 100, "{} still works", leader());
+        n += 1;
+        kept.sandbox.put("web", &json!({"n": n.to_string()}));
+        let begun = Instant::now();
+        kept.holds("web", "n", &n.to_string());
+        worst = worst.max(begun.elapsed());
+    }
+    kubectl(&["rollout", "status", "deployment/sidekey-operator", "--timeout=120s"]);
+    println!("{}: {n} changes over a rollout of both replicas, the slowest took {worst:?}", kept.sandbox.namespace);
+    assert!(worst < LEASE, "{worst:?}");
+}
+
 #[test]
 fn uninstalling_leaves_no_finalizer_behind() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let kept = Kept::new("op-uninstall");
     let namespace = kept.sandbox.namespace.clone();
     kept.sandbox.grant(&format!("path \"database/creds/{namespace}\" {{ capabilities = [\"read\"] }}"));
@@ -84,8 +87,7 @@ fn uninstalling_leaves_no_finalizer_behind() {
     // What a Vault Secrets Operator has left, and what is somebody else's.
     let old = json!({"metadata": {"finalizers": ["vaultauth.secrets.hashicorp.com/finalizer", "example.com/mine"]}});
     api::patch(&kept.one("vaultauths", "vault"), &old).expect("finalizers");
-    scale(0);
-    let _back = Back;
+    let _away = Away::new();
     let mut hook =
         Shape::new("sidekey-uninstall", &["operator", "--uninstall", "--pre-delete-hook-timeout-seconds=60"])
             .spec("restartPolicy", json!("Never"))
@@ -108,61 +110,4 @@ fn uninstalling_leaves_no_finalizer_behind() {
         404 => Ok(()),
         status => Err(status.to_string()),
     });
-}
-
-/// A static secret as a Vault Secrets Operator leaves it: Secret with its labels and owner, digest in the status, finalizer.
-#[test]
-fn objects_of_a_vault_secrets_operator_are_taken_over_without_a_write_and_without_a_restart() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let kept = Kept::new("op-adopt");
-    let workload = kept.workload("deployments", "web");
-    scale(0);
-    let back = Back;
-    kept.sandbox.put("web", &json!({"user": "app"}));
-    let targets = json!([{"kind": "Deployment", "name": "web"}]);
-    let destination = json!({"name": "web", "create": true, "transformation": {"excludeRaw": true}});
-    kept.static_secret("web", &json!({"rolloutRestartTargets": targets, "destination": destination}));
-    let uid = kept.get("vaultstaticsecrets", "web")["metadata"]["uid"].as_str().expect("uid").to_owned();
-    let labels = json!({"app.kubernetes.io/managed-by": "hashicorp-vso", "app.kubernetes.io/name": "vault-secrets-operator",
-        "app.kubernetes.io/component": "secret-sync", "secrets.hashicorp.com/vso-ownerRefUID": uid});
-    let owner = json!([{"apiVersion": "secrets.hashicorp.com/v1beta1", "kind": "VaultStaticSecret", "name": "web", "uid": uid}]);
-    let metadata = json!({"name": "web", "labels": labels, "ownerReferences": owner});
-    kept.sandbox.create("secrets", &json!({"metadata": metadata, "type": "Opaque", "data": {"user": "YXBw"}}));
-    let status = json!({"lastGeneration": 1, "secretMAC": mac(r#"{"user":"YXBw"}"#)});
-    let path = kept.one("vaultstaticsecrets", "web");
-    api::patch(&format!("{path}/status"), &json!({"status": status})).expect("status");
-    let finalizer = json!({"metadata": {"finalizers": ["vaultstaticsecret.secrets.hashicorp.com/finalizer"]}});
-    api::patch(&path, &finalizer).expect("finalizer");
-    let version = || api::get(&kept.secret_path("web")).json()["metadata"]["resourceVersion"].clone();
-    let before = version();
-    drop(back);
-    kept.ready("vaultstaticsecrets", "web", "True");
-    sleep(seconds(5));
-    assert_eq!((version(), restarted(&workload)), (before, None));
-    kept.sandbox.put("web", &json!({"user": "other"}));
-    kept.holds("web", "user", "other");
-    until(seconds(20), "restarted", || restarted(&workload).ok_or("no annotation"));
-    api::delete(&path).expect("delete");
-    until(seconds(60), "gone, in spite of the finalizer", || match api::get(&path).status {
-        404 => Ok(()),
-        status => Err(status.to_string()),
-    });
-}
-
-/// HMAC-SHA256 under the operator's key, as statuses have it. openssl makes it: another hand than ours.
-fn mac(text: &str) -> String {
-    let secret = api::get(&format!("/api/v1/namespaces/{OPERATOR}/secrets/vso-cc-storage-hmac-key")).json();
-    let key = STANDARD.decode(secret["data"]["key"].as_str().expect("key")).expect("base64");
-    let hex = |bytes: &[u8]| {
-        bytes.iter().fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
-    };
-    let option = format!("hexkey:{}", hex(&key));
-    let done = command::run("openssl", &["dgst", "-sha256", "-mac", "HMAC", "-macopt", &option, "-hex"], text);
-    let digest = done.expect("openssl");
-    let digest = digest.trim().rsplit(' ').next().expect("a digest").to_owned();
-    let byte = |at: usize| u8::from_str_radix(&digest[at..at + 2], 16).expect("hex");
-    STANDARD.encode((0..digest.len()).step_by(2).map(byte).collect::<Vec<_>>())
 }

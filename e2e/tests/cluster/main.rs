@@ -25,3 +25,4 @@ mod operator_rights;
 mod rights;
 mod rollout;
 mod security;
+mod stand_in;

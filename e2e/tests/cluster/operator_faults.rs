@@ -1,7 +1,8 @@
 //! What befalls clusters: the operator killed, Vault sealed, objects and CRDs replaced. Nothing is lost, nothing hangs.
 
 use std::path::Path;
-use std::thread::sleep;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -137,24 +138,56 @@ fn objects_replaced_by_force_are_taken_up_each_time() {
     }
 }
 
-/// As an upgrade does that replaces CRDs, again and again, while secrets change.
+/// As an upgrade does that replaces CRDs, again and again, while each of three secrets changes four times a second.
 #[test]
 fn crds_replaced_under_load_lose_no_object_and_no_change() {
+    const NAMES: [&str; 3] = ["a", "b", "c"];
     let kept = Kept::new("op-crds");
-    for name in ["a", "b", "c"] {
-        kept.sandbox.put(name, &json!({"n": "0"}));
+    let put = |n: u32| NAMES.map(|name| kept.sandbox.put(name, &json!({"n": n.to_string()})));
+    put(0);
+    for name in NAMES {
         kept.static_secret(name, &json!({}));
+        kept.holds(name, "n", "0");
     }
+    let uids = || {
+        NAMES.map(|name| {
+            let secret = api::get(&kept.secret_path(name)).json();
+            let object = kept.get("vaultstaticsecrets", name);
+            (secret["metadata"]["uid"].clone(), object["metadata"]["uid"].clone())
+        })
+    };
+    let held = |name: &str| decoded(&api::get(&kept.secret_path(name)).json(), "n").parse::<u32>().expect("a number");
+    let before = uids();
     let crds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/operator/crds.yaml");
-    for n in 1..=4 {
-        let replaced = command::run("kubectl", &["replace", "-f", &crds.to_string_lossy()], "");
-        replaced.expect("replacing the CRDs");
-        for name in ["a", "b", "c"] {
-            kept.sandbox.put(name, &json!({"n": n.to_string()}));
-        }
-        for name in ["a", "b", "c"] {
-            kept.holds(name, "n", &n.to_string());
-            kept.ready("vaultstaticsecrets", name, "True");
-        }
+    let (changes, stop) = (AtomicU32::new(0), AtomicBool::new(false));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                put(changes.fetch_add(1, Ordering::Relaxed) + 1);
+                sleep(Duration::from_millis(250));
+            }
+        });
+        let replaced = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            for _ in 0..8 {
+                command::run("kubectl", &["replace", "-f", &crds.to_string_lossy()], "").expect("replacing the CRDs");
+                let now = changes.load(Ordering::Relaxed);
+                for name in NAMES {
+                    until(seconds(30), "written under load", || match held(name) {
+                        n if n >= now => Ok(()),
+                        n => Err(format!("{name} is at {n} of {now}")),
+                    });
+                }
+            }
+        }));
+        stop.store(true, Ordering::Relaxed);
+        replaced.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    });
+    let last = changes.load(Ordering::Relaxed);
+    println!("{}: all CRDs replaced 8 times during {last} changes of 3 secrets", kept.sandbox.namespace);
+    assert!(last >= 8, "no load: {last} changes");
+    for name in NAMES {
+        kept.holds(name, "n", &last.to_string());
+        kept.ready("vaultstaticsecrets", name, "True");
     }
+    assert_eq!(uids(), before, "the objects and their Secrets are the same");
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use sidekey_e2e::kept::{decoded, restarted};
+use sidekey_e2e::vault::Mount;
 use sidekey_e2e::wait::{seconds, until};
 use sidekey_e2e::{Kept, api, audit, command, sandbox, setting};
 
@@ -113,30 +114,4 @@ fn a_certificate_is_replaced_strictly_before_its_end_and_the_old_one_is_revoked(
         let revoked = answer["data"]["revocation_time"].as_u64().unwrap_or_default() > 0;
         if revoked { Ok(()) } else { Err(answer["data"]["revocation_time"].to_string()) }
     });
-}
-
-/// A secrets engine of one test.
-struct Mount(String);
-
-impl Mount {
-    /// A CA and a role `web`.
-    fn pki(namespace: &str) -> Self {
-        let mount = Self(format!("pki-{namespace}"));
-        let vault = sandbox::vault();
-        vault.write(&format!("sys/mounts/{}", mount.0), &json!({"type": "pki", "config": {"max_lease_ttl": "24h"}}));
-        vault.write(
-            &format!("{}/root/generate/internal", mount.0),
-            &json!({"common_name": "e2e", "ttl": "24h", "key_type": "ec"}),
-        );
-        let role =
-            json!({"allowed_domains": ["example.com"], "allow_subdomains": true, "key_type": "ec", "max_ttl": "1h"});
-        vault.write(&format!("{}/roles/web", mount.0), &role);
-        mount
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        sandbox::vault().request("DELETE", &format!("sys/mounts/{}", self.0), None);
-    }
 }
