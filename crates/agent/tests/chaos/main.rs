@@ -168,7 +168,11 @@ fn report(run: &Run, deck: &Deck, begun: Instant) {
     let took: Vec<String> = took.iter().take(8).map(|(name, time)| format!("{name} {} s", time.as_secs())).collect();
     println!("chaos: what took longest: {}", took.join(", "));
     let (tally, ledger, simulated) = (&run.watch.tally, &run.watch.ledger, run.now().as_secs());
-    println!("chaos: {simulated} s of the pod's life in {} s", begun.elapsed().as_secs());
+    println!(
+        "chaos: {simulated} s of the pod's life in {} s, {} of them with answers held up on purpose or not waited for",
+        begun.elapsed().as_secs(),
+        tally.unsettled
+    );
     let (reads, lines) = (run.reader.reads(), run.said.lock().unwrap().lines);
     let checks = [
         format!("sets read whole and of one version: {reads} by the reader, {} looks besides", tally.looks),

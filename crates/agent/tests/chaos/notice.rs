@@ -70,14 +70,14 @@ fn gone(run: &mut Run) -> Result<(), Wrong> {
     let link = run.pod.path("secrets/..data-app");
     std::fs::remove_file(&link).unwrap();
     symlink("nowhere", link).unwrap();
-    Ok(())
+    run.watch.honoured(&run.pod, &run.server)
 }
 
 fn ended(run: &mut Run) -> Result<(), Wrong> {
     let (user, _) = credentials(&run.pod).remove(0);
     let leases = run.server.fake.leases();
     run.server.fake.revoke_lease(&leases.iter().find(|lease| lease.username.as_ref() == Some(&user)).unwrap().id);
-    Ok(())
+    run.watch.honoured(&run.pod, &run.server)
 }
 
 fn stale(run: &mut Run) -> Result<(), Wrong> {

@@ -114,7 +114,7 @@ impl Pod {
             "version": 1,
             "dialect": "native",
             "pod": {"namespace": "shop", "serviceAccount": "web"},
-            "server": {"address": address, "caFile": path("ca.pem"), "timeoutSeconds": 4},
+            "server": {"address": address, "caFile": path("ca.pem"), "timeoutSeconds": 600},
             "auth": {"method": "kubernetes", "mount": MOUNT, "role": "web", "tokenFile": path("jwt"), "maxBackoffMs": 60_000},
             "outputs": [
                 linked("pair.a", "pair", PAIR),

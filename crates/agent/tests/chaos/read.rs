@@ -29,9 +29,18 @@ pub(crate) fn credentials(pod: &Pod) -> Vec<(String, String)> {
         .collect()
 }
 
-/// No group is torn, and none mixes two versions; returns how many were read.
-pub(crate) fn groups(pod: &Pod) -> Result<u64, Wrong> {
-    let mut read = 0;
+/// What one look found.
+#[derive(Default)]
+pub(crate) struct Sets {
+    /// How many sets were whole and of one version.
+    pub(crate) read: u64,
+    /// Users of the credentials in them.
+    pub(crate) users: Vec<String>,
+}
+
+/// No group is torn, and none mixes two versions.
+pub(crate) fn groups(pod: &Pod) -> Result<Sets, Wrong> {
+    let mut sets = Sets::default();
     let cases: [(&str, [&str; 2], usize, usize); 3] = [
         ("pair", ["pair.a", "pair.b"], 2, 2),
         ("app", ["app.user", "app.pass"], 1, 2),
@@ -45,12 +54,17 @@ pub(crate) fn groups(pod: &Pod) -> Result<u64, Wrong> {
         if first[..same] != second[..same] {
             return Err(format!("the group {group} mixes versions: {:?} and {:?}", &first[..same], &second[..same]));
         }
-        read += 1;
+        sets.read += 1;
+        if same < all {
+            sets.users.extend(first.into_iter().next_back());
+        }
     }
-    match pod.read("job.json") {
-        Some(text) if serde_json::from_str::<Value>(&text).is_err() => Err("job.json is torn".to_owned()),
-        text => Ok(read + u64::from(text.is_some())),
+    if let Some(text) = pod.read("job.json") {
+        let job: Value = serde_json::from_str(&text).map_err(|_| "job.json is torn")?;
+        sets.read += 1;
+        sets.users.extend(job["username"].as_str().map(str::to_owned));
     }
+    Ok(sets)
 }
 
 #[derive(Default)]
@@ -74,10 +88,12 @@ impl Reader {
         let thread = std::thread::spawn(move || {
             while !own.stop.load(Ordering::Relaxed) {
                 match groups(&pod) {
-                    Ok(read) => drop(own.reads.fetch_add(read, Ordering::Relaxed)),
+                    Ok(sets) => {
+                        own.reads.fetch_add(sets.read, Ordering::Relaxed);
+                        own.users.lock().unwrap().extend(sets.users);
+                    }
                     Err(what) => *own.wrong.lock().unwrap() = Some(what),
                 }
-                own.users.lock().unwrap().extend(credentials(&pod).into_iter().map(|(user, _)| user));
                 std::thread::sleep(BETWEEN);
             }
         });

@@ -22,6 +22,9 @@ const AFTER_OUTAGE: u64 = 110;
 /// For so long after its login a token of [`crate::server`] is renewed in full, and nobody thinks of its successor.
 const RENEWED: Duration = Duration::from_secs(350);
 
+/// Seconds in which a slow answer is not waited for.
+const SLOW: u64 = 8;
+
 /// The longest time in which a job's lease is replaced, and its file with it.
 const REPLACED: u64 = 70;
 
@@ -63,13 +66,15 @@ impl Run {
             }
         }
         self.server.fake.clear_faults();
+        // A slow answer takes some seconds of the pod's time, on a machine of any speed.
+        self.calm(if self.held_up && met { SLOW } else { 0 })?;
+        self.held_up = false;
         if loses {
             self.may_lose(Loss::Answer);
         }
         // One bad answer at a time: what the server asked for is waited out before the next.
         let seconds = self.dice.between(3..=12) + if kind == Kind::RetryAfter { 13 } else { 0 };
         self.calm(seconds)?;
-        self.held_up = false;
         Ok(met)
     }
 

@@ -27,6 +27,8 @@ pub(crate) type Wrong = String;
 #[derive(Default)]
 pub(crate) struct Tally {
     pub(crate) looks: u64,
+    /// Seconds that went on before the agent had come to rest.
+    pub(crate) unsettled: u64,
     pub(crate) credentials: u64,
     pub(crate) values: u64,
     pub(crate) recoveries: u64,
@@ -66,10 +68,10 @@ impl Watch {
             let line = || said.lock().unwrap().lines;
             self.ledger.issued(user, || Issued { at: server.fake.now(), scene: scene.to_owned(), line: line() });
         }
-        for user in credentials(pod).into_iter().map(|(user, _)| user).chain(pod.users()) {
+        for user in groups(pod)?.users.into_iter().chain(pod.users()) {
             self.ledger.seen(user);
         }
-        groups(pod).map(|_| ())
+        Ok(())
     }
 
     /// What holds while the server lives and nobody meddles: every credential is good, every value fresh.
