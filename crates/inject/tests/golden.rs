@@ -4,7 +4,7 @@
 
 mod corpus;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -107,6 +107,45 @@ fn patches_pods_as_written_beside_them() {
         let outcome = mutate(&case.pod, &case.facts(), &case.settings);
         same_as_file(&golden.join(format!("{}.out.yaml", case.name)), &words(&outcome));
     }
+}
+
+/// A field that nobody knows in every object, each with a number of its own.
+fn sprinkle(value: &mut Value, next: &mut u64) {
+    match value {
+        Value::Object(fields) => {
+            fields.values_mut().for_each(|field| sprinkle(field, next));
+            *next += 1;
+            fields.insert("fieldOfNextYear".to_owned(), json!(*next));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| sprinkle(item, next)),
+        _ => {}
+    }
+}
+
+fn found(value: &Value, numbers: &mut BTreeSet<u64>) {
+    match value {
+        Value::Object(fields) => {
+            numbers.extend(fields.get("fieldOfNextYear").and_then(Value::as_u64));
+            fields.values().for_each(|field| found(field, numbers));
+        }
+        Value::Array(items) => items.iter().for_each(|item| found(item, numbers)),
+        _ => {}
+    }
+}
+
+#[test]
+fn no_golden_pod_loses_a_field_that_nobody_knows() {
+    let mut kept = 0;
+    for case in cases(&root().join("tests/golden")).iter().filter(|case| !case.is_of(REFUSED)) {
+        let (mut pod, mut last) = (case.pod.clone(), 0);
+        sprinkle(&mut pod["spec"], &mut last);
+        let patched = apply(&pod, &injected(&case.name, &pod, &case.facts(), &case.settings));
+        let mut numbers = BTreeSet::new();
+        found(&patched["spec"], &mut numbers);
+        assert_eq!(numbers, (1..=last).collect(), "{}", case.name);
+        kept += numbers.len();
+    }
+    assert!(kept > 700, "{kept} fields");
 }
 
 #[test]
