@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use http_body_util::LengthLimitError;
+use http_body_util::{BodyExt, LengthLimitError};
 use sidekey_core::{Cause, Code};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use crate::admit::{Admission, Answer, Refusal};
 use crate::metrics::{Counted, Metrics};
 use crate::review::Status;
+use crate::server::Crowded;
 
 /// What a caller can make grow, and how far.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +30,9 @@ pub struct Limits {
     /// Longest time from a request's head to its whole body.
     pub deadline: Duration,
 }
+
+/// Longest wait for the body of a review that is turned away.
+const SKIM: Duration = Duration::from_millis(500);
 
 /// What a small body counts as.
 pub const LEAST_WEIGHT: usize = 32 * 1024;
@@ -63,14 +67,21 @@ async fn mutate(State(gate): State<Arc<Gate>>, request: Request) -> Response {
 
 impl Gate {
     async fn admit(&self, request: Request) -> Result<Answer, Refusal> {
-        let (parts, body) = request.into_parts();
+        let (parts, mut body) = request.into_parts();
         let turn_away = |refusal: Refusal| {
             self.admission.turned_away(&refusal);
             refusal
         };
+        if parts.extensions.get::<Crowded>().is_some() {
+            self.skim(&mut body).await;
+            return Err(turn_away(overloaded("too many connections are open")));
+        }
         let weight = self.weigh(&parts.headers).map_err(turn_away)?;
         // Beyond the bound the answer comes at once: the API server's failure policy decides, not its timeout.
-        let _room = self.room.try_acquire_many(weight).map_err(|_| turn_away(overloaded()))?;
+        let _room = self
+            .room
+            .try_acquire_many(weight)
+            .map_err(|_| turn_away(overloaded("too many reviews are being answered")))?;
         let bytes = self.read(body).await.map_err(turn_away)?;
         self.admission.answer(&bytes)
     }
@@ -91,6 +102,22 @@ impl Gate {
             return Err(self.too_long());
         }
         u32::try_from(length.max(LEAST_WEIGHT).div_ceil(1024)).map_err(|_| self.too_long())
+    }
+
+    /// Reads what is on its way and keeps none of it: a connection that is closed on unread bytes is reset, and the answer
+    /// may be lost with it.
+    async fn skim(&self, body: &mut Body) {
+        let all = async {
+            let mut length = 0;
+            while let Some(Ok(frame)) = body.frame().await {
+                length += frame.data_ref().map_or(0, Bytes::len);
+                if length > self.limits.body {
+                    break;
+                }
+            }
+        };
+        // Whoever is slower gets the answer before it has said all.
+        let _ = timeout(SKIM, all).await;
     }
 
     async fn read(&self, body: Body) -> Result<Bytes, Refusal> {
@@ -116,8 +143,8 @@ fn is_too_long(error: &axum::Error) -> bool {
     std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<LengthLimitError>)
 }
 
-fn overloaded() -> Refusal {
-    let cause = Cause::new(Code::Overloaded, "admitting a pod", "too many reviews are being answered");
+fn overloaded(answer: &str) -> Refusal {
+    let cause = Cause::new(Code::Overloaded, "admitting a pod", answer);
     Refusal { status: 503, reason: "ServiceUnavailable", cause }
 }
 

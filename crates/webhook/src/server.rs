@@ -19,18 +19,25 @@ use rustls::ServerConfig;
 use sidekey_runtime::drain::Drain;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
 use crate::metrics::Counted;
 
+/// Between two lines of the log about connections that are turned away.
+const SAY_EVERY: Duration = Duration::from_secs(60);
+
 /// How many connections, and how long each part of one may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
-    /// Open connections; one more waits in the kernel's queue.
+    /// Open connections that are served. One more is turned away: its first request comes with [`Crowded`].
     pub connections: usize,
+    /// Open connections that are being turned away; one more is closed at once, without a word.
+    pub turned_away: usize,
+    /// Longest life of a connection that is turned away, from handshake to answer.
+    pub refusal: Duration,
     /// Longest TLS handshake.
     pub handshake: Duration,
     /// A new connection says something by then.
@@ -49,7 +56,11 @@ pub struct Timing {
 impl Default for Timing {
     fn default() -> Self {
         Self {
-            connections: 1024,
+            // Together with what else the process opens below 1024, the usual limit of open files: beyond that the kernel
+            // lets nobody be turned away.
+            connections: 768,
+            turned_away: 128,
+            refusal: Duration::from_secs(2),
             handshake: Duration::from_secs(5),
             first_request: Duration::from_secs(10),
             idle: Duration::from_secs(120),
@@ -59,6 +70,11 @@ impl Default for Timing {
         }
     }
 }
+
+/// Marks a request of a connection that is one too many: it wants a quick refusal, and its connection ends with the answer.
+/// Nobody waits in the kernel's queue: an API server's failure policy decides at once, not after its timeout.
+#[derive(Clone, Copy, Debug)]
+pub struct Crowded;
 
 /// Everything a connection shares with the others.
 struct Shared {
@@ -96,16 +112,20 @@ async fn lame(mut drain: Drain, wait: Duration) {
 }
 
 async fn accept(listener: &TcpListener, shared: &Arc<Shared>, graceful: &GracefulShutdown) {
-    let bound = Arc::new(Semaphore::new(shared.timing.connections));
+    let mut house = House::new(&shared.timing);
     loop {
-        let Ok(permit) = Arc::clone(&bound).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
+                let Some(place) = house.place() else { continue };
                 let (shared, watcher) = (Arc::clone(shared), graceful.watcher());
                 tokio::spawn(async move {
                     let _counted = Counted::on(&shared.open);
-                    connection(stream, &shared, watcher).await;
-                    drop(permit);
+                    let longest = if place.crowded { shared.timing.refusal } else { Duration::MAX };
+                    let connection = connection(stream, &shared, place.crowded, watcher);
+                    if let Err(late) = timeout(longest, connection).await {
+                        ended("took too long to be turned away", &late);
+                    }
+                    drop(place);
                 });
             }
             Err(error) => {
@@ -117,30 +137,66 @@ async fn accept(listener: &TcpListener, shared: &Arc<Shared>, graceful: &Gracefu
     }
 }
 
-async fn connection(stream: TcpStream, shared: &Shared, watcher: Watcher) {
+/// Who has a place, and when it was last said that there was none.
+struct House {
+    served: Arc<Semaphore>,
+    turned_away: Arc<Semaphore>,
+    said: Option<Instant>,
+}
+
+/// Held for as long as a connection is open.
+struct Place {
+    _permit: OwnedSemaphorePermit,
+    crowded: bool,
+}
+
+impl House {
+    fn new(timing: &Timing) -> Self {
+        let places = |count| Arc::new(Semaphore::new(count));
+        Self { served: places(timing.connections), turned_away: places(timing.turned_away), said: None }
+    }
+
+    /// None when there are too many even to be told so.
+    fn place(&mut self) -> Option<Place> {
+        if let Ok(permit) = Arc::clone(&self.served).try_acquire_owned() {
+            return Some(Place { _permit: permit, crowded: false });
+        }
+        if self.said.is_none_or(|said| said.elapsed() > SAY_EVERY) {
+            self.said = Some(Instant::now());
+            tracing::warn!("more connections than are served; new ones are turned away");
+        }
+        let permit = Arc::clone(&self.turned_away).try_acquire_owned().ok()?;
+        Some(Place { _permit: permit, crowded: true })
+    }
+}
+
+async fn connection(stream: TcpStream, shared: &Shared, crowded: bool, watcher: Watcher) {
     if let Err(error) = stream.set_nodelay(true) {
         return ended("peer gone", &error);
     }
-    let Some(tls) = &shared.tls else { return http(stream, shared, watcher).await };
+    let Some(tls) = &shared.tls else { return http(stream, shared, crowded, watcher).await };
     match timeout(shared.timing.handshake, tls.accept(stream)).await {
-        Ok(Ok(stream)) => http(stream, shared, watcher).await,
+        Ok(Ok(stream)) => http(stream, shared, crowded, watcher).await,
         Ok(Err(error)) => ended("handshake failed", &error),
         Err(late) => ended("handshake took too long", &late),
     }
 }
 
-async fn http(stream: impl AsyncRead + AsyncWrite + Unpin + 'static, shared: &Shared, watcher: Watcher) {
+async fn http(stream: impl AsyncRead + AsyncWrite + Unpin + 'static, shared: &Shared, crowded: bool, watcher: Watcher) {
     let begun = Instant::now();
     let (timing, spoke) = (shared.timing, AtomicBool::new(false));
-    let service = service_fn(|request: Request<Incoming>| {
+    let service = service_fn(|mut request: Request<Incoming>| {
         spoke.store(true, Ordering::Relaxed);
+        if crowded {
+            request.extensions_mut().insert(Crowded);
+        }
         let app = shared.app.clone();
         async move {
             let mut response = match app.oneshot(request).await {
                 Ok(response) => response,
                 Err(never) => match never {},
             };
-            if shared.drain.is_started() || begun.elapsed() > timing.lifetime {
+            if crowded || shared.drain.is_started() || begun.elapsed() > timing.lifetime {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Ok::<_, Infallible>(response)

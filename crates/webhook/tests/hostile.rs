@@ -16,11 +16,14 @@ use sidekey_webhook::certs::self_signed;
 use sidekey_webhook::server::{Timing, serve};
 use support::{Client, admission, metrics, pod, review, tls};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 /// Each takes milliseconds; what grows with the square of its length would take minutes.
 const BOUNDED: Duration = Duration::from_secs(20);
+
+/// What nobody waits for: those that wait come after it.
+const LATE: Duration = Duration::from_secs(600);
 
 /// Bytes of the longest annotation an API server would ever send, and more.
 const LONG: usize = 10 * 1024 * 1024;
@@ -228,4 +231,64 @@ async fn beyond_its_bound_it_answers_at_once_and_goes_on_after_it() {
     let mut nothing = [0];
     let silent = timeout(Duration::from_millis(50), held[0].read(&mut nothing)).await;
     assert!(silent.is_err(), "those that were let in are waited for");
+}
+
+#[tokio::test]
+async fn connections_beyond_the_bound_are_answered_or_closed_at_once() {
+    let timing = Timing { connections: 8, turned_away: 4, handshake: LATE, first_request: LATE, ..Timing::default() };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let made = self_signed(&["localhost".to_owned()]).unwrap();
+    let (_trigger, drain) = channel();
+    let config = server_config(made.served.clone()).unwrap();
+    let (app, open) = (router(admission(""), metrics(), Limits::default()), Gauge::default());
+    tokio::spawn(serve(listener, Some(config), app, drain, timing, open.clone()));
+
+    // Eight that never say a word take all places for ten minutes.
+    let mut silent = Vec::new();
+    for _ in 0..8 {
+        silent.push(TcpStream::connect(address).await.unwrap());
+    }
+    let body = review(&pod()).to_string();
+    let begun = Instant::now();
+    let (mut told, mut closed) = (0, 0);
+    for _ in 0..10 {
+        let crowd = (0..10).map(|_| async {
+            let mut client = Client::connect(address, &made.ca_pem).await.ok()?;
+            Some(client.post(body.clone()).await.ok()?.status())
+        });
+        for came in futures::future::join_all(crowd).await {
+            match came {
+                Some(status) => {
+                    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+                    told += 1;
+                }
+                None => closed += 1,
+            }
+        }
+    }
+    let spent = begun.elapsed();
+    println!("{told} told, {closed} closed in {spent:?}");
+    assert_eq!(told + closed, 100);
+    assert!(told >= 10, "{told} of 100 were told why");
+    assert!(spent < LATE / 10, "{spent:?}");
+    // Those who are turned away and say nothing are closed on soon, and so is whoever comes meanwhile.
+    let mut beyond = Vec::new();
+    for _ in 0..20 {
+        beyond.push(TcpStream::connect(address).await.unwrap());
+        assert!(open.get() <= 8 + 4, "{} are open", open.get());
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(open.get() <= 8 + 4, "{} are open", open.get());
+    for mut stream in beyond {
+        let ended = timeout(LATE / 10, stream.read(&mut [0; 1])).await.expect("it waits");
+        assert_eq!(ended.unwrap_or(0), 0);
+    }
+    let emptied = async {
+        while open.get() > 8 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(LATE / 10, emptied).await.unwrap();
+    assert_eq!(open.get(), 8, "those within are waited for");
 }

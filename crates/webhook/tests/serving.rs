@@ -11,6 +11,7 @@ use axum::Router;
 use axum::routing::post;
 use http::StatusCode;
 use prometheus_client::metrics::gauge::Gauge;
+use serde_json::Value;
 use sidekey_runtime::drain::{Trigger, channel};
 use sidekey_runtime::tls::server_config;
 use sidekey_webhook::app::{Limits, router};
@@ -159,18 +160,28 @@ async fn an_old_connection_ends_with_an_answer() {
 }
 
 #[tokio::test]
-async fn one_connection_too_many_waits_its_turn() {
-    let timing = Timing { connections: 2, ..quick() };
+async fn one_connection_too_many_is_told_so_and_goes() {
+    let timing = Timing { connections: 2, handshake: SOON, first_request: SOON, refusal: SOON, ..quick() };
     let server = Server::webhook(timing).await;
     let (mut a, b) = (server.client().await, server.client().await);
-    let third = tokio::spawn({
-        let (address, ca) = (server.address, server.made.ca_pem.clone());
-        async move { Client::connect(address, &ca).await.unwrap().post("{}").await.unwrap().status() }
-    });
-    assert_eq!(a.post("{}").await.unwrap().status(), StatusCode::BAD_REQUEST);
-    assert!(!third.is_finished());
+    let mut third = server.client().await;
+    // Longer than a socket takes at once, so that not all of it is on its way when the answer is made.
+    let answer = third.post(review(&pod()).to_string() + &" ".repeat(300 << 10)).await.unwrap();
+    assert_eq!(
+        (answer.status(), answer.headers()["connection"].as_bytes()),
+        (StatusCode::SERVICE_UNAVAILABLE, &b"close"[..])
+    );
+    let said: Value = serde_json::from_slice(answer.body()).unwrap();
+    assert!(said["message"].as_str().unwrap().starts_with("SK1011 "), "{said}");
+    timeout(SOON, third.closed()).await.unwrap();
+    assert_eq!(a.post("{}").await.unwrap().status(), StatusCode::BAD_REQUEST, "those within are served");
     drop(b);
-    assert_eq!(timeout(SOON, third).await.unwrap().unwrap(), StatusCode::BAD_REQUEST);
+    let served = async {
+        while server.client().await.post("{}").await.unwrap().status() != StatusCode::BAD_REQUEST {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(SOON, served).await.unwrap();
 }
 
 #[tokio::test]
