@@ -227,13 +227,14 @@ pub(crate) fn parse(dialect: Dialect, key: &str) -> Parsed<'_> {
 pub(crate) fn nearest(dialect: Dialect, key: &str) -> Option<String> {
     let lower = key.to_ascii_lowercase();
     let index = index(dialect);
-    let families = index.families.iter().map(|(name, _)| {
+    let near = |typed: &str, name: &str, length: usize| distance(typed, name, length.min(key.len()) / 5 + 1);
+    let families = index.families.iter().filter_map(|(name, _)| {
         let (head, tail) = head(&lower, key, name.matches('-').count());
-        (distance(head, name), format!("{name}-{}", if tail.is_empty() { "<NAME>" } else { tail }))
+        let tail = if tail.is_empty() { "<NAME>" } else { tail };
+        Some((near(head, name, name.len() + 1 + tail.len())?, format!("{name}-{tail}")))
     });
-    let plain = index.plain.keys().map(|known| (distance(&lower, known), (*known).to_owned()));
-    let (cost, known) = plain.chain(families).min()?;
-    (cost <= known.len().min(key.len()) / 5 + 1).then_some(known)
+    let plain = index.plain.keys().filter_map(|name| Some((near(&lower, name, name.len())?, (*name).to_owned())));
+    plain.chain(families).min().map(|(_, known)| known)
 }
 
 /// As many parts of `lower` as a name with so many dashes has, and the rest of `key` as it was typed.
@@ -244,22 +245,31 @@ fn head<'a>(lower: &'a str, key: &'a str, dashes: usize) -> (&'a str, &'a str) {
     }
 }
 
-/// Levenshtein's distance, in bytes; of a key far longer than the name, no more than that it is far.
-fn distance(left: &str, right: &str) -> usize {
-    if left.len() > 2 * right.len() + 16 {
-        return left.len();
+/// Levenshtein's distance in bytes, if it is not above `bound`. What is farther is given up as soon as that is clear: a key is
+/// held against every known one, and a pod may have many that are unknown.
+fn distance(left: &str, right: &str, bound: usize) -> Option<usize> {
+    if left.len().abs_diff(right.len()) > bound {
+        return None;
     }
+    let right = right.as_bytes();
     let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (i, a) in left.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in right.bytes().enumerate() {
-            let replaced = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+    for (i, a) in (1_usize..).zip(left.bytes()) {
+        // Cells farther from the diagonal than the bound are above it, whatever they hold.
+        let (low, high) = (i.saturating_sub(bound).max(1), (i + bound).min(right.len()));
+        let mut diagonal = row[low - 1];
+        row[low - 1] = if low == 1 { i } else { bound + 1 };
+        let mut least = row[low - 1];
+        for j in low..=high {
+            let replaced = diagonal + usize::from(a != right[j - 1]);
+            diagonal = row[j];
+            row[j] = replaced.min(row[j] + 1).min(row[j - 1] + 1);
+            least = least.min(row[j]);
+        }
+        if least > bound {
+            return None;
         }
     }
-    row[right.len()]
+    row.last().copied().filter(|cost| *cost <= bound)
 }
 
 #[cfg(test)]

@@ -68,3 +68,24 @@ fn knows_every_format_of_the_contract() {
     let row = TABLE.iter().find(|row| row.field == Field::Format).map(|row| row.kind);
     assert!(matches!(row, Some(Kind::OneOf(known)) if known == words), "{row:?}");
 }
+
+/// Levenshtein's distance as the books have it.
+fn whole_distance(left: &[u8], right: &[u8]) -> usize {
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, a) in left.iter().enumerate() {
+        let mut before = vec![i + 1];
+        for (j, b) in right.iter().enumerate() {
+            before.push((row[j] + usize::from(a != b)).min(row[j + 1] + 1).min(before[j] + 1));
+        }
+        row = before;
+    }
+    row[right.len()]
+}
+
+proptest::proptest! {
+    #[test]
+    fn gives_up_on_nothing_within_the_bound(left in "[a-c]{0,12}", right in "[a-c]{0,12}", bound in 0_usize..8) {
+        let whole = whole_distance(left.as_bytes(), right.as_bytes());
+        proptest::prop_assert_eq!(distance(&left, &right, bound), Some(whole).filter(|cost| *cost <= bound));
+    }
+}
