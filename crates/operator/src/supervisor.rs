@@ -63,6 +63,8 @@ pub struct Supervisor {
     /// The logins of all objects, and the namespaces.
     logins: Pool<Login>,
     names: Pool<str>,
+    /// What statuses say.
+    words: Pool<str>,
     /// Logins that fail.
     troubles: BTreeMap<Identity, Trouble>,
     /// Sources whose first list has not come yet: until then a missing reference proves nothing.
@@ -98,6 +100,7 @@ impl Supervisor {
             owners: BTreeMap::new(),
             logins: Pool::default(),
             names: Pool::default(),
+            words: Pool::default(),
             troubles: BTreeMap::new(),
             unlisted: sources.into_iter().collect(),
             looks: JoinSet::new(),
@@ -184,6 +187,7 @@ impl Supervisor {
     fn present(&mut self, kind: Kind, object: Object) {
         let mut object = object;
         object.metadata.namespace = self.names.share(object.metadata.namespace);
+        object.pack(&mut self.words);
         let key = key_of(kind, &object);
         let before = self.cache.get(&key);
         if before.is_some_and(|before| before.metadata.uid == object.metadata.uid && is_older(&object, before)) {

@@ -13,6 +13,7 @@ pub mod dynamic_secret;
 pub mod global;
 pub mod methods;
 pub mod object;
+mod packed;
 pub mod pki_secret;
 pub mod static_secret;
 pub mod transformation;

@@ -9,6 +9,11 @@ use serde_json::value::RawValue;
 
 use super::Kind;
 use super::condition::Condition;
+use super::packed::Packed;
+use crate::pool::Pool;
+
+/// Where `kubectl apply` keeps a second copy of the spec.
+const APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// The parts of `metadata` that anybody here asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -52,6 +57,9 @@ pub struct Object {
     spec: Option<Box<RawValue>>,
     #[serde(default)]
     status: Option<Box<RawValue>>,
+    /// The same, once it is kept.
+    #[serde(skip)]
+    packed: Option<Packed>,
 }
 
 /// What names an object. Ordered by kind, so that what others refer to comes first. Clones share their text: an object's key
@@ -104,7 +112,23 @@ impl Object {
 
     /// The status as its type; one that cannot be read is as none.
     pub fn status<T: DeserializeOwned + Default>(&self) -> T {
-        self.status.as_deref().and_then(|text| serde_json::from_str(text.get()).ok()).unwrap_or_default()
+        let read = |text: &str| serde_json::from_str(text).ok();
+        let status = match &self.packed {
+            Some(packed) => read(&packed.text()),
+            None => self.status.as_deref().and_then(|text| read(text.get())),
+        };
+        status.unwrap_or_default()
+    }
+
+    /// Drops what nobody asks for, and shares what other objects have too. Templates see all annotations.
+    pub fn pack(&mut self, pool: &mut Pool<str>) {
+        self.packed = self.status.as_deref().and_then(|text| Packed::new(text.get(), pool));
+        if self.packed.is_some() {
+            self.status = None;
+        }
+        if !self.spec.as_deref().is_some_and(|spec| spec.get().contains("\"transformation\"")) {
+            self.metadata.annotations.remove(APPLIED);
+        }
     }
 
     /// The status's conditions.
