@@ -9,6 +9,7 @@
 //! | who is looked at when | `supervisor` |
 //! | one look at one object | `controllers` |
 //! | what it comes to, decided without I/O | `plan` |
+//! | what is asked once for many, and what not again and again | `reads`, `explained` |
 //! | who we are to Vault, also after a restart | `sessions`, `login`, `storage`, `addresses` |
 //! | what else it keeps in Kubernetes | `keys`, `leader`, `restart` |
 //! | the process, and its end for good | `run`, `admin`, `metrics`, `install`, `uninstall` |
@@ -22,6 +23,7 @@ pub mod backoff;
 pub mod cache;
 pub mod controllers;
 mod digest;
+pub mod explained;
 pub mod install;
 pub mod keys;
 pub mod leader;
@@ -29,6 +31,7 @@ pub mod login;
 pub mod metrics;
 pub mod plan;
 pub mod pool;
+pub mod reads;
 pub mod restart;
 pub mod run;
 pub mod sessions;

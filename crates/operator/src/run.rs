@@ -19,11 +19,13 @@ use crate::addresses::Addresses;
 use crate::admin;
 use crate::backoff::Backoff;
 use crate::controllers::Tools;
+use crate::explained::Explained;
 use crate::keys;
 use crate::leader::Leader;
 use crate::metrics::{Calls, Configured, Metrics};
 use crate::plan::auth::House;
 use crate::plan::storage::Persistence;
+use crate::reads::Reads;
 use crate::restart::Restarts;
 use crate::sessions::{Means, Sessions, Surroundings};
 use crate::storage::{self, Keeping};
@@ -205,6 +207,8 @@ async fn work(
     let tools = Tools {
         api: api.clone(),
         sessions,
+        reads: Reads::default(),
+        explained: Explained::default(),
         restarts,
         mac_key,
         metrics: metrics.clone(),

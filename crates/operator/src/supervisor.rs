@@ -4,12 +4,13 @@
 
 mod census;
 mod lanes;
+mod readers;
 mod references;
 mod schedule;
 mod survey;
 mod wake;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +36,7 @@ use crate::types::object::{Key, Metadata, Object};
 use crate::watch::{Change, Of, Seen, Source};
 use census::{Census, Facts};
 use lanes::{Lane, Lanes};
+use readers::Readers;
 use references::{destination, destination_of};
 use schedule::Schedule;
 
@@ -65,6 +67,9 @@ pub struct Supervisor {
     names: Pool<str>,
     /// What statuses say.
     words: Pool<str>,
+    readers: Readers,
+    /// Looks under way that may share a read.
+    sharing: HashSet<Id>,
     /// Logins that fail.
     troubles: BTreeMap<Identity, Trouble>,
     /// Sources whose first list has not come yet: until then a missing reference proves nothing.
@@ -101,6 +106,8 @@ impl Supervisor {
             logins: Pool::default(),
             names: Pool::default(),
             words: Pool::default(),
+            readers: Readers::default(),
+            sharing: HashSet::new(),
             troubles: BTreeMap::new(),
             unlisted: sources.into_iter().collect(),
             looks: JoinSet::new(),
@@ -116,6 +123,7 @@ impl Supervisor {
     pub async fn run(mut self, mut seen: Receiver<Seen>, mut notes: Receiver<Note>, mut drain: Drain) {
         loop {
             self.start_due();
+            self.settle();
             self.schedule.count_waiting(&self.tools.metrics, &self.lanes);
             let due = self.schedule.next().filter(|_| self.unlisted.is_empty());
             tokio::select! {
@@ -195,6 +203,9 @@ impl Supervisor {
         }
         let changed = before.is_none_or(|before| is_news(before, &object));
         let is_new = before.is_none();
+        if kind == Kind::VaultStaticSecret && changed {
+            self.readers.change(before.map(|before| &**before), Some(&object));
+        }
         if kind.is_secret() && changed {
             let (left, taken) = (before.and_then(|before| destination(before)), destination(&object));
             self.owners.insert(object.metadata.uid.as_str().into(), key.clone());
@@ -214,6 +225,9 @@ impl Supervisor {
     fn gone(&mut self, key: &Key) {
         if let Some(object) = self.cache.remove(key) {
             self.owners.remove(object.metadata.uid.as_str());
+            if key.kind == Kind::VaultStaticSecret {
+                self.readers.change(Some(&object), None);
+            }
             self.schedule.forget(key);
             self.census.went(&self.tools.metrics, key);
             self.claims(key, destination(&object).as_deref(), None);
@@ -301,14 +315,19 @@ impl Supervisor {
             destination.map_or_else(Vec::new, |name| self.cache.strays(&key.namespace, &object.metadata.uid, &name));
         let memory = self.schedule.memory(&key);
         let remark = self.remark(&key, &object);
-        let job = Job { key: key.clone(), object, refers, shared, known, strays, remark, memory };
+        let turn = self.turn(&key, &object);
+        let job = Job { key: key.clone(), object, refers, shared, known, strays, remark, turn, memory };
         let task = self.looks.spawn(controllers::look(self.tools.clone(), job));
+        if turn.is_some() {
+            self.sharing.insert(task.id());
+        }
         self.tasks.insert(task.id(), (key, lane));
     }
 
     /// A look has ended, one way or the other: its place is the next one's.
     fn ended(&mut self, id: Id, done: Option<Done>) {
         let Some((key, lane)) = self.tasks.remove(&id) else { return };
+        self.sharing.remove(&id);
         self.done(done.unwrap_or_else(|| Done::early(key)));
         self.lanes.leave(&lane);
         while let Some(next) = self.lanes.next(&lane, |key| self.cache.get(key).is_some()) {

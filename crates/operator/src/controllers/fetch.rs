@@ -6,9 +6,10 @@ use std::time::Instant;
 use sidekey_core::{Lookup, Response};
 use sidekey_vault::{Class, MountKind, Mounts, VaultError, diagnose};
 
-use super::Tools;
+use super::{Tools, Turn};
 use crate::plan::auth::Login;
 use crate::plan::outcome::Trouble;
+use crate::reads::{Answer, What};
 use crate::sessions::Session;
 
 /// What to ask, and under which name its failure is told.
@@ -34,15 +35,23 @@ pub(super) async fn ask(tools: &Tools, question: &Question<'_>) -> Result<(Sessi
             let session = tools.sessions.acquire(question.login, question.namespace).await?;
             match once(tools, question, &session).await {
                 Ok(response) => Ok((session, response)),
-                Err(error) => Err(explain(question, &session, &error).await),
+                Err(error) => Err(explain(tools, question, &session, error).await),
             }
         }
         Class::Denied => match doubt(tools, question, &session).await {
             Some(better) => Ok(better),
-            None => Err(explain(question, &session, &error).await),
+            None => Err(explain(tools, question, &session, error).await),
         },
-        _ => Err(explain(question, &session, &error).await),
+        _ => Err(explain(tools, question, &session, error).await),
     }
+}
+
+/// Asks, or takes the answer to what another look has asked since the object's turn has come.
+pub(super) async fn together(tools: &Tools, question: &Question<'_>, turn: Option<Turn>) -> Answer {
+    let alone = || async { ask(tools, question).await.map(Arc::new) };
+    let Some(Turn { since, .. }) = turn else { return alone().await };
+    let what = What::new(question.login, question.namespace, question.lookup);
+    tools.reads.ask(&what, since, alone).await
 }
 
 /// The answer under a new login, when that is allowed more than the one in use.
@@ -70,10 +79,15 @@ async fn once(tools: &Tools, question: &Question<'_>, session: &Session) -> Resu
     answer
 }
 
-async fn explain(question: &Question<'_>, session: &Session, error: &VaultError) -> Trouble {
-    let mut cause = diagnose::fetch(&session.client, &session.token, question.lookup, None, error).await;
+async fn explain(tools: &Tools, question: &Question<'_>, session: &Session, error: VaultError) -> Trouble {
+    let what = What::new(question.login, question.namespace, question.lookup);
+    if let Some(known) = tools.explained.get(&what, &error) {
+        return Trouble::new(question.reason, known);
+    }
+    let mut cause = diagnose::fetch(&session.client, &session.token, question.lookup, None, &error).await;
     let Login { auth, consumer, method, mount, .. } = &**question.login;
     cause.attempted =
         format!("{} as role {} of auth/{mount} ({auth}, for namespace {consumer})", cause.attempted, method.role());
+    tools.explained.put(what, error, cause.clone());
     Trouble::new(question.reason, cause)
 }

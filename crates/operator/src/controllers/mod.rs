@@ -24,12 +24,14 @@ use tokio::time::Instant;
 use crate::MANAGER;
 use crate::addresses::Addresses;
 use crate::cache::Owned;
+use crate::explained::Explained;
 use crate::metrics::Metrics;
 use crate::plan::auth::{Connection, Login};
 use crate::plan::data::{self, Data, MacKey, Recipe};
 use crate::plan::outcome::{Event, Trouble};
 use crate::plan::storage::Persistence;
 use crate::plan::transformation::{Shared, Source, Transformer};
+use crate::reads::Reads;
 use crate::restart::Restarts;
 use crate::sessions::Sessions;
 use crate::types::Kind;
@@ -49,6 +51,10 @@ pub struct Tools {
     pub api: Api,
     /// Logins.
     pub sessions: Sessions,
+    /// Reads that objects have in common.
+    pub reads: Reads,
+    /// Why reads failed.
+    pub explained: Explained,
     /// Restarts.
     pub restarts: Restarts,
     /// Key of the digests.
@@ -80,8 +86,19 @@ pub struct Job {
     pub strays: Vec<String>,
     /// Of a VaultAuth: what is to be said beside whether it is well.
     pub remark: Option<String>,
+    /// Of an object that reads what others read too.
+    pub turn: Option<Turn>,
     /// What the last look learnt.
     pub memory: Memory,
+}
+
+/// A look together with others.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn {
+    /// What they read, as a number.
+    pub of: u64,
+    /// The answer is to be asked for no earlier.
+    pub since: Instant,
 }
 
 /// What an object's references come to.
@@ -150,6 +167,8 @@ impl Done {
 pub enum Next {
     /// After this time, times a random factor between the two.
     After(Duration, (f64, f64)),
+    /// Within this time, at once with all that read what has this number.
+    Together(Duration, u64),
     /// Soon, and ever later.
     Retry,
     /// When something changes.

@@ -50,6 +50,7 @@ pub(super) async fn look(tools: &Tools, mut job: Job) -> Done {
     let well = outcome.is_ok() && written.is_ok();
     let next = match (well, spec.ok().and_then(|spec| plan::period(&spec))) {
         (false, _) => Next::Retry,
+        (true, Some(period)) if let Some(turn) = job.turn => Next::Together(period, turn.of),
         (true, Some(period)) => Next::After(period, EARLY),
         (true, None) => Next::Never,
     };
@@ -82,7 +83,8 @@ async fn sync(
         lookup: &lookup,
         reason: "VaultStaticSecretError",
     };
-    let (session, response) = fetch::ask(tools, &question).await?;
+    let answer = fetch::together(tools, &question, job.turn).await?;
+    let (session, response) = &*answer;
     let metadata = response.data.get("metadata").filter(|_| response.is_kv2());
     let joined = join(tools, job, &login, spec, response.user_data()).await?;
     let source = Source {
@@ -91,7 +93,7 @@ async fn sync(
         metadata,
     };
     let data = shape(tools, job, &spec.destination, source)?;
-    let client = ClientMeta { cache_key: Some(session.cache_key), id: Some(session.id) };
+    let client = ClientMeta { cache_key: Some(session.cache_key.clone()), id: Some(session.id.clone()) };
     let scene = scene(tools, job, spec, status, &data);
     let (verdicts, mac, memory) = settle(tools, job, &scene).await?;
     job.memory.verified = memory.verified;
@@ -115,9 +117,9 @@ async fn join(
         let own = source.namespace.as_deref().filter(|namespace| !namespace.is_empty());
         let namespace = own.or(spec.namespace.as_deref());
         let question = Question { login, namespace, lookup: &lookup, reason: "VaultStaticSecretError" };
-        let (_, response) = fetch::ask(tools, &question).await?;
+        let answer = fetch::together(tools, &question, job.turn).await?;
         let prefix = source.prefix.as_deref().unwrap_or_default();
-        data::join(&mut fields, &lookup.path, response.user_data(), prefix)
+        data::join(&mut fields, &lookup.path, answer.1.user_data(), prefix)
             .map_err(|cause| Trouble::new("SecretDataBuilderError", cause))?;
     }
     Ok(Some(Value::Map(fields)))

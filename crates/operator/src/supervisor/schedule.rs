@@ -8,6 +8,7 @@ use sidekey_cluster::jitter;
 use tokio::time::Instant;
 
 use super::lanes::Lanes;
+use super::readers::beat;
 use crate::backoff::Backoff;
 use crate::controllers::{Memory, Next, Refers};
 use crate::metrics::Metrics;
@@ -22,10 +23,17 @@ const SPACING: Duration = Duration::from_secs(5);
 /// Longest wait between two looks at a connection that fails: all that use it wait for its success.
 const CONNECTION: Duration = Duration::from_secs(10);
 
+/// The share of their period after which objects are looked at that read the same: in the middle of all others'.
+const COMMON: f64 = 0.85;
+
 #[derive(Default)]
 struct Entry {
     memory: Memory,
     due: Option<Instant>,
+    /// When somebody last asked for a look, as against its time having come.
+    asked: Option<Instant>,
+    /// What the look under way reads is to be no older.
+    since: Option<Instant>,
     running: bool,
     /// Asked for while it ran.
     again: bool,
@@ -56,13 +64,20 @@ impl Used<'_> {
 }
 
 /// Due times of all objects.
-#[derive(Default)]
 pub(super) struct Schedule {
+    /// What common due times are counted from.
+    begun: Instant,
     // Boxed, since a tree's leaves are hardly more than half full.
     entries: BTreeMap<Key, Box<Entry>>,
     due: BTreeSet<(Instant, Key)>,
     /// When the waiting ones were last counted, if there were any.
     counted: Option<Instant>,
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self { begun: Instant::now(), entries: BTreeMap::new(), due: BTreeSet::new(), counted: None }
+    }
 }
 
 impl Schedule {
@@ -90,10 +105,16 @@ impl Schedule {
     /// Looks at this time, or sooner if it is due sooner.
     pub(super) fn at(&mut self, key: &Key, at: Instant) {
         let entry = self.entries.entry(key.clone()).or_default();
+        entry.asked = Some(Instant::now());
         if entry.running {
             entry.again = true;
             return;
         }
+        self.set(key, at);
+    }
+
+    fn set(&mut self, key: &Key, at: Instant) {
+        let entry = self.entries.entry(key.clone()).or_default();
         if entry.due.is_some_and(|due| due <= at) {
             return;
         }
@@ -115,8 +136,9 @@ impl Schedule {
         if self.next()? > now {
             return None;
         }
-        let (_, key) = self.due.pop_first()?;
+        let (due, key) = self.due.pop_first()?;
         if let Some(entry) = self.entries.get_mut(&key) {
+            entry.since = Some(entry.asked.take().unwrap_or(due));
             (entry.due, entry.running, entry.again, entry.secret) = (None, true, false, None);
             entry.looked = Some(now);
         }
@@ -134,6 +156,11 @@ impl Schedule {
     /// The login of the last look that had one.
     pub(super) fn login(&self, key: &Key) -> Option<Arc<Login>> {
         self.entries.get(key)?.login.clone()
+    }
+
+    /// What the look under way reads is to be asked for no earlier.
+    pub(super) fn since(&self, key: &Key) -> Option<Instant> {
+        self.entries.get(key)?.since
     }
 
     pub(super) fn memory(&self, key: &Key) -> Memory {
@@ -168,11 +195,12 @@ impl Schedule {
         let wait = match next {
             Next::Never => None,
             Next::After(period, spread) => Some(jitter::within(period, spread)),
+            Next::Together(period, of) => Some(beat(now.duration_since(self.begun), period.mul_f64(COMMON), of)),
             Next::Retry if key.kind.is_connection() => Some(backoff.after(failures).min(CONNECTION)),
             Next::Retry => Some(backoff.after(failures)),
         };
         if let Some(wait) = wait {
-            self.at(key, now + wait);
+            self.set(key, now + wait);
         }
         if again {
             self.at(key, now);
