@@ -1,6 +1,7 @@
 //! The operator's numbers. Names that dashboards for the Vault Secrets Operator read are kept; its own begin with
 //! `sidekey_operator`. What the resources come to is counted as they change (`census`), never by walking over all of them.
 
+mod kept;
 pub(crate) mod labels;
 mod process;
 mod register;
@@ -18,9 +19,10 @@ use sidekey_core::Code;
 
 use crate::types::Kind;
 use crate::types::object::Key;
+use kept::Kept;
 use labels::{
-    Call, Controller, Factory, Failed, Group, Lease, LoginFailed, Method, Named, Namespace, Operation, Queue,
-    Reconcile, Why, Written,
+    Call, Component, Controller, Factory, Failed, Group, Lease, LoginFailed, Method, Named, Namespace, Operation,
+    Queue, Reconcile, Why, Written,
 };
 pub use register::Configured;
 
@@ -37,6 +39,8 @@ pub struct Metrics {
     operation_time: Histograms<Operation>,
     factory: Family<Factory, Counter>,
     factory_errors: Family<Factory, Counter>,
+    factory_time: Histograms<Component>,
+    kept: Kept,
     cache_length: Gauge,
     cache_hits: Gauge,
     cache_misses: Gauge,
@@ -102,6 +106,12 @@ impl Metrics {
     pub fn login_asked(&self, there: bool) {
         self.factory.get_or_create(&Factory { operation: "get" }).inc();
         if there { &self.cache_hits } else { &self.cache_misses }.inc();
+    }
+
+    /// Somebody had a login, or its failure, after this time.
+    pub fn login_took(&self, took: Duration) {
+        let label = Component { component: "sessions", operation: "get" };
+        self.factory_time.get_or_create(&label).observe(took.as_secs_f64());
     }
 
     /// A login failed.

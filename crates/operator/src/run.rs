@@ -75,6 +75,7 @@ impl Options {
             looks: self.looks,
             exclude_raw: self.exclude_raw,
             default_globals: self.default_globals,
+            persistence: self.persistence,
         }
     }
 
@@ -192,7 +193,7 @@ async fn work(
     let (notes, told) = mpsc::channel(256);
     let namespace = options.compat_namespace.clone();
     if options.persistence == Persistence::None {
-        storage::purge(&api, &namespace, |_| true).await;
+        storage::purge(&api, metrics, &namespace, |_| true).await;
     }
     let (surroundings, seen_by_logins) = watch::channel(Surroundings::default());
     let means = Means {

@@ -10,7 +10,7 @@ mod slot;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sidekey_cluster::api::Api;
 use sidekey_core::{Cause, Code, Sensitive};
@@ -92,7 +92,10 @@ pub struct Note {
 
 /// Asks the task that owns the logins. Cheap to clone.
 #[derive(Clone)]
-pub struct Sessions(mpsc::Sender<Ask>);
+pub struct Sessions {
+    asks: mpsc::Sender<Ask>,
+    metrics: Metrics,
+}
 
 type Reply = oneshot::Sender<Result<Session, Trouble>>;
 
@@ -108,8 +111,9 @@ impl Sessions {
     /// Starts the task; logins that begin to fail, and those that work again, are told to `notes`.
     pub fn start(means: Means, notes: mpsc::Sender<Note>) -> (Self, impl Future<Output = ()>) {
         let (sender, asks) = mpsc::channel(1024);
+        let metrics = means.metrics.clone();
         let keeper = Keeper::new(means, notes, sender.downgrade());
-        (Self(sender), keeper.run(asks))
+        (Self { asks: sender, metrics }, keeper.run(asks))
     }
 
     /// A session, from an earlier login or a new one.
@@ -118,7 +122,10 @@ impl Sessions {
     /// Why there is none.
     pub async fn acquire(&self, login: &Arc<Login>, namespace: Option<&str>) -> Result<Session, Trouble> {
         let (login, namespace) = (Arc::clone(login), namespace.map(str::to_owned));
-        self.ask(|reply| Ask::Acquire { login, namespace, reply }).await
+        let begun = Instant::now();
+        let session = self.ask(|reply| Ask::Acquire { login, namespace, reply }).await;
+        self.metrics.login_took(begun.elapsed());
+        session
     }
 
     /// A second login beside a session that Vault has refused something, to learn whether a new token is allowed more. An
@@ -139,19 +146,19 @@ impl Sessions {
     /// The session of [`Self::doubt`] is the better one: everybody gets it from now on.
     pub async fn adopt(&self, session: &Session) {
         let ask = Ask::Adopt { serial: session.serial, identity: session.identity.clone() };
-        let _ = self.0.send(ask).await;
+        let _ = self.asks.send(ask).await;
     }
 
     /// The session of [`Self::doubt`] is no better: its token is revoked, unless it is the one in use by now.
     pub async fn discard(&self, session: &Session) {
         let ask = Ask::Discard { serial: session.serial, identity: session.identity.clone() };
-        let _ = self.0.send(ask).await;
+        let _ = self.asks.send(ask).await;
     }
 
     /// Vault does not know the session's token any more.
     pub async fn dead(&self, session: &Session) {
         let ask = Ask::Dead { serial: session.serial, identity: session.identity.clone() };
-        let _ = self.0.send(ask).await;
+        let _ = self.asks.send(ask).await;
     }
 
     async fn ask(&self, ask: impl FnOnce(Reply) -> Ask) -> Result<Session, Trouble> {
@@ -160,7 +167,7 @@ impl Sessions {
             let cause = Cause::new(Code::AuthDenied, "asking for a login", "the operator is ending");
             Trouble::new("VaultClientError", cause)
         };
-        self.0.send(ask(reply)).await.map_err(|_| gone())?;
+        self.asks.send(ask(reply)).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
 }

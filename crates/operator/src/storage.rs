@@ -77,8 +77,16 @@ impl Store {
         if !self.keeps(login) {
             return Ok(None);
         }
+        let restored = self.take_up(login, cache_key, client).await;
+        self.metrics.store_asked("restore", restored.is_ok());
+        restored
+    }
+
+    async fn take_up(&self, login: &Login, cache_key: &str, client: &Client) -> Result<Option<Grant>, Trouble> {
         let path = format!("{}/{}", self.all(), storage::name(cache_key));
-        let secret: Secret = match self.api.get(&path, JSON).await {
+        let found = self.api.get::<Secret>(&path, JSON).await;
+        self.metrics.store_called("get", is_answer(&found));
+        let secret = match found {
             Ok(secret) => secret,
             Err(error) if error.is_absent() => return Ok(None),
             Err(error) => return Err(Trouble::new("K8sClientError", error.cause(Code::KubernetesApi))),
@@ -122,6 +130,12 @@ impl Store {
         if !self.keeps(login) || !ticket.lasts() {
             return Ok(());
         }
+        let kept = self.write(login, ticket).await;
+        self.metrics.store_asked("store", kept.is_ok());
+        kept
+    }
+
+    async fn write(&self, login: &Login, ticket: &Ticket) -> Result<(), Cause> {
         let plain = storage::answer(&ticket.grant);
         let transit = self.transit.as_deref().filter(|_| self.keeping.persistence == Persistence::Encrypted);
         let kept = match transit {
@@ -131,10 +145,12 @@ impl Store {
         let body = storage::secret(login, ticket, transit, &kept, &self.keeping.mac_key);
         let path = format!("{}?fieldManager={MANAGER}", self.all());
         let mut made = self.api.send::<IgnoredAny>(Method::POST, &path, JSON, &body).await;
+        self.metrics.store_called("create", made.is_ok());
         // It is immutable: what was there goes first.
         if made.as_ref().is_err_and(ApiError::is_conflict) {
             self.forget(&ticket.cache_key).await;
             made = self.api.send::<IgnoredAny>(Method::POST, &path, JSON, &body).await;
+            self.metrics.store_called("create", made.is_ok());
         }
         self.metrics.wrote("login", made.is_ok());
         made.map(drop).map_err(|error| error.cause(Code::KubernetesApi))
@@ -170,12 +186,13 @@ impl Store {
 
     /// Removes a kept login.
     pub(crate) async fn forget(&self, cache_key: &str) {
-        remove(&self.api, &self.all(), &storage::name(cache_key)).await;
+        let gone = remove(&self.api, &self.metrics, &self.all(), &storage::name(cache_key)).await;
+        self.metrics.store_asked("delete", gone);
     }
 
     /// Removes the logins of VaultAuths that are not there any more, or not as they were.
     pub(crate) async fn sweep(&self, auths: &BTreeSet<String>) {
-        purge(&self.api, &self.keeping.namespace, |object| {
+        purge(&self.api, &self.metrics, &self.keeping.namespace, |object| {
             let label = |name| object.metadata.labels.get(name).map_or("", String::as_str);
             !auths.contains(&format!("{}-{}", label(storage::AUTH_UID), label(storage::AUTH_GENERATION)))
         })
@@ -238,25 +255,37 @@ struct List {
 }
 
 /// Removes the kept logins that `which` names.
-pub(crate) async fn purge(api: &Api, namespace: &str, which: impl Fn(&Object) -> bool) {
+pub(crate) async fn purge(api: &Api, metrics: &Metrics, namespace: &str, which: impl Fn(&Object) -> bool) {
     let all = format!("/api/v1/namespaces/{namespace}/secrets");
     let labels = storage::LABELS.map(|(key, value)| format!("{}%3D{value}", key.replace('/', "%2F"))).join("%2C");
     let found: Result<List, _> = api.get(&format!("{all}?labelSelector={labels}"), METADATA_LIST).await;
-    let items = match found {
-        Ok(found) => found.items.unwrap_or_default(),
-        Err(error) => return tracing::warn!(%error, "kept logins are not looked through"),
-    };
+    metrics.store_called("list", found.is_ok());
+    let mut well = found.is_ok();
+    let items = found.map(|found| found.items.unwrap_or_default()).unwrap_or_else(|error| {
+        tracing::warn!(%error, "kept logins are not looked through");
+        Vec::new()
+    });
     for object in items.iter().filter(|object| which(object)) {
-        remove(api, &all, &object.metadata.name).await;
+        well &= remove(api, metrics, &all, &object.metadata.name).await;
     }
+    metrics.store_asked("prune", well);
 }
 
-async fn remove(api: &Api, all: &str, name: &str) {
+/// An answer, if only that there is no such thing.
+fn is_answer<T>(answer: &Result<T, ApiError>) -> bool {
+    answer.as_ref().err().is_none_or(ApiError::is_absent)
+}
+
+/// Whether it is gone.
+async fn remove(api: &Api, metrics: &Metrics, all: &str, name: &str) -> bool {
     let options = json!({ "apiVersion": "v1", "kind": "DeleteOptions" });
     let gone = api.send::<IgnoredAny>(Method::DELETE, &format!("{all}/{name}"), JSON, &options).await;
+    let done = is_answer(&gone);
+    metrics.store_called("delete", done);
     if let Err(error) = gone.map(drop)
-        && !error.is_absent()
+        && !done
     {
         tracing::warn!(%error, "a kept login is not removed");
     }
+    done
 }

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use serde_json::json;
 use sidekey_fakevault::RoleSpec;
-use support::{World, path, role, scrape};
+use sidekey_operator::plan::storage::Persistence;
+use sidekey_operator::run::Options;
+use support::{World, options, path, role, scrape};
 use tokio::time::sleep;
 
 const VSS: &str = "vaultstaticsecrets";
@@ -68,6 +70,40 @@ async fn each_number_says_what_it_is_named_for() {
     has("vso_client_cache_length 1");
     has(r#"leader_election_master_status{name="b0d477c0.hashicorp.com"} 1"#);
     has(r#"rest_client_requests_total{code="500",method="PATCH"} 1"#);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn kept_and_copied_logins_are_counted_under_their_known_names() {
+    let mut world = World::new().await;
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    world.static_secret("app", "web", json!({}));
+    // fakevault knows no namespaces: what is asked for and how it is counted is the same.
+    world.static_secret("app", "team", json!({ "namespace": "team" }));
+    world.start_with(Options { metrics: port, persistence: Persistence::Unencrypted, ..options() });
+    world.condition(VSS, "web", "Ready", "True").await;
+    sleep(Duration::from_secs(3)).await;
+    let text = scrape(port).await;
+    let value = |series: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("{series} is not in\n{text}")).parse::<f64>().unwrap()
+    };
+    assert!(value("vso_client_cache_size").is_infinite());
+    assert_eq!(value("vso_client_clone_cache_misses"), 1.0);
+    assert!(value("vso_client_clone_cache_hits") >= 1.0);
+    assert_eq!(value("vso_client_clone_cache_evictions"), 0.0);
+    assert_eq!(value(r#"vso_client_cache_storage_config{enforce_encryption="false"}"#), 1.0);
+    assert_eq!(value("vso_client_cache_storage_length"), 1.0);
+    let of = |family: &str, operation: &str| {
+        value(&format!("vso_client_cache_storage_{family}_total{{operation=\"{operation}\"}}"))
+    };
+    assert_eq!((of("requests", "restore"), of("requests", "store"), of("requests_errors", "store")), (1.0, 1.0, 0.0));
+    assert_eq!(
+        (of("operations", "get"), of("operations", "create"), of("operations_errors", "create")),
+        (1.0, 1.0, 0.0)
+    );
+    assert!(value(r#"vso_client_factory_operations_time_seconds_count{component="sessions",operation="get"}"#) >= 3.0);
+    assert!(text.contains(r#"clientCachePersistenceModel="direct-unencrypted""#), "{text}");
     world.stop().await;
 }
 

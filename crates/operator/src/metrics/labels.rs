@@ -35,6 +35,17 @@ pub(crate) struct Factory {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct Component {
+    pub(crate) component: &'static str,
+    pub(crate) operation: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct Enforced {
+    pub(crate) enforce_encryption: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct Named {
     pub(crate) controller: Kind,
     pub(crate) name: Arc<str>,

@@ -8,10 +8,12 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::kept::Kept;
 use super::labels::Controller;
 use super::process::Process;
 use super::{BUCKETS, Calls, Metrics};
 use crate::backoff::Backoff;
+use crate::plan::storage::Persistence;
 use crate::types::Kind;
 
 /// What the operator was told, for `vso_runtime_config`.
@@ -25,6 +27,8 @@ pub struct Configured {
     pub exclude_raw: bool,
     /// Whether a VaultAuthGlobal `default` may be used.
     pub default_globals: bool,
+    /// Which logins outlive the process.
+    pub persistence: Persistence,
 }
 
 fn histogram() -> Histogram {
@@ -37,6 +41,7 @@ impl Metrics {
         let metrics = Self::new();
         about(registry, configured);
         metrics.vault(registry);
+        metrics.kept.register(registry, configured.persistence);
         metrics.looks(registry);
         metrics.resources(registry);
         registry.register("rest_client_requests", "Calls to the Kubernetes API", calls.requests.clone());
@@ -67,6 +72,8 @@ impl Metrics {
             operation_time: Family::new_with_constructor(histogram),
             factory: Family::default(),
             factory_errors: Family::default(),
+            factory_time: Family::new_with_constructor(histogram),
+            kept: Kept::default(),
             cache_length: Gauge::default(),
             cache_hits: Gauge::default(),
             cache_misses: Gauge::default(),
@@ -101,6 +108,8 @@ impl Metrics {
         registry.register_with_unit(name, about, Unit::Seconds, time);
         registry.register("vso_client_factory_requests", "Logins asked for", self.factory.clone());
         registry.register("vso_client_factory_requests_errors", "Logins that failed", self.factory_errors.clone());
+        let (name, about) = ("vso_client_factory_operations_time", "Time from asking for a login to having it");
+        registry.register_with_unit(name, about, Unit::Seconds, self.factory_time.clone());
         registry.register("vso_client_cache_length", "Logins held", self.cache_length.clone());
         registry.register("vso_client_cache_hits", "Logins that were there when asked for", self.cache_hits.clone());
         registry.register("vso_client_cache_misses", "Logins that had to be made", self.cache_misses.clone());
@@ -158,7 +167,12 @@ fn about(registry: &mut Registry, configured: &Configured) {
     ]);
     registry.register("vso_build", "What is running", info);
     registry.register("sidekey_operator_build", "What is running", Info::new([("version", version)]));
-    let Configured { backoff, looks, exclude_raw, default_globals } = configured;
+    let Configured { backoff, looks, exclude_raw, default_globals, persistence } = configured;
+    let model = match persistence {
+        Persistence::None => "none",
+        Persistence::Unencrypted => "direct-unencrypted",
+        Persistence::Encrypted => "direct-encrypted",
+    };
     let option = |on: &bool, name: &str| if *on { name.to_owned() } else { String::new() };
     let labels: Vec<(&str, String)> = vec![
         ("backoffInitialInterval", seconds(backoff.initial)),
@@ -166,6 +180,7 @@ fn about(registry: &mut Registry, configured: &Configured) {
         ("backoffMaxInterval", seconds(backoff.longest)),
         ("backoffMultiplier", backoff.multiplier.to_string()),
         ("backoffRandomizationFactor", backoff.randomization.to_string()),
+        ("clientCachePersistenceModel", model.to_owned()),
         ("globalTransformationOptions", option(exclude_raw, "exclude-raw")),
         ("globalVaultAuthOptions", option(default_globals, "allow-default-globals")),
         ("maxConcurrentReconciles", looks.to_string()),

@@ -64,8 +64,14 @@ impl Keeper {
                 Ok(()) = self.means.surroundings.changed() => self.look_around(),
                 () = sleep_until(due) => self.tick(),
             }
-            self.means.metrics.logins(self.slots.values().filter(|slot| slot.live.is_some()).count());
+            self.count();
         }
+    }
+
+    fn count(&self) {
+        let live = || self.slots.values().filter_map(|slot| slot.live.as_ref());
+        self.means.metrics.logins(live().count());
+        self.means.metrics.copies(live().map(Live::copies).sum(), live().filter(|live| live.kept).count());
     }
 
     fn serve(&mut self, ask: Ask) {
@@ -274,7 +280,7 @@ impl Keeper {
                     let role = login.method.role();
                     tracing::info!(auth = %login.auth, namespace = login.consumer, role, "logged in");
                 }
-                let new = Live { kept, ..Live::new(serial, granted, now) };
+                let new = Live { kept, ..Live::new(serial, granted, now, self.means.metrics.clone()) };
                 (slot.live, slot.candidate) = match slot.live.take() {
                     Some(live) => (Some(live), Some(new)),
                     None => (Some(new), None),
@@ -346,7 +352,7 @@ impl Keeper {
 
 /// How logins are kept, when they are.
 fn store(means: &Means, own: &mpsc::WeakSender<Ask>) -> Option<Store> {
-    let sessions = Sessions(own.upgrade()?);
+    let sessions = Sessions { asks: own.upgrade()?, metrics: means.metrics.clone() };
     let transit = means.surroundings.borrow().transit.clone();
     let store = Store {
         api: means.api.clone(),

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::{FORGOTTEN, Identity, Reply, Session};
 use crate::digest;
 use crate::login::Granted;
+use crate::metrics::Metrics;
 use crate::plan::auth::Login;
 use crate::plan::outcome::Trouble;
 use crate::plan::storage::Ticket;
@@ -33,6 +34,7 @@ pub(super) struct Live {
     pub(super) ticket: Ticket,
     /// Whether the next process can take it up.
     pub(super) kept: bool,
+    pub(super) metrics: Metrics,
 }
 
 /// What is known of one identity.
@@ -99,7 +101,7 @@ impl Slot {
 }
 
 impl Live {
-    pub(super) fn new(serial: u64, granted: Granted, now: Instant) -> Self {
+    pub(super) fn new(serial: u64, granted: Granted, now: Instant, metrics: Metrics) -> Self {
         let Granted { ticket, server, headers, client, .. } = granted;
         let grant = &ticket.grant;
         let lasting = !grant.ttl.is_zero();
@@ -107,6 +109,7 @@ impl Live {
         Self {
             serial,
             id,
+            metrics,
             clients: [(server.namespace.clone(), client)].into(),
             token: Arc::new(grant.token.clone()),
             server,
@@ -144,6 +147,11 @@ impl Live {
         }
     }
 
+    /// Clients of other Vault namespaces than the login's own.
+    pub(super) fn copies(&self) -> usize {
+        self.clients.len().saturating_sub(1)
+    }
+
     pub(super) fn session(
         &mut self,
         identity: &Identity,
@@ -151,6 +159,9 @@ impl Live {
         login: &Login,
     ) -> Result<Session, Trouble> {
         let namespace = namespace.filter(|namespace| !namespace.is_empty()).or_else(|| login.namespace.clone());
+        if namespace != login.namespace {
+            self.metrics.clone_asked(self.clients.contains_key(&namespace));
+        }
         let client = match self.clients.get(&namespace) {
             Some(client) => client.clone(),
             None => {
