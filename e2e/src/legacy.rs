@@ -76,7 +76,7 @@ pub fn login(kept: &Kept) -> Login {
     let ask = json!({"spec": {"audiences": ["vault"], "expirationSeconds": 600}});
     let jwt = api::create(&format!("{account}/token"), &ask).expect("token")["status"]["token"].clone();
     let answer = sandbox::vault().write("auth/kubernetes/login", &json!({"role": namespace, "jwt": jwt}));
-    let text = |name: &str| answer["auth"][name].as_str().expect("a login").to_owned();
+    let text = |name: &str| must(answer["auth"][name].as_str(), "a login").to_owned();
     let login = Login {
         vault: Server { token: text("client_token"), ..sandbox::vault().clone() },
         cache_key: cache_key(kept, &api::get(&account).expect("service account")),
@@ -88,7 +88,7 @@ pub fn login(kept: &Kept) -> Login {
 
 fn cache_key(kept: &Kept, account: &Value) -> String {
     let (auth, connection) = (kept.get("vaultauths", "vault"), kept.get("vaultconnections", "vault"));
-    let generation = |object: &Value| object["metadata"]["generation"].as_i64().expect("a generation");
+    let generation = |object: &Value| must(object["metadata"]["generation"].as_i64(), "a generation");
     let led = format!(
         "{}-{}.{}-{}.{}",
         uid(&auth),
@@ -121,21 +121,25 @@ fn keep(kept: &Kept, login: &Login, answer: &Value) {
 }
 
 fn uid(object: &Value) -> &str {
-    object["metadata"]["uid"].as_str().expect("uid")
+    must(object["metadata"]["uid"].as_str(), "a uid")
 }
 
 /// HMAC-SHA256 under the operator's key, in base64.
 fn keyed(text: &str) -> String {
     let secret = api::get(&format!("/api/v1/namespaces/{OPERATOR}/secrets/vso-cc-storage-hmac-key")).json();
-    let key = STANDARD.decode(secret["data"]["key"].as_str().expect("key")).expect("base64");
+    let key = must(secret["data"]["key"].as_str().and_then(|key| STANDARD.decode(key).ok()), "the key of digests");
     let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
     let made = digest("openssl", &["dgst", "-sha256", "-mac", "HMAC", "-macopt", &format!("hexkey:{key}"), "-r"], text);
-    let byte = |at: usize| u8::from_str_radix(&made[at..at + 2], 16).expect("hex");
+    let byte = |at: usize| must(u8::from_str_radix(&made[at..at + 2], 16).ok(), "hex");
     STANDARD.encode((0..made.len()).step_by(2).map(byte).collect::<Vec<_>>())
 }
 
 /// The first word of what the program makes of the text.
 fn digest(program: &str, arguments: &[&str], text: &str) -> String {
     let made = command::run(program, arguments, text).expect(program);
-    made.split_whitespace().next().expect("a digest").to_owned()
+    must(made.split_whitespace().next(), "a digest").to_owned()
+}
+
+fn must<T>(value: Option<T>, what: &str) -> T {
+    value.unwrap_or_else(|| panic!("there is not {what}"))
 }
