@@ -14,4 +14,9 @@ pub(crate) trait Engine: Send + Sync {
 
     /// Lookups that need no rendering to be known and that every rendering asks for.
     fn literal_lookups(&self) -> BTreeSet<Lookup>;
+
+    /// Files that it reads by a literal path.
+    fn literal_files(&self) -> BTreeSet<String> {
+        BTreeSet::new()
+    }
 }

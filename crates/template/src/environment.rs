@@ -89,6 +89,10 @@ impl Engine for Environment {
     fn literal_lookups(&self) -> BTreeSet<Lookup> {
         self.variables.iter().flat_map(|(_, compiled)| compiled.literal_lookups()).collect()
     }
+
+    fn literal_files(&self) -> BTreeSet<String> {
+        self.variables.iter().flat_map(|(_, compiled)| compiled.literal_files()).collect()
+    }
 }
 
 /// Whether the reader of a form gets back what was written, byte for byte.

@@ -13,6 +13,12 @@ pub trait Answers: Sync {
     /// The answer, or `None` when it has not been fetched. A list of a path with nothing below it is a response without
     /// data, not `None`.
     fn get(&self, lookup: &Lookup) -> Option<Arc<Response>>;
+
+    /// What `file` reads, within `sandbox` if there is one; or why it cannot be read. `None` where no files are read.
+    fn file(&self, path: &str, sandbox: Option<&str>) -> Option<Result<Sensitive<Vec<u8>>, String>> {
+        let _ = (path, sandbox);
+        None
+    }
 }
 
 impl Answers for BTreeMap<Lookup, Arc<Response>> {

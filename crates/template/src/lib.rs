@@ -1,7 +1,8 @@
 //! source → compile (parse, walk, refuse) → render(answers) → bytes, or what is missing
 //!
 //! Two languages behind one trait: `go` is consul-template's dialect of Go's text/template, `hbs` is handlebars; a format
-//! is a stock handlebars template of `templates/`. Rendering is a function of its inputs: no clock, no randomness, no I/O.
+//! is a stock handlebars template of `templates/`. Rendering is a function of its inputs: no clock, no randomness, no I/O; what
+//! `file` reads is an input too.
 
 mod connection;
 mod engine;
@@ -61,7 +62,8 @@ pub fn compile(name: &str, source: &Source, file_text: Option<&str>) -> Result<C
                 contract::Engine::Handlebars => Box::new(hbs::HandlebarsTemplate::compile(name, text)?),
                 contract::Engine::Go => {
                     let delimiters = go::Delimiters { left: &template.left, right: &template.right };
-                    Box::new(go::GoTemplate::compile(name, text, delimiters, template.error_on_missing_key)?)
+                    let sandbox = template.sandbox.clone();
+                    Box::new(go::GoTemplate::compile(name, text, delimiters, template.error_on_missing_key, sandbox)?)
                 }
             }
         }
@@ -108,5 +110,10 @@ impl Compiled {
     /// run are left out, since asking can create a credential. To fetch at once at start; more may turn out missing.
     pub fn literal_lookups(&self) -> BTreeSet<Lookup> {
         self.0.literal_lookups()
+    }
+
+    /// The files that `file` reads by a literal path, in whatever branch: a change of one is a reason to render again.
+    pub fn literal_files(&self) -> BTreeSet<String> {
+        self.0.literal_files()
     }
 }

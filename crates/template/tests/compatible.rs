@@ -79,6 +79,12 @@ fn runs_programs_as_consul_template_runs_them() {
     differences(&cases(include_str!("cases/programs.json")), agent(go));
 }
 
+/// Drawn anew: flags, indexes and precisions of `printf`, programs, and text that is nearly a template.
+#[test]
+fn treats_corners_as_consul_template_treats_them() {
+    differences(&cases(include_str!("cases/corners.json")), agent(go));
+}
+
 #[test]
 fn fails_where_consul_templates_strict_mode_fails() {
     differences(&cases(include_str!("cases/strict.json")), agent(strict));
@@ -98,13 +104,14 @@ fn prints_what_the_operator_prints() {
 }
 
 /// Functions whose answers no other program can be asked for: frozen with the data, or bound to this program.
-const OWN: [&str; 13] = [
+const OWN: [&str; 14] = [
     "ago",
     "bcrypt",
     "buildCustomCert",
     "durationRound",
     "executeTemplate",
     "fail",
+    "file",
     "htpasswd",
     "pkiCert",
     "randInt",

@@ -105,7 +105,7 @@ fn refuses_what_the_operator_does_not_have() {
             ),
             (
                 "{{ sprig_genCA \"a\" 1 }}",
-                "SK2002: template t, line 1, column 4: function `sprig_genCA` is refused (Keys and certificates are not made by templates; use Vault's PKI engine, with `secret` or `pkiCert`.)",
+                "SK2002: template t, line 1, column 4: function `sprig_genCA` is refused (The code for keys and certificates would make the agent of every pod a fifteenth larger, above its 5 MB; use Vault's PKI engine, with `secret` or `pkiCert`.)",
             ),
         ],
     );
@@ -193,10 +193,7 @@ fn calls_methods() {
             ),
             ("{{ (sprig_toDate \"2006-01-02\" \"2024-02-29\").Format \"Mon _2 Jan\" }}", "Thu 29 Feb"),
             ("{{ (sprig_semver \"1\").Nope }}", "SK2003: template t, line 1, column 4: a version has no method `Nope`"),
-            (
-                "{{ .x.Compare 1 }}",
-                "SK2003: template t, line 1, column 4: only a function takes arguments, and this is none",
-            ),
+            ("{{ .x.Compare 1 }}", "<no value>"),
             (
                 "{{ .x.nope 1 }}",
                 "SK2001: template t, line 1, column 4: only a function takes arguments, and this is none",

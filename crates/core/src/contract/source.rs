@@ -38,12 +38,23 @@ pub struct Template {
     /// Go templates: a missing key is an error in place of `<no value>`.
     #[serde(default, skip_serializing_if = "is_default")]
     pub error_on_missing_key: bool,
+    /// Go templates: the directory that `file` does not leave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<String>,
 }
 
 impl Template {
     /// Inline text with the language's usual delimiters.
     pub fn inline(engine: Engine, text: impl Into<String>) -> Self {
-        Self { engine, text: text.into(), file: None, left: left(), right: right(), error_on_missing_key: false }
+        Self {
+            engine,
+            text: text.into(),
+            file: None,
+            left: left(),
+            right: right(),
+            error_on_missing_key: false,
+            sandbox: None,
+        }
     }
 }
 

@@ -37,7 +37,7 @@ pub(crate) static AGENT: &[Function] = &[
     refused("explode", SHAPES),
     pure("explodeMap", "explodeMap MAP", "Keys cut at `/` into nested maps.", "m", collect::explode_map),
     refused("exportedServices", CONSUL),
-    refused("file", "Files of the agent's container are not read by templates."),
+    run("file", "file PATH", "The text of a file in the agent's container, at most 1 MiB; read again when its directory changes, if the path stands there.", "s", go::data::file),
     pure("hmacSHA256Hex", "hmacSHA256Hex MESSAGE KEY", "In hexadecimal.", "ss", digest::hmac_sha256),
     refused("importedServices", CONSUL),
     pure("in", "in COLLECTION VALUE", "An element of a list, or a part of a string; types are not converted.", "aa", collect::is_in),

@@ -5,7 +5,7 @@ use crate::list::{Elem, List};
 use crate::map::Map;
 use crate::value::Val;
 
-/// Parameters in order: `s` string, `i` int, `f` float64, `b` bool, `a` anything, `m` map, `l` list, `t` list of strings,
+/// Parameters in order: `s` string, `i` int, `u` uint32, `f` float64, `b` bool, `a` anything, `m` map, `l` list, `t` list of strings,
 /// `T` date. `?` after a letter: may be left out; `*`: any number of them.
 #[derive(Clone, Copy)]
 pub(crate) struct Params(pub(super) &'static str);
@@ -38,6 +38,11 @@ impl Params {
             | ('f', arg @ Val::Float(_))
             | ('b', arg @ Val::Bool(_)) => arg,
             ('i', Val::Float(f)) if literal && f.fract() == 0.0 && f.abs() < 9e15 => Val::Int(crate::helpers::whole(f)),
+            // No template function answers this type, so only a number that stands there has it; too large a one is cut.
+            ('u', Val::Int(n)) if literal && n >= 0 => Val::Uint(n.unsigned_abs() & 0xffff_ffff),
+            ('u', Val::Float(f)) if literal && f.fract() == 0.0 && (0.0..9e15).contains(&f) => {
+                Val::Uint(crate::helpers::whole(f).unsigned_abs() & 0xffff_ffff)
+            }
             ('f', arg @ Val::Int(_)) if literal => Val::Float(crate::helpers::cast::to_float(&arg)),
             ('m', Val::Void) => Val::Map(Map::new(std::collections::BTreeMap::new())),
             ('l', Val::Void) => Val::List(List::nil(Elem::Any)),
@@ -55,6 +60,7 @@ fn wrong(letter: char, index: usize, arg: &Val) -> Failure {
     let want = match letter {
         's' => "a string",
         'i' => "an integer (Go's int)",
+        'u' => "a number that stands in the template (Go's uint32)",
         'f' => "a float",
         'b' => "a boolean",
         'm' => "a map of strings to anything",

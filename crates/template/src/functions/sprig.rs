@@ -3,8 +3,8 @@
 use super::{Function, Set, pure, refused, run};
 use crate::go;
 use crate::helpers::{
-    case, compare, date, defaults, dict, digest, encode, layout, lists, merge, numbers, paths, pattern, pem, reflect,
-    semver, text, url, words,
+    case, cipher, compare, date, defaults, dict, digest, encode, layout, lists, merge, numbers, paths, pattern, pem,
+    reflect, semver, text, url, words,
 };
 
 /// Who knows a function.
@@ -39,10 +39,7 @@ impl Function {
     }
 }
 
-const KEYS: &str =
-    "Keys and certificates are not made by templates; use Vault's PKI engine, with `secret` or `pkiCert`.";
-const CIPHER: &str = "Templates hold no ciphers; use Vault's transit engine.";
-const DERIVE: &str = "A derived password costs time and memory on purpose; keep the password itself in Vault.";
+const KEYS: &str = "The code for keys and certificates would make the agent of every pod a fifteenth larger, above its 5 MB; use Vault's PKI engine, with `secret` or `pkiCert`.";
 const CLOCK: &str = "It depends on the clock or the time zone; neither consul-template nor the operator knows it.";
 const CHANCE: &str = "It makes something new each time; keep what it makes in Vault.";
 const ENVIRONMENT: &str = "sprig's access to the environment is off, as in consul-template; use `env`.";
@@ -85,11 +82,11 @@ pub(crate) static SPRIG: &[Sprig] = &[
     refused("dateModify", CLOCK).of(NEITHER),
     refused("date_in_zone", CLOCK).of(NEITHER),
     refused("date_modify", CLOCK).of(NEITHER),
-    refused("decryptAES", CIPHER).of(AGENT),
+    pure("decryptAES", "decryptAES PASSWORD TEXT", "What `encryptAES` encrypted.", "ss", cipher::decrypt).of(AGENT),
     pure("deepCopy", "deepCopy VALUE", "A copy that shares nothing.", "a", dict::deep_copy).of(BOTH),
     pure("deepEqual", "deepEqual A B", "Whether type and content are the same.", "aa", compare::deep_equal).of(BOTH),
     pure("default", "default FALLBACK VALUE", "The fallback for an empty value.", "aa*", defaults::default).of(BOTH),
-    refused("derivePassword", DERIVE).of(AGENT),
+    run("derivePassword", "derivePassword COUNTER KIND PASSWORD USER SITE", "A site's password by Master Password's algorithm; the counter is a number that stands there.", "ussss", go::frozen::derive_password).of(AGENT),
     pure("dict", "dict KEY VALUE …", "A map.", "a*", dict::make).of(BOTH),
     pure("dig", "dig KEY … DEFAULT MAP", "The value down that way, or the default.", "aaaa*", dict::dig).of(BOTH),
     pure("dir", "dir PATH", "Without the last part.", "s", paths::dir).of(BOTH),
@@ -98,7 +95,7 @@ pub(crate) static SPRIG: &[Sprig] = &[
     pure("duration", "duration SECONDS", "As `1h2m3s`; of a text of digits or an `int64`.", "a", date::duration).of(BOTH),
     run("durationRound", "durationRound DURATION", "Its largest unit, as `2h` or `3d`.", "a", go::frozen::duration_round).of(BOTH),
     pure("empty", "empty VALUE", "Whether it is zero, empty or nothing.", "a", defaults::empty).of(BOTH),
-    refused("encryptAES", CIPHER).of(AGENT),
+    run("encryptAES", "encryptAES PASSWORD TEXT", "AES-256 in CBC mode, in base 64; the same until the data changes.", "ss", go::frozen::encrypt_aes).of(AGENT),
     refused("env", ENVIRONMENT).of(NEITHER),
     refused("expandenv", ENVIRONMENT).of(NEITHER),
     pure("ext", "ext PATH", "The last point and what follows it.", "s", paths::ext).of(BOTH),

@@ -15,27 +15,35 @@ use crate::suggest;
 
 type Check = Result<(), (Code, Failure)>;
 
-/// Answers the lookups whose arguments are all literals and that any rendering asks for, as long as secrets exist.
+/// What a template asks for by literals.
+pub(super) struct Asked {
+    /// Lookups that any rendering asks for, as long as secrets exist.
+    pub(super) lookups: BTreeSet<Lookup>,
+    /// Files, in whatever branch.
+    pub(super) files: BTreeSet<String>,
+}
+
+/// Answers what is asked for by literals.
 pub(super) fn check(
     main: &str,
     templates: &BTreeMap<SmolStr, Defined>,
     functions: Set,
-) -> Result<BTreeSet<Lookup>, (Code, Failure)> {
-    let mut checker =
-        Checker { templates, functions, variables: Vec::new(), lookups: BTreeSet::new(), certain: true, asks: 0 };
+) -> Result<Asked, (Code, Failure)> {
+    let asked = Asked { lookups: BTreeSet::new(), files: BTreeSet::new() };
+    let mut checker = Checker { templates, functions, variables: Vec::new(), asked, certain: true, asks: 0 };
     for (name, defined) in templates {
         checker.certain = name == main;
         checker.variables = vec!["$".into()];
         checker.list(&defined.body).map_err(|(code, failure)| (code, failure.inside(defined.source)))?;
     }
-    Ok(checker.lookups)
+    Ok(checker.asked)
 }
 
 struct Checker<'a> {
     templates: &'a BTreeMap<SmolStr, Defined>,
     functions: Set,
     variables: Vec<SmolStr>,
-    lookups: BTreeSet<Lookup>,
+    asked: Asked,
     /// Whether what stands here runs in every rendering.
     certain: bool,
     /// Literal lookups seen.
@@ -114,6 +122,9 @@ impl Checker<'_> {
             Expr::Identifier(_, name) if matches!(&**name, "and" | "or") => return self.short_circuit(&command.args),
             Expr::Identifier(_, name) => {
                 self.asked(literal_lookup(name, rest).filter(|_| !piped));
+                if let ("file", Some(Expr::String(_, path))) = (name.as_str(), rest.first()) {
+                    self.asked.files.insert(path.trim().to_owned());
+                }
                 if name == "writeToFile" && self.functions == Set::Agent {
                     let texts: Vec<Option<&str>> = rest.iter().map(literal).collect();
                     Place::check(&texts).map_err(|(index, failure)| {
@@ -140,7 +151,7 @@ impl Checker<'_> {
 
     fn asked(&mut self, lookup: Option<Lookup>) {
         self.asks += usize::from(lookup.is_some());
-        self.lookups.extend(lookup.filter(|_| self.certain));
+        self.asked.lookups.extend(lookup.filter(|_| self.certain));
     }
 
     /// `and` and `or` compute their first argument for certain.

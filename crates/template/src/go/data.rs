@@ -92,6 +92,18 @@ pub(super) fn lookup(name: &str, args: &[&str]) -> Result<Option<Lookup>, Failur
     Ok(Some(Lookup::new(verb, path, params)))
 }
 
+/// `file PATH`: what it holds; an empty path is an empty text, as in consul-template.
+pub(crate) fn file(run: &mut Run<'_>, args: &[Val]) -> Out {
+    let path = text(args, 0)?;
+    if path.is_empty() {
+        return Ok(Val::str(""));
+    }
+    let held = run.file(path.trim()).ok_or_else(|| {
+        Failure::new("no files are read here").hint("only the agent reads them, in its own container")
+    })?;
+    held.map(|bytes| Val::str(bytes.expose().as_slice())).map_err(Failure::new)
+}
+
 pub(crate) fn env(run: &mut Run<'_>, args: &[Val]) -> Out {
     Ok(Val::str(run.variable(text(args, 0)?).unwrap_or_default()))
 }

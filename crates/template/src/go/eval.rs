@@ -149,6 +149,7 @@ impl<'a> Run<'a> {
         let args = self.arguments(args, dot, piped)?;
         match holder {
             Val::Absent => Ok(Val::Absent),
+            Val::Void if self.program.missing != MissingKey::Error => Ok(Val::Void),
             Val::Object(object) => object.method(method, &args).unwrap_or_else(|| Err(plain())),
             _ => Err(plain()),
         }

@@ -91,6 +91,10 @@ impl<'a> Run<'a> {
         answer
     }
 
+    pub(super) fn file(&self, path: &str) -> Option<Result<Sensitive<Vec<u8>>, String>> {
+        self.inputs.answers.file(path, self.program.sandbox.as_deref())
+    }
+
     pub(super) fn variable(&self, name: &str) -> Option<&'a str> {
         self.inputs.env.get(name).map(String::as_str)
     }

@@ -2,11 +2,14 @@
 
 use super::Run;
 use crate::failure::Failure;
-use crate::helpers::{Out, bytes, date, int, text, time};
+use crate::helpers::{Out, bytes, cipher, date, int, password, text, time};
 use crate::value::Val;
 
 /// What a hash costs of a rendering's steps: a tenth of a second of computing, so at most twenty of them.
 const HASH_STEPS: u32 = 50_000;
+
+/// What a derived password costs: some three quarters of a second, so at most three of them.
+const DERIVE_STEPS: u32 = 300_000;
 
 /// `timestamp [LAYOUT]`.
 pub(crate) fn timestamp(run: &mut Run<'_>, args: &[Val]) -> Out {
@@ -49,11 +52,25 @@ pub(crate) fn htpasswd(run: &mut Run<'_>, args: &[Val]) -> Out {
 
 fn hashed(run: &mut Run<'_>, password: &[u8]) -> Result<String, Failure> {
     run.spend(HASH_STEPS)?;
-    let mut salt = [0; 16];
-    salt[..8].copy_from_slice(&run.chance().to_be_bytes());
-    salt[8..].copy_from_slice(&run.chance().to_be_bytes());
-    let hash = crate::helpers::bcrypt::hash(password, salt);
+    let hash = crate::helpers::bcrypt::hash(password, salt(run));
     Ok(hash.unwrap_or_else(|error| format!("failed to encrypt string with bcrypt: {error}")))
+}
+
+/// `encryptAES PASSWORD TEXT`: the initial vector is frozen.
+pub(crate) fn encrypt_aes(run: &mut Run<'_>, args: &[Val]) -> Out {
+    let vector = salt(run);
+    Ok(cipher::encrypt(bytes(args, 0)?, bytes(args, 1)?, vector))
+}
+
+/// `derivePassword COUNTER KIND PASSWORD USER SITE`.
+pub(crate) fn derive_password(run: &mut Run<'_>, args: &[Val]) -> Out {
+    run.spend(DERIVE_STEPS)?;
+    password::derive(args)
+}
+
+const fn salt(run: &mut Run<'_>) -> [u8; 16] {
+    let high = (run.chance() as u128) << 64;
+    (high | run.chance() as u128).to_be_bytes()
 }
 
 /// `shuffle TEXT`.

@@ -25,6 +25,18 @@ pub(super) fn check(before: Before, token: &str, rest: &str) -> Result<Before, F
     if before != Before::Nothing && (operand || is_word(first) && before == Before::Constant) {
         return Err(Failure::new("a space is missing between two values"));
     }
+    if !first.is_ascii() && !first.is_alphanumeric() {
+        return Err(Failure::new(format!("the character {} has no meaning here", first.escape_unicode())));
+    }
+    if before != Before::Nothing && matches!(first, '+' | '-') && begins_number(token) {
+        return Err(Failure::new("a space is missing before the number"));
+    }
+    if before == Before::Name && first == '=' {
+        return Err(Failure::new("a space is missing before the equals sign"));
+    }
+    if first == ',' && !rest.trim_start().starts_with('$') {
+        return Err(Failure::new("a comma stands between the two variables of a range only"));
+    }
     if before == Before::Constant && first == '.' {
         return Err(Failure::new("a text, a number, true, false and nil have no fields"));
     }
@@ -86,6 +98,14 @@ pub(super) fn number_length(text: &str) -> usize {
 }
 
 fn number(text: &str) -> Result<(), Failure> {
+    let mut before = ' ';
+    for c in text.chars().chain([' ']) {
+        // One between two digits, or behind the letter of a base.
+        if before == '_' && !c.is_ascii_hexdigit() || c == '_' && !before.is_ascii_alphanumeric() {
+            return Err(Failure::new("an underscore stands between two digits"));
+        }
+        before = c;
+    }
     let hex = text.contains(['x', 'X']);
     let float = !hex && text.contains(['.', 'e', 'E']) && !text.ends_with('i');
     let parsed = text.replace('_', "").parse::<f64>();

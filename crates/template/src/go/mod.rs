@@ -52,7 +52,9 @@ pub(crate) struct Program {
     templates: BTreeMap<SmolStr, Defined>,
     functions: Set,
     missing: MissingKey,
-    lookups: BTreeSet<Lookup>,
+    asked: check::Asked,
+    /// Below which `file` stays.
+    sandbox: Option<String>,
 }
 
 struct Source {
@@ -79,7 +81,8 @@ pub(crate) const BRACES: Delimiters<'static> = Delimiters { left: "{{", right: "
 
 impl Program {
     pub(crate) const fn new(functions: Set, missing: MissingKey) -> Self {
-        Self { sources: Vec::new(), templates: BTreeMap::new(), functions, missing, lookups: BTreeSet::new() }
+        let asked = check::Asked { lookups: BTreeSet::new(), files: BTreeSet::new() };
+        Self { sources: Vec::new(), templates: BTreeMap::new(), functions, missing, asked, sandbox: None }
     }
 
     /// Adds one source, whose text outside every definition is the template `key`.
@@ -118,8 +121,8 @@ impl Program {
 
     /// Once all sources are there: every name that they use exists.
     pub(crate) fn check(&mut self, main: &str) -> Result<(), TemplateError> {
-        let lookups = check::check(main, &self.templates, self.functions);
-        self.lookups = lookups.map_err(|(code, failure)| self.error(code, failure))?;
+        let asked = check::check(main, &self.templates, self.functions);
+        self.asked = asked.map_err(|(code, failure)| self.error(code, failure))?;
         Ok(())
     }
 
@@ -153,17 +156,19 @@ pub(crate) struct GoTemplate(Program);
 const MAIN: &str = "";
 
 impl GoTemplate {
-    /// Parses and checks; `strict` makes a missing key an error.
+    /// Parses and checks; `strict` makes a missing key an error, and `file` stays below `sandbox`.
     pub(crate) fn compile(
         name: &str,
         source: &str,
         delimiters: Delimiters<'_>,
         strict: bool,
+        sandbox: Option<String>,
     ) -> Result<Self, TemplateError> {
         let missing = if strict { MissingKey::Error } else { MissingKey::Zero };
         let mut program = Program::new(Set::Agent, missing);
         program.add(name, MAIN, source, delimiters)?;
         program.check(MAIN)?;
+        program.sandbox = sandbox;
         Ok(Self(program))
     }
 }
@@ -174,7 +179,11 @@ impl Engine for GoTemplate {
     }
 
     fn literal_lookups(&self) -> BTreeSet<Lookup> {
-        self.0.lookups.clone()
+        self.0.asked.lookups.clone()
+    }
+
+    fn literal_files(&self) -> BTreeSet<String> {
+        self.0.asked.files.clone()
     }
 }
 

@@ -37,30 +37,32 @@ pub(crate) fn contains(args: &[Val]) -> Out {
     is_in(&[args[1].clone(), args[0].clone()])
 }
 
-fn count_in(args: &[Val]) -> Result<(usize, usize), Failure> {
-    let wanted = list(args, 0)?;
-    let mut found = 0;
-    for value in wanted.iter() {
-        found += usize::from(is_in(&[args[1].clone(), value.clone()])?.truth());
+/// Goes through the list until one of it is in the collection, or is not; what follows is not looked at, as in
+/// consul-template.
+fn meets(args: &[Val], inside: bool) -> Result<bool, Failure> {
+    for value in list(args, 0)?.iter() {
+        if is_in(&[args[1].clone(), value.clone()])?.truth() == inside {
+            return Ok(true);
+        }
     }
-    Ok((found, wanted.len()))
+    Ok(false)
 }
 
 /// `containsAll LIST COLLECTION`.
 pub(crate) fn contains_all(args: &[Val]) -> Out {
-    count_in(args).map(|(found, all)| Val::Bool(found == all))
+    meets(args, false).map(|missed| Val::Bool(!missed))
 }
 
 pub(crate) fn contains_any(args: &[Val]) -> Out {
-    count_in(args).map(|(found, _)| Val::Bool(found > 0))
+    meets(args, true).map(Val::Bool)
 }
 
 pub(crate) fn contains_none(args: &[Val]) -> Out {
-    count_in(args).map(|(found, _)| Val::Bool(found == 0))
+    meets(args, true).map(|found| Val::Bool(!found))
 }
 
 pub(crate) fn contains_not_all(args: &[Val]) -> Out {
-    count_in(args).map(|(found, all)| Val::Bool(found < all))
+    meets(args, false).map(Val::Bool)
 }
 
 /// `loop N` or `loop FROM TO`.

@@ -83,8 +83,12 @@ fn chosen(args: &[Val], named: bool) -> Out {
 pub(crate) fn dig(args: &[Val]) -> Out {
     let last = args.len() - 1;
     let (default, mut here) = (&args[last - 1], args[last].clone());
+    if let Some(index) = (0..last - 1).find(|index| !matches!(args[*index], Val::Str(_))) {
+        return Err(wanted(args, index, "a string"));
+    }
     for index in 0..last - 1 {
-        let Val::Map(step) = &here else { return Err(wanted(args, last, "a map at every step")) };
+        let map = if let Val::Map(step) = &here { Some(step).filter(|step| step.is_of_anything()) } else { None };
+        let step = map.ok_or_else(|| wanted(args, last, "a map of strings to anything at every step"))?;
         let Some(next) = step.get(text(args, index)?) else { return Ok(default.clone()) };
         here = next;
     }

@@ -36,9 +36,13 @@ pub(crate) fn adler32(args: &[Val]) -> Out {
     Ok(Val::str(((b << 16) | a).to_string()))
 }
 
-/// `hmacSHA256Hex MESSAGE KEY` (RFC 2104).
+/// `hmacSHA256Hex MESSAGE KEY`.
 pub(crate) fn hmac_sha256(args: &[Val]) -> Out {
-    let (message, key) = (bytes(args, 0)?, bytes(args, 1)?);
+    Ok(Val::str(hex::encode(mac(bytes(args, 1)?, bytes(args, 0)?))))
+}
+
+/// HMAC-SHA256 (RFC 2104).
+pub(super) fn mac(key: &[u8], message: &[u8]) -> zeroize::Zeroizing<[u8; 32]> {
     let mut block = zeroize::Zeroizing::new([0_u8; 64]);
     if key.len() > block.len() {
         block[..32].copy_from_slice(&Sha256::digest(key));
@@ -47,5 +51,5 @@ pub(crate) fn hmac_sha256(args: &[Val]) -> Out {
     }
     let pad = |byte: u8| zeroize::Zeroizing::new(block.map(|b| b ^ byte));
     let inner = Sha256::new().chain_update(pad(0x36).as_slice()).chain_update(message).finalize();
-    Ok(Val::str(hex::encode(Sha256::new().chain_update(pad(0x5c).as_slice()).chain_update(inner).finalize())))
+    zeroize::Zeroizing::new(Sha256::new().chain_update(pad(0x5c).as_slice()).chain_update(inner).finalize().into())
 }

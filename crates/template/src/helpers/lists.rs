@@ -105,9 +105,17 @@ pub(crate) fn concat(args: &[Val]) -> Out {
 
 /// `chunk SIZE LIST`: lists of so many elements.
 pub(crate) fn chunk(args: &[Val]) -> Out {
-    let size = usize::try_from(int(args, 0)?).ok().filter(|size| *size > 0);
+    let (size, list) = (int(args, 0)?, list(args, 1)?);
+    // sprig divides by a negative size, and that gives a length for these.
+    let size = match list.len() {
+        1 if size < -1 => Some(1),
+        2.. if size < 0 && list.len() as u64 - 1 <= size.unsigned_abs() => {
+            return Ok(Val::List(List::new(Elem::Lists, Vec::new())));
+        }
+        _ => usize::try_from(size).ok().filter(|size| *size > 0),
+    };
     let size = size.ok_or_else(|| Failure::new("a chunk has at least one element"))?;
-    let chunks = list(args, 1)?.chunks(size).map(|part| Val::list(part.to_vec())).collect();
+    let chunks = list.chunks(size).map(|part| Val::list(part.to_vec())).collect();
     Ok(Val::List(List::new(Elem::Lists, chunks)))
 }
 
