@@ -24,7 +24,7 @@ impl Supervisor {
         };
         let stale: Vec<_> = if published { self.state.sessions.iter().map(of).collect() } else { Vec::new() };
         for group in &mut self.groups {
-            group.render(&self.state.sessions, &self.platform.env);
+            group.render(&self.state.sessions, &self.platform.env, &self.config.state_dir);
             if !published {
                 continue;
             }
@@ -32,7 +32,7 @@ impl Supervisor {
                 tracing::warn!(group = group.name(), code = %cause.code, "{cause}");
                 *self.counters.failures.entry(cause.code).or_default() += 1;
             }
-            group.render(&self.state.sessions, &self.platform.env);
+            group.render(&self.state.sessions, &self.platform.env, &self.config.state_dir);
         }
         if published {
             self.list_stale();

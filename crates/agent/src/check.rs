@@ -12,6 +12,7 @@ use sidekey_vault::{Client, Credential, Mounts, Unready, VaultError, diagnose};
 use crate::credential::Source;
 use crate::exit::Exit;
 use crate::extra::Volumes;
+use crate::local::Local;
 use crate::member::Member;
 use crate::pair;
 use crate::session::Answers;
@@ -97,7 +98,8 @@ async fn secrets(
     let mut asked = BTreeSet::new();
     let mut whole = vec![false; members.len()];
     for _ in 0..ROUNDS {
-        let inputs = Inputs { answers: &answers, env: &platform.env, frozen: Frozen::default() };
+        let seen = Local { answers: &answers, private: &config.state_dir };
+        let inputs = Inputs { answers: &seen, env: &platform.env, frozen: Frozen::default() };
         for (member, whole) in members.iter_mut().zip(&mut whole) {
             *whole = member.render(&inputs).is_some();
         }

@@ -18,6 +18,7 @@ use crate::backoff::{Backoff, random};
 use crate::clock::unix_seconds;
 use crate::environment::{self, Handed};
 use crate::extra::{Owner, Volumes};
+use crate::local::Local;
 use crate::member::Member;
 use crate::session::Session;
 use crate::state::State;
@@ -155,14 +156,16 @@ impl Group {
     }
 
     /// Renders when there is something new. A set with a hole is not kept: the last good one stays.
-    pub(crate) fn render(&mut self, sessions: &[Session], env: &BTreeMap<String, String>) {
+    /// `private` is the directory of the agent's own state.
+    pub(crate) fn render(&mut self, sessions: &[Session], env: &BTreeMap<String, String>, private: &str) {
         if !std::mem::take(&mut self.stale) {
             return;
         }
         let (mut rendered, mut extras) = (Rendered::new(), Vec::new());
         for member in &mut self.members {
             let Some(session) = sessions.get(member.login()) else { continue };
-            let inputs = Inputs { answers: &session.answers, env, frozen: self.frozen };
+            let answers = Local { answers: &session.answers, private };
+            let inputs = Inputs { answers: &answers, env, frozen: self.frozen };
             if let Some((bytes, beside)) = member.render(&inputs) {
                 rendered.insert(member.output().name.clone(), bytes);
                 for extra in beside {

@@ -47,6 +47,7 @@ pub mod harden;
 mod hcl;
 mod launch;
 mod listen;
+mod local;
 mod member;
 pub mod metrics;
 mod notify;

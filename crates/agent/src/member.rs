@@ -95,13 +95,20 @@ impl Member {
         }
     }
 
+    /// The files that its template reads by a path that stands there.
+    pub(crate) fn files(&self) -> BTreeSet<String> {
+        self.compiled.as_ref().map(Compiled::literal_files).unwrap_or_default()
+    }
+
     /// Reads the template file again; whether there is a template to render anew. One that could not be read and comes back
     /// as it was is compiled again, since that alone tells whether all is well.
     pub(crate) fn reload(&mut self) -> bool {
-        let Some(path) = self.template_file() else { return false };
+        // Whether a file that the template reads is another is seen by rendering.
+        let reads = !self.files().is_empty();
+        let Some(path) = self.template_file() else { return reads };
         let was_read = self.cause.as_ref().is_none_or(|cause| cause.code != Code::TemplateFile);
         match read(path) {
-            Ok(text) if was_read && self.text.as_ref() == Some(&text) => false,
+            Ok(text) if was_read && self.text.as_ref() == Some(&text) => reads,
             _ => self.compile(),
         }
     }

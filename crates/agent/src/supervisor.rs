@@ -129,7 +129,7 @@ impl Supervisor {
     pub async fn run(mut self, mut drain: Drain) -> Exit {
         let begun = self.now();
         let deadline = self.config.lifecycle.start_deadline_seconds.map(|s| begun + Duration::from_secs(s.into()));
-        let mut changes = templates::watch(&self.config.outputs);
+        let mut changes = templates::watch(&self.groups);
         let mut until: Option<Time> = None;
         let alarm = Alarm::new();
         if State::is_done(&self.config.state_dir) {

@@ -1,19 +1,20 @@
-//! Template files that a person may change while the agent runs.
+//! Files that may change while the agent runs: templates, and what they read.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use sidekey_core::contract::{Output, Source};
 use sidekey_runtime::watch;
 use tokio::sync::mpsc;
 
-/// Says when template files may have changed; `None` when no output has one, and then there is nothing to watch.
-pub(crate) fn watch(outputs: &[Output]) -> Option<mpsc::Receiver<()>> {
-    let file = |output: &Output| match &output.source {
-        Source::Template(template) => template.file.clone(),
-        Source::Format(_) | Source::Environment(_) => None,
-    };
-    let files: Vec<String> = outputs.iter().filter_map(file).collect();
+use crate::group::Group;
+use crate::member::Member;
+
+/// Says when such files may have changed; `None` when there is none, and then there is nothing to watch. What a changed
+/// template reads is watched from the next start on.
+pub(crate) fn watch(groups: &[Group]) -> Option<mpsc::Receiver<()>> {
+    let members = || groups.iter().flat_map(Group::members);
+    let templates = members().filter_map(Member::template_file).map(str::to_owned);
+    let files: Vec<String> = templates.chain(members().flat_map(Member::files)).collect();
     let directories: BTreeSet<&Path> = files.iter().filter_map(|file| Path::new(file).parent()).collect();
     if directories.is_empty() {
         return None;

@@ -211,6 +211,29 @@ async fn a_template_file_is_followed_and_a_bad_one_keeps_the_old() {
 }
 
 #[tokio::test]
+async fn a_file_that_a_template_reads_is_followed_and_one_that_is_gone_keeps_the_old() {
+    let bench = Bench::new().await;
+    let (read, own) = (bench.path("read.txt"), bench.path("state/state"));
+    std::fs::write(&read, "one").unwrap();
+    let text = |path: &std::path::Path| {
+        format!(
+            "{{{{ file {path:?} }}}} {{{{ with secret \"secret/data/web\" }}}}{{{{ .Data.data.user }}}}{{{{ end }}}}"
+        )
+    };
+    let bench = bench.go("a", &text(&read), json!({})).go("b", &text(&own), json!({"optional": true}));
+    let agent = bench.start();
+    bench.ready().await;
+    assert_eq!((bench.read("a").unwrap().as_str(), bench.read("b")), ("one app", None));
+    assert!(bench.line().contains("of the agent's own"), "{}", bench.line());
+    std::fs::write(&read, "two").unwrap();
+    bench.until("the new text", |bench| bench.read("a").unwrap() == "two app").await;
+    std::fs::remove_file(&read).unwrap();
+    bench.until("the loss is said", |bench| bench.line().contains("No such file")).await;
+    assert_eq!(bench.read("a").unwrap(), "two app");
+    agent.stop().await;
+}
+
+#[tokio::test]
 async fn a_target_that_cannot_be_written_stops_its_own_group_only() {
     let bench = Bench::new()
         .await

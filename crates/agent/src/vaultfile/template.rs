@@ -31,6 +31,7 @@ pub(super) fn read(block: &Block, line: usize, said: &mut Said) -> Option<File> 
             "right_delimiter" => template.right = said.filled(entry).unwrap_or(template.right),
             "command" => action = command(entry, said),
             "exec" => action = exec(entry, said).or(action),
+            "sandbox_path" => template.sandbox = said.filled(entry),
             _ => other(entry, said),
         }
     }
@@ -68,7 +69,7 @@ pub(super) fn other(entry: &Entry, said: &mut Said) {
         "wait" => said.note(entry, "a file is written once all of its data is there"),
         "user" | "group" | "uid" | "gid" => said.note(entry, "the agent cannot give files away; set perms"),
         "function_denylist" | "function_blacklist" if matches!(&entry.value, Value::List(list) if list.is_empty()) => {}
-        "sandbox_path" | "function_denylist" | "function_blacklist" => {
+        "function_denylist" | "function_blacklist" => {
             said.wrong(entry.line, &format!("{} is not served, and is no limit to be left out", entry.key));
         }
         _ => said.unknown(entry, "template"),

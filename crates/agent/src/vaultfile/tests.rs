@@ -161,8 +161,8 @@ fn names_file_and_line_of_what_it_cannot_serve() {
             "line 6: perms is not permission bits",
         ),
         (
-            with("template { contents = \"x\"\n destination = \"/d/z\"\n sandbox_path = \"/s\" }"),
-            "line 6: sandbox_path is not served",
+            with("template { contents = \"x\"\n destination = \"/d/z\"\n function_denylist = [\"env\"] }"),
+            "line 6: function_denylist is not served",
         ),
         (with("log_level = \"loud\""), "line 4: log_level is none of"),
         (with("listener \"tcp\" {"), "line 4: expected a closing brace"),
