@@ -1,6 +1,7 @@
 //! What has come back is taken in: the planner is told, the answer kept on disk, and only then acted on.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sidekey_core::failure::{Failure, FailureKind};
 use sidekey_core::planner::{LeaseTerms, Planner, Step, Time, TokenId, TokenTerms};
@@ -16,16 +17,34 @@ use crate::supervisor::Supervisor;
 use crate::suspects::verdict;
 use crate::trouble::Subject;
 
+/// How long the state on disk may not know of secrets that were read again.
+const LAG: Duration = Duration::from_secs(5);
+
 impl Supervisor {
-    /// Takes in one result and whatever else is ready, then keeps the state.
+    /// Takes in one result and whatever else is ready, then keeps the state. The file is written whole, so secrets that were
+    /// read again and are as they were wait for it: all that a kill loses is that they were read.
     pub(crate) fn absorb(&mut self, first: Done) {
         let now = self.now();
+        let mut news = self.is_news(&first);
         self.take(first, now);
         while let Some(Ok(done)) = self.work.try_join_next() {
+            news |= self.is_news(&done);
             self.take(done, now);
         }
         self.state.sessions.iter_mut().for_each(Session::forget_tokens);
-        self.keep();
+        if news {
+            self.keep();
+        } else {
+            self.keep_by.get_or_insert(now + LAG);
+        }
+    }
+
+    /// Whether a restarted agent would do without this what must not be done twice, or write what is not so.
+    fn is_news(&self, done: &Done) -> bool {
+        let Done::Answered(login, Step::Fetch(lookup), Ok(Answer::Response(response))) = done else { return true };
+        let before = self.state.sessions.get(*login).and_then(|session| session.answers.get(lookup));
+        let same = before.is_some_and(|before| before.data == response.data && before.lease_id == response.lease_id);
+        !same || !response.lease_id.is_empty()
     }
 
     fn take(&mut self, done: Done, now: Time) {

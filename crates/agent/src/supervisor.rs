@@ -80,6 +80,8 @@ pub struct Supervisor {
     pub(crate) status: watch::Sender<Arc<Status>>,
     pub(crate) lists: Lists,
     pub(crate) desk: watch::Sender<Handed>,
+    /// By when the state is to be kept, if it knows something new.
+    pub(crate) keep_by: Option<Time>,
     pub(crate) reported: bool,
     pub(crate) told: String,
     pub(crate) ending: bool,
@@ -109,6 +111,7 @@ impl Supervisor {
             said: BTreeSet::new(),
             counters: Counters::default(),
             lists: Lists::new(),
+            keep_by: None,
             reported: false,
             told: String::new(),
             ending: false,
@@ -200,6 +203,9 @@ impl Supervisor {
             }
         }
         self.write_sinks(now);
+        if self.keep_by.is_some_and(|by| by <= now) {
+            self.keep();
+        }
     }
 
     /// What a change asks for is kept before the change: an agent that is killed in between does it after its restart.
@@ -246,11 +252,12 @@ impl Supervisor {
     fn due(&self) -> Option<Time> {
         let sinks = self.sinks.iter().filter_map(Sink::due);
         let groups = self.groups.iter().filter_map(Group::due);
-        groups.chain(sinks).chain(self.notifier.due()).chain(self.retires_at()).min()
+        groups.chain(sinks).chain(self.notifier.due()).chain(self.retires_at()).chain(self.keep_by).min()
     }
 
     /// Keeps the state for a restart. Without room for it the agent goes on: only a crash would cost a login.
     pub(crate) fn keep(&mut self) {
+        self.keep_by = None;
         self.state.owed = self.notifier.owed(&self.state.announced, !self.state.published);
         self.state.frozen = self.groups.iter().map(|group| (group.name().to_owned(), group.frozen())).collect();
         match self.state.save(&self.config.state_dir, &self.platform.boot) {

@@ -103,3 +103,34 @@ async fn never_uses_a_token_that_was_being_revoked() {
     bench.until("a login of its own", |bench| bench.logins() == 2).await;
     assert_eq!(agent.stop().await, Exit::Done);
 }
+
+/// The state is written whole: with many secrets, each look at each of them would cost all of it.
+#[tokio::test]
+async fn many_looks_that_find_nothing_new_are_kept_together_and_a_change_at_once() {
+    let mut bench = bench().await;
+    for number in 0..20 {
+        bench.fake.put(&format!("secret/s{number}"), json!({"v": number}));
+        bench = bench.format(&format!("s{number}.json"), "json", &format!("secret/data/s{number}"), json!({}));
+    }
+    let agent = bench.start();
+    bench.ready().await;
+    let mut written = std::collections::BTreeSet::new();
+    let mut look = |bench: &Bench| {
+        use std::os::unix::fs::MetadataExt;
+        let file = std::fs::metadata(bench.path("state/state")).unwrap();
+        written.insert((file.ino(), file.mtime(), file.mtime_nsec()));
+    };
+    let asked = |bench: &Bench| bench.fake.requests().iter().filter(|r| r.path.starts_with("secret/data/")).count();
+    let before = asked(&bench);
+    bench.pass_and(Duration::from_secs(130), &mut look).await;
+    let looks = asked(&bench) - before;
+    assert!(looks >= 40, "{looks} looks");
+    assert!(written.len() <= looks / 2, "{looks} looks were kept in {} files", written.len());
+
+    bench.fake.put("secret/s7", json!({"v": "changed"}));
+    bench.pass(Duration::from_secs(70)).await;
+    assert!(bench.read("s7.json").unwrap().contains("changed"));
+    let state = std::fs::read_to_string(bench.path("state/state")).unwrap();
+    assert!(state.contains("changed"), "a file was written of what was not kept");
+    agent.kill().await;
+}
