@@ -64,6 +64,7 @@ pub(crate) fn measure(table: &mut Table) {
     table.note(format!("agent: one KV secret and one lease over TLS, {STARTS} starts, median; compared to {side}"));
     table.note(env::var("BENCH_LIBC").unwrap_or_default());
     report(table, &mine, other.as_ref());
+    hundred(table, &binary, folder.path());
     endurance::measure(table, &binary, folder.path());
     let sizes = (file_size(&binary), server.vault.as_ref().and_then(|it| file_size(&it.to_string_lossy())));
     table.figures.push(Figure {
@@ -73,6 +74,37 @@ pub(crate) fn measure(table: &mut Table) {
     if let Some(image) = env::var("BENCH_IMAGE").ok().and_then(|it| it.parse().ok()).map(megabytes) {
         table.figures.push(alone("agent image", "MB", image, Budget::AtMost(6.0)));
     }
+}
+
+/// Secrets of a pod that has many.
+const MANY: usize = 100;
+
+/// The same agent with many secrets, each with a file of its own.
+fn hundred(table: &mut Table, binary: &str, folder: &Path) {
+    let server = Server::start_fake(folder);
+    let run = folder.join("hundred");
+    for part in ["secrets", "state"] {
+        fs::create_dir_all(run.join(part)).unwrap_or_else(|error| panic!("{}: {error}", run.display()));
+    }
+    let names: Vec<String> = (0..MANY).map(|number| format!("s{number}")).collect();
+    let outputs = names.iter().map(|name| {
+        server.put(name, serde_json::json!({"user": "app", "password": format!("of the bench, for {name}")}));
+        let path = format!("secret/data/many/{name}");
+        output(&run, name, &format!("{{{{ with secret {path:?} }}}}{{{{ .Data.data.password }}}}{{{{ end }}}}"))
+    });
+    let config = config(&server, &run, outputs.collect(), Refresh::default());
+    let env = config.to_env().unwrap_or_else(|error| panic!("{error}"));
+    let files: Vec<PathBuf> = names.iter().map(|name| run.join("secrets").join(name)).collect();
+    let command = [binary.to_owned(), "run".to_owned()];
+    let running = Running::start(&command, &env, &files, &folder.join("hundred.log"), false);
+    sleep(IDLE);
+    let memory = running.memory();
+    let name = format!("agent resident, idle, {MANY} secrets");
+    table.figures.push(alone(name, "MB", megabytes(memory.resident), Budget::AtMost(6.0)));
+    table.note(format!(
+        "{MANY} secrets of fakevault, a template and a file each: {:.2} MB of it anonymous",
+        megabytes(memory.anonymous)
+    ));
 }
 
 fn report(table: &mut Table, mine: &Result, other: Option<&Result>) {
