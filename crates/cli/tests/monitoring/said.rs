@@ -9,6 +9,7 @@ use sidekey_cluster::api::Witness;
 use sidekey_core::Code;
 use sidekey_operator::backoff::Backoff;
 use sidekey_operator::metrics::{Calls, Configured, Metrics as OperatorMetrics};
+use sidekey_operator::plan::storage::Persistence;
 use sidekey_operator::types::Kind;
 use sidekey_operator::types::object::Key;
 use sidekey_runtime::metrics::{encode, registry};
@@ -45,7 +46,13 @@ fn webhook_lives(metrics: &Metrics) {
 /// The same of an operator.
 pub(super) fn operator(times: usize) -> String {
     let mut registry = Registry::default();
-    let configured = Configured { backoff: Backoff::default(), looks: 100, exclude_raw: false, default_globals: true };
+    let configured = Configured {
+        backoff: Backoff::default(),
+        looks: 100,
+        exclude_raw: false,
+        default_globals: true,
+        persistence: Persistence::Encrypted,
+    };
     let calls = Calls::default();
     let metrics = OperatorMetrics::register(&mut registry, &configured, &calls);
     for _ in 0..times {
@@ -71,6 +78,12 @@ fn operator_lives(metrics: &OperatorMetrics, calls: &Calls) {
         metrics.client(operation, &Key::new(Kind::VaultConnection, "app", "vault"), time, good);
     }
     metrics.login_asked(true);
+    metrics.login_took(time);
+    metrics.clone_asked(true);
+    metrics.clone_asked(false);
+    metrics.copies(1, 1);
+    metrics.store_asked("store", true);
+    metrics.store_called("create", false);
     metrics.login_failed(&Key::new(Kind::VaultConnection, "app", "vault"), "kubernetes", Code::VaultSealed);
     metrics.method("kubernetes", true);
     metrics.managed("app", true);
