@@ -1,9 +1,10 @@
 //! The app container of the cluster tests.
 //!
-//! `args → watch (read file → log in → query held connections → tally) | cat | stat | env | kill | sleep → lines on stdout`
+//! `args → watch (read file → log in → query held connections → tally) | cat | stat | env | kill | relay | sleep → lines on stdout`
 
 mod credential;
 mod kill;
+mod relay;
 mod watch;
 
 use std::io::{self, Write};
@@ -12,7 +13,7 @@ use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-const USAGE: &str = "probe sleep | cat FILE | stat FILE | env NAME [sleep] | kill NAME | watch ADDRESS FILE|DIRECTORY SECONDS [USERS AT-MOST]";
+const USAGE: &str = "probe sleep | cat FILE | stat FILE | env NAME [sleep] | kill NAME | relay PORT ADDRESS | watch ADDRESS FILE|DIRECTORY SECONDS [USERS AT-MOST]";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -30,6 +31,7 @@ async fn main() -> ExitCode {
                 Err(error) => Err(error),
             },
             ["kill", name] => kill::kill(name),
+            ["relay", port, address] => relay::relay(port, address).await,
             ["watch", rest @ ..] => match watch::Plan::parse(rest) {
                 Some(plan) => watch::run(plan).await,
                 None => Err(io::Error::other(USAGE)),

@@ -2,17 +2,16 @@
 
 use serde_json::json;
 use sidekey_e2e::wait::{seconds, until};
-use sidekey_e2e::{Sandbox, Shape, api, setting};
+use sidekey_e2e::{Sandbox, Shape, api};
 
-use crate::stand_in::{StandIn, injectors};
+use crate::vault_k8s::{self, HOOK, injectors};
 
 const IMAGE: &str = "localhost/stand-in:1";
 
 #[test]
 fn a_pod_is_injected_by_one_of_two_injectors_whoever_is_asked_first() {
-    assert!(setting().manifests.is_some(), "not run: the API server of another's cluster cannot reach this process");
     let sandbox = Sandbox::new("beside").unrestricted();
-    let stand_in = StandIn::new(IMAGE);
+    let stand_in = vault_k8s::stand_in(IMAGE);
     let here = json!({"matchLabels": {"kubernetes.io/metadata.name": sandbox.namespace}});
 
     let native = [("inject", "true"), ("role", "web"), ("secret-web", "secret/web")];
@@ -22,9 +21,8 @@ fn a_pod_is_injected_by_one_of_two_injectors_whoever_is_asked_first() {
         let answer = api::create(&format!("{}?dryRun=All", sandbox.path("pods")), &shape.manifest);
         injectors(&answer.expect("a pod"), IMAGE)
     };
-    // Configurations are asked in the order of their names; Sidekey's is `sidekey-webhook`.
     for (name, first) in [("a-stand-in", true), ("z-stand-in", false)] {
-        let _configured = stand_in.configured(&format!("{name}-{}", sandbox.namespace), &here);
+        let _configured = stand_in.configured(&format!("{name}-{}", sandbox.namespace), HOOK, &here);
         let vault_wanted = if first { (2, 0) } else { (0, 1) };
         until(seconds(30), "asked: the stand-in", || {
             let seen = create(shape().vault(&vault));
