@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "a broken promise ends the run")]
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, LazyLock};
 
 use base64::Engine as _;
@@ -56,10 +57,12 @@ pub fn annotations(bytes: &[u8]) {
 
 /// A key of the table, or one that is nearly of it.
 fn key(prefix: &str, place: u8, suffix: &str) -> String {
-    let dialect = if prefix == NATIVE { Dialect::Native } else { Dialect::Vault };
-    let keys: Vec<_> = TABLE.iter().filter_map(|row| row.key(dialect)).collect();
-    match keys.get(usize::from(place)) {
-        Some(key) => format!("{prefix}{}{suffix}", key.name),
+    static KEYS: LazyLock<[Vec<&str>; 2]> = LazyLock::new(|| {
+        [Dialect::Native, Dialect::Vault]
+            .map(|dialect| TABLE.iter().filter_map(|row| Some(row.key(dialect)?.name)).collect())
+    });
+    match KEYS[usize::from(prefix != NATIVE)].get(usize::from(place)) {
+        Some(name) => format!("{prefix}{name}{suffix}"),
         None => format!("{prefix}{suffix}"),
     }
 }
@@ -128,7 +131,8 @@ static ANSWERS: LazyLock<BTreeMap<Lookup, Arc<Response>>> = LazyLock::new(|| {
     BTreeMap::from([(Lookup::read("secret/data/a"), answer(kv)), (Lookup::read("database/creds/a"), answer(user))])
 });
 
-/// Decides twice the same; what is injected applies to the pod, and a second look has nothing more to do.
+/// What is injected applies to the pod, and a second look has nothing more to do. For one input in sixteen it also decides
+/// twice the same: that doubles the work, and what would break it, a map without an order or a clock, would show in any of them.
 fn hold(annotations: Map<String, Value>, native_sidecars: bool, settings: &Settings) {
     let pod = json!({
         "apiVersion": "v1", "kind": "Pod",
@@ -140,10 +144,11 @@ fn hold(annotations: Map<String, Value>, native_sidecars: bool, settings: &Setti
     let Outcome::Patch(injection) = mutate(&pod, &facts, settings) else { return };
     let mut patched = pod.clone();
     injection.patch.apply(&mut patched).expect("the patch applies to its pod");
-    let again = mutate(&pod, &facts, settings);
-    let Outcome::Patch(again) = again else { panic!("decided otherwise the second time") };
     let bytes = |it: &sidekey_inject::Injection| serde_json::to_vec(&it.patch).expect("a patch is JSON");
-    assert_eq!(bytes(&injection), bytes(&again), "the same pod gives the same bytes");
+    if one_in_sixteen(&pod) {
+        let Outcome::Patch(again) = mutate(&pod, &facts, settings) else { panic!("decided otherwise the second time") };
+        assert_eq!(bytes(&injection), bytes(&again), "the same pod gives the same bytes");
+    }
     match mutate(&patched, &facts, settings) {
         Outcome::Skip(_) => {}
         Outcome::Patch(more) => {
@@ -151,4 +156,11 @@ fn hold(annotations: Map<String, Value>, native_sidecars: bool, settings: &Setti
         }
         Outcome::Deny { cause, .. } => panic!("its own pod is refused: {cause}"),
     }
+}
+
+/// By the input and nothing else, so that what broke breaks again.
+fn one_in_sixteen(pod: &Value) -> bool {
+    let mut hasher = DefaultHasher::new();
+    pod.hash(&mut hasher);
+    hasher.finish() % 16 == 0
 }
