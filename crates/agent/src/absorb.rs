@@ -43,8 +43,7 @@ impl Supervisor {
     fn is_news(&self, done: &Done) -> bool {
         let Done::Answered(login, Step::Fetch(lookup), Ok(Answer::Response(response))) = done else { return true };
         let before = self.state.sessions.get(*login).and_then(|session| session.answers.get(lookup));
-        let same = before.is_some_and(|before| before.data == response.data && before.lease_id == response.lease_id);
-        !same || !response.lease_id.is_empty()
+        !response.lease_id.is_empty() || !before.is_some_and(|before| repeats(before, response))
     }
 
     fn take(&mut self, done: Done, now: Time) {
@@ -148,6 +147,10 @@ impl Supervisor {
         let session = &mut self.state.sessions[login];
         let terms = LeaseTerms::of(&response, u64::try_from(unix_seconds()).unwrap_or(0));
         session.planner.fetched(lookup, &terms, now);
+        // The old one stays where it is: what is made anew at every look would scatter over the heap.
+        if session.answers.get(lookup).is_some_and(|before| repeats(before, &response)) {
+            return;
+        }
         let before = session.answers.insert(lookup.clone(), Arc::new(response));
         let after = &session.answers[lookup];
         let superseded =
@@ -256,6 +259,16 @@ impl Supervisor {
     fn count(&mut self, cause: &Cause) {
         *self.counters.failures.entry(cause.code).or_default() += 1;
     }
+}
+
+/// Whether an answer says what the one before said; each request has an id of its own.
+fn repeats(before: &Response, after: &Response) -> bool {
+    let terms = |it: &Response| (it.lease_duration, it.renewable);
+    before.lease_id == after.lease_id
+        && terms(before) == terms(after)
+        && before.data == after.data
+        && before.auth == after.auth
+        && before.warnings == after.warnings
 }
 
 /// The number of a login that is not the pod's own, for the log.
