@@ -97,6 +97,7 @@ codes! {
     AuthCertificate = 3118, "the client certificate is not accepted by the auth method", "Check that a certificate role trusts its CA and its names, and that it is in force.";
     AuthAws = 3119, "AWS refused the keys, or could not be asked", "Check the keys or the web identity's role, the region, and the node's clock.";
     AuthPrincipal = 3120, "the AWS principal is not bound to the role", "Add its ARN to bound_iam_principal_arn of the role.";
+    AuthGoogle = 3121, "Google refused the identity, or could not be asked", "Check the annotation iam.gke.io/gcp-service-account, roles/iam.workloadIdentityUser for it, and project, region and cluster name.";
 
     PolicyDenied = 4001, "the policy denies the path", "Grant the capability named, on the path named, in a policy of the role.";
     SecretMountUnknown = 4002, "no secrets engine is mounted there", "Correct the path's mount, or the namespace.";
@@ -138,6 +139,7 @@ codes! {
     CredentialSecret = 7010, "the Secret with the login's credential cannot be used", "Check its name, its namespace (the resource's own) and its keys.";
     RestartFailed = 7011, "a workload could not be restarted", "Check the target's kind and name, and the operator's rights.";
     AddressRefused = 7012, "the connection's address is not allowed", "Use an address that is no link-local or metadata address, or allow it with --allow-address.";
+    CloudAccount = 7013, "the service account is bound to no identity of the cloud", "Annotate it: eks.amazonaws.com/role-arn for AWS, iam.gke.io/gcp-service-account for Google; the operator needs get on serviceaccounts.";
     ForeignOperator = 7020, "a Vault Secrets Operator is at work", "Scale its Deployment to 0 first; its objects, logins and leases are taken over then.";
 }
 

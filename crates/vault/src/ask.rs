@@ -30,8 +30,8 @@ pub(crate) struct Ask {
     pub(crate) namespace: Option<HeaderValue>,
     /// Path and query from `/v1/` on, in place of `path` and `query`.
     pub(crate) raw: Option<String>,
-    /// A form for somebody who is not Vault: no header of Vault's, no JSON.
-    pub(crate) form: bool,
+    /// Content type of what is for somebody who is not Vault: no header of Vault's then.
+    pub(crate) foreign: Option<&'static str>,
 }
 
 impl Ask {
@@ -67,7 +67,7 @@ impl Ask {
             wrap_ttl: None,
             namespace: None,
             raw: None,
-            form: false,
+            foreign: None,
         }
     }
 

@@ -257,8 +257,8 @@ impl Client {
         self.transport.send(ask).await
     }
 
-    pub(crate) async fn post_form(&self, ask: Ask) -> Result<Reply, VaultError> {
-        self.transport.post_form(&ask).await
+    pub(crate) async fn post(&self, path: &str, ask: Ask) -> Result<Reply, VaultError> {
+        self.transport.post(path, &ask).await
     }
 
     pub(crate) async fn ask(&self, ask: &Ask) -> Result<Answer, VaultError> {

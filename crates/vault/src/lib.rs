@@ -9,7 +9,7 @@
 //! | whom to believe | `tls`, `verifier` |
 //! | how bytes get there | `connect`, `proxy`, `bypass`, `transport` |
 //! | one question, one answer | `ask`, `answer`, `forward` |
-//! | what a login shows | `login`, `wrapping`, `aws`, `sts` |
+//! | what a login shows | `login`, `wrapping`, `aws`, `sts`, `google` |
 //! | what a login gives | `grant`, `claims` |
 //! | what is kept elsewhere, encrypted | `transit` |
 //! | which form a KV path takes | `mounts`, `fetch` |
@@ -29,6 +29,7 @@ mod error;
 mod fetch;
 mod files;
 mod forward;
+pub mod google;
 mod grant;
 mod login;
 mod mounts;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use bytes::Bytes;
+use http::Method;
 use sidekey_core::contract::{Aws, Server};
 use sidekey_core::{Cause, Code, Sensitive};
 
@@ -19,6 +20,9 @@ use crate::proxy::by_environment;
 /// Longest credentials file or web identity token that is read, in bytes.
 const MAX_FILE: u64 = 64 * 1024;
 
+/// Content type of a form.
+pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
+
 type Env = BTreeMap<String, String>;
 
 /// Signs a login with the keys that the pod's environment leads to; `now` in Unix seconds.
@@ -26,6 +30,72 @@ type Env = BTreeMap<String, String>;
 /// # Errors
 /// `AuthCredential` without keys, `AuthAws` when STS does not give any.
 pub async fn credential(method: &Aws, env: &Env, now: u64) -> Result<Credential, Cause> {
+    let region = region(method, env)?;
+    let keys = match (&method.credentials_file, of_variables(env), web_identity(env)) {
+        (Some(path), ..) => of_file(path, env)?,
+        (None, Some(keys), _) => keys,
+        (None, None, Some(identity)) => {
+            let token = read(identity.file, "reading the web identity token")?;
+            let address = env.get("AWS_ENDPOINT_URL_STS").cloned().unwrap_or_else(|| public(region));
+            let WebFile { role, session, .. } = identity;
+            trade(&WebIdentity { role, session, token: &token, address: &address }, env).await?
+        }
+        (None, None, None) => of_file(&usual_file(env)?, env)?,
+    };
+    Ok(Credential::Aws(aws::sign(&keys, region, method.header_value.as_deref(), now)))
+}
+
+/// Signs a login with these keys.
+///
+/// # Errors
+/// `AuthCredential` when the region cannot be one.
+pub fn of_keys(
+    method: &Aws,
+    id: String,
+    secret: Sensitive<String>,
+    session: Option<Sensitive<String>>,
+    env: &Env,
+    now: u64,
+) -> Result<Credential, Cause> {
+    let region = region(method, env)?;
+    Ok(Credential::Aws(aws::sign(&Keys { id, secret, session }, region, method.header_value.as_deref(), now)))
+}
+
+/// A token that an IAM role trusts.
+pub struct WebIdentity<'a> {
+    /// ARN of the IAM role.
+    pub role: &'a str,
+    /// Name of the session, as AWS's logs show it.
+    pub session: &'a str,
+    /// The token.
+    pub token: &'a Sensitive<String>,
+    /// URL of STS, see [`address`].
+    pub address: &'a str,
+}
+
+/// Signs a login with the keys that STS gives for a web identity.
+///
+/// # Errors
+/// `AuthCredential` when the region cannot be one, `AuthAws` when STS gives no keys.
+pub async fn of_identity(method: &Aws, identity: &WebIdentity<'_>, env: &Env, now: u64) -> Result<Credential, Cause> {
+    let region = region(method, env)?;
+    let keys = trade(identity, env).await?;
+    Ok(Credential::Aws(aws::sign(&keys, region, method.header_value.as_deref(), now)))
+}
+
+/// Where STS is for the method's region.
+///
+/// # Errors
+/// `AuthCredential` when the region cannot be one.
+pub fn address(method: &Aws, env: &Env) -> Result<String, Cause> {
+    region(method, env).map(public)
+}
+
+fn public(region: &str) -> String {
+    format!("https://{}", aws::host(region))
+}
+
+fn region<'a>(method: &'a Aws, env: &'a Env) -> Result<&'a str, Cause> {
     let variable = |name: &str| env.get(name).map(String::as_str).filter(|value| !value.is_empty());
     let region = method.region.as_deref().or_else(|| variable("AWS_REGION")).or_else(|| variable("AWS_DEFAULT_REGION"));
     let region = region.unwrap_or("us-east-1");
@@ -34,13 +104,7 @@ pub async fn credential(method: &Aws, env: &Env, now: u64) -> Result<Credential,
         let answer = format!("`{}` is no region", clean(region));
         return Err(Cause::new(Code::AuthCredential, "reading the AWS region", answer));
     }
-    let keys = match (&method.credentials_file, of_variables(env), web_identity(env)) {
-        (Some(path), ..) => of_file(path, env)?,
-        (None, Some(keys), _) => keys,
-        (None, None, Some(identity)) => trade(&identity, region, env).await?,
-        (None, None, None) => of_file(&usual_file(env)?, env)?,
-    };
-    Ok(Credential::Aws(aws::sign(&keys, region, method.header_value.as_deref(), now)))
+    Ok(region)
 }
 
 fn of_variables(env: &Env) -> Option<Keys> {
@@ -53,15 +117,15 @@ fn of_variables(env: &Env) -> Option<Keys> {
 }
 
 /// What EKS puts into pods for IAM roles of service accounts.
-struct Identity<'a> {
+struct WebFile<'a> {
     role: &'a str,
     file: &'a str,
     session: &'a str,
 }
 
-fn web_identity(env: &Env) -> Option<Identity<'_>> {
+fn web_identity(env: &Env) -> Option<WebFile<'_>> {
     let variable = |name: &str| env.get(name).map(String::as_str).filter(|value| !value.is_empty());
-    Some(Identity {
+    Some(WebFile {
         role: variable("AWS_ROLE_ARN")?,
         file: variable("AWS_WEB_IDENTITY_TOKEN_FILE")?,
         session: variable("AWS_ROLE_SESSION_NAME").unwrap_or("sidekey"),
@@ -69,9 +133,8 @@ fn web_identity(env: &Env) -> Option<Identity<'_>> {
 }
 
 /// `AssumeRoleWithWebIdentity`, which needs no keys.
-async fn trade(identity: &Identity<'_>, region: &str, env: &Env) -> Result<Keys, Cause> {
-    let token = read(identity.file, "reading the web identity token")?;
-    let address = env.get("AWS_ENDPOINT_URL_STS").cloned().unwrap_or_else(|| format!("https://{}", aws::host(region)));
+async fn trade(identity: &WebIdentity<'_>, env: &Env) -> Result<Keys, Cause> {
+    let address = identity.address.to_owned();
     let attempted = format!("asking {address} for keys of {} by web identity", identity.role);
     let failed = |answer: String| Cause::new(Code::AuthAws, attempted.clone(), answer);
     let mut server =
@@ -83,10 +146,11 @@ async fn trade(identity: &Identity<'_>, region: &str, env: &Env) -> Result<Keys,
         ("Version", "2011-06-15"),
         ("RoleArn", identity.role),
         ("RoleSessionName", identity.session),
-        ("WebIdentityToken", token.expose().trim()),
+        ("WebIdentityToken", identity.token.expose().trim()),
     ];
     let body = pairs.map(|(key, value)| format!("{key}={}", encode_query(value))).join("&");
-    let reply = client.post_form(Ask::form(body.into_bytes())).await.map_err(|error| failed(error.answer()))?;
+    let reply =
+        client.post("/", Ask::foreign(FORM, body.into_bytes())).await.map_err(|error| failed(error.answer()))?;
     let text = Sensitive::new(String::from_utf8_lossy(reply.body.expose()).into_owned());
     let element = |name: &str| element(text.expose(), name).map(Sensitive::new);
     match (reply.status, element("AccessKeyId"), element("SecretAccessKey"), element("SessionToken")) {
@@ -159,9 +223,10 @@ fn read(path: &str, attempted: &str) -> Result<Sensitive<String>, Cause> {
 }
 
 impl Ask {
-    /// A form for a server that is not Vault.
-    fn form(body: Vec<u8>) -> Self {
-        Self { body: Bytes::from_owner(zeroize::Zeroizing::new(body)), form: true, ..Self::put("sts", Vec::new()) }
+    /// A body of this content type for a server that is not Vault.
+    pub(crate) fn foreign(kind: &'static str, body: Vec<u8>) -> Self {
+        let body = Bytes::from_owner(zeroize::Zeroizing::new(body));
+        Self { method: Method::POST, body, foreign: Some(kind), ..Self::put("sts", Vec::new()) }
     }
 }
 

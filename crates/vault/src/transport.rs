@@ -85,9 +85,9 @@ impl Transport {
         }
     }
 
-    /// Posts a form to the root of the address, whose answer is not Vault's.
-    pub(crate) async fn post_form(&self, ask: &Ask) -> Result<Reply, VaultError> {
-        match tokio::time::timeout(self.timeout, self.exchange(&self.address.origin, "/", ask)).await {
+    /// Posts to this path of the address, whose answer is not Vault's. No redirect is followed.
+    pub(crate) async fn post(&self, path: &str, ask: &Ask) -> Result<Reply, VaultError> {
+        match tokio::time::timeout(self.timeout, self.exchange(&self.address.origin, path, ask)).await {
             Ok(done) => done,
             Err(_) => Err(ask.error(Class::Timeout).with_detail(format!("no answer in {} s", self.timeout.as_secs()))),
         }
@@ -165,8 +165,8 @@ impl Transport {
         headers.extend(self.headers.clone());
         headers.insert(HOST, HeaderValue::try_from(origin.authority()).map_err(|_| unusable())?);
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("sidekey/", env!("CARGO_PKG_VERSION"))));
-        if ask.form {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        if let Some(kind) = ask.foreign {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
             return Ok(request);
         }
         headers.insert("x-vault-request", HeaderValue::from_static("true"));

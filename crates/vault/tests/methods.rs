@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use sidekey_core::contract::{AppRole, Auth, AuthMethod, Aws, Cert, Dialect, PodIdentity, Server};
 use sidekey_core::{Cause, Code, Sensitive};
 use sidekey_fakevault::{FakeVault, Options, RoleSpec};
-use sidekey_vault::{Client, Credential, Unready, VaultError, diagnose, sts};
+use sidekey_vault::{Client, Credential, Unready, VaultError, diagnose, google, sts};
 
 async fn fake() -> FakeVault {
     let fake = FakeVault::start(Options::default()).await.unwrap();
@@ -177,6 +177,7 @@ async fn trades_a_web_identity_for_keys_and_says_what_sts_refuses() {
     let fake = fake().await;
     fake.aws_key("ASIAWEB", "arn:aws:iam::1:role/web");
     let sts_server = stub::start(|number, seen| {
+        assert!(seen.line.starts_with("POST / "), "AWS takes a form by no other verb: {}", seen.line);
         assert_eq!(seen.header("content-type"), Some("application/x-www-form-urlencoded"));
         assert!(seen.header("x-vault-request").is_none());
         let (status, body) = match number {
@@ -220,6 +221,59 @@ async fn trades_a_web_identity_for_keys_and_says_what_sts_refuses() {
     says(&none, Code::AuthCredential, &["AWS_WEB_IDENTITY_TOKEN_FILE"]);
     let climbing = Aws { region: Some("x/../y".to_owned()), ..Aws::default() };
     says(&sts::credential(&climbing, &env(&[]), 0).await.err().unwrap(), Code::AuthCredential, &["no region"]);
+}
+
+#[tokio::test]
+async fn trades_a_kubernetes_token_for_googles_and_says_who_refused() {
+    let jwt = "header.payload.signature";
+    let server = stub::start(move |number, seen| {
+        assert!(seen.header("x-vault-request").is_none());
+        let (status, body) = match number {
+            0 => (200, r#"{"access_token":"ya29","expires_in":3600}"#.to_owned()),
+            1 => (200, format!(r#"{{"token":"{jwt}"}}"#)),
+            2 => (400, r#"{"error":"invalid_grant","error_description":"The audience is another"}"#.to_owned()),
+            3 => (200, r#"{"access_token":"ya29"}"#.to_owned()),
+            _ => (
+                403,
+                r#"{"error":{"code":403,"message":"Permission iam.serviceAccounts.getOpenIdToken denied"}}"#.into(),
+            ),
+        };
+        (stub::json(status, &body), false)
+    })
+    .await;
+    let workload = google::Workload {
+        project: "p",
+        location: "europe-west1",
+        cluster: "c",
+        account: "w@p.iam.gserviceaccount.com",
+        role: "web",
+    };
+    let (address, token) = (server.address(), Sensitive::from("kubernetes+token"));
+    let trade = async |workload: &google::Workload<'_>| {
+        google::credential(workload, (&address, &address), &token, &env(&[])).await
+    };
+    let Ok(Credential::Jwt(got)) = trade(&workload).await else { panic!("no JWT") };
+    assert_eq!(got.expose(), jwt);
+    let seen = server.seen();
+    assert!(seen[0].line.starts_with("POST /v1/token ") && seen[0].header("authorization").is_none());
+    let provider = "audience=identitynamespace%3Ap.svc.id.goog%3Ahttps%3A%2F%2Fcontainer.googleapis.com%2Fv1%2Fprojects%2Fp%2F\
+                    locations%2Feurope-west1%2Fclusters%2Fc&";
+    assert!(
+        seen[0].body.contains(provider) && seen[0].body.ends_with("subject_token=kubernetes%2Btoken"),
+        "{}",
+        seen[0].body
+    );
+    assert!(
+        seen[1].line.contains("/serviceAccounts/w%40p.iam.gserviceaccount.com:generateIdToken "),
+        "{}",
+        seen[1].line
+    );
+    assert_eq!(seen[1].header("authorization"), Some("Bearer ya29"));
+    assert_eq!(seen[1].body, r#"{"audience":"https://vault/web","includeEmail":true}"#);
+    says(&trade(&workload).await.err().unwrap(), Code::AuthGoogle, &["400 The audience is another", "cluster c"]);
+    says(&trade(&workload).await.err().unwrap(), Code::AuthGoogle, &["403 Permission", "w@p.iam.gserviceaccount.com"]);
+    let climbing = google::Workload { cluster: "../c", ..workload };
+    says(&trade(&climbing).await.err().unwrap(), Code::AuthCredential, &["cluster", "cannot be one"]);
 }
 
 #[tokio::test]
