@@ -1,6 +1,7 @@
 //! `sidekey operator`: flags to [`sidekey_operator::run::Options`], a runtime around it. Flags and variables that the Vault
 //! Secrets Operator has, have its names and defaults.
 
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,12 +11,16 @@ use sidekey_core::goparse;
 use sidekey_operator::addresses::Addresses;
 use sidekey_operator::backoff::Backoff;
 use sidekey_operator::plan::storage::Persistence;
+use sidekey_operator::proof::Cloud;
 use sidekey_operator::run::{self, Options};
 use sidekey_runtime::{drain, log};
 use tokio::runtime::Builder;
 
 use crate::args::LogFormat;
 use crate::error::Error;
+
+/// A login that no object uses is given back after this time.
+const IDLE_LOGIN: Duration = Duration::from_secs(600);
 
 #[derive(Debug, Args)]
 pub(crate) struct OperatorArgs {
@@ -69,6 +74,11 @@ pub(crate) struct OperatorArgs {
     #[arg(long, env = "SIDEKEY_ALLOW_AUTH_METHOD", value_delimiter = ',', value_name = "METHOD",
         value_parser = ["kubernetes", "jwt", "appRole", "aws", "gcp"])]
     pub(crate) allow_auth_method: Vec<String>,
+    /// Look at the metadata of kv-v2 secrets first, and read data only when the version is another; where the policy does not
+    /// allow that, data is read as without it. `spec.syncConfig.pollMetadata` decides for one object.
+    #[arg(long, env = "SIDEKEY_POLL_METADATA", default_value_t = false, action = ArgAction::Set, num_args = 0..=1,
+        default_missing_value = "true")]
+    pub(crate) poll_metadata: bool,
     /// Let connections and transformations be used from every namespace, whatever their allowedNamespaces say.
     #[arg(long, env = "SIDEKEY_OPEN_REFERENCES")]
     pub(crate) open_references: bool,
@@ -128,6 +138,15 @@ pub(crate) fn run(args: &OperatorArgs) -> Result<(), Error> {
     })
 }
 
+/// What AWS's clients read of the environment, and where proxies are.
+fn environment() -> BTreeMap<String, String> {
+    let wanted = |name: &str| name.starts_with("AWS_") || name.to_ascii_uppercase().ends_with("_PROXY");
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| wanted(name))
+        .collect()
+}
+
 fn options(args: &OperatorArgs) -> Options {
     let random = || format!("sidekey-operator-{:016x}", RandomState::new().hash_one(0_u8));
     Options {
@@ -143,8 +162,10 @@ fn options(args: &OperatorArgs) -> Options {
             multiplier: args.backoff_multiplier,
             randomization: args.backoff_randomization_factor,
         },
+        cloud: Cloud { env: environment(), ..Cloud::default() },
         addresses: Addresses { allowed: args.allow_address.clone(), only: args.only_allowed_addresses },
         exclude_raw: args.global_transformation_options.iter().any(|option| option == "exclude-raw"),
+        poll_metadata: args.poll_metadata,
         default_globals: args.global_vault_auth_options.iter().any(|option| option == "allow-default-globals"),
         auth_methods: args.allow_auth_method.clone(),
         open_references: args.open_references,
@@ -155,6 +176,7 @@ fn options(args: &OperatorArgs) -> Options {
             "direct-unencrypted" => Persistence::Unencrypted,
             _ => Persistence::None,
         },
+        idle_login: IDLE_LOGIN,
     }
 }
 

@@ -25,6 +25,7 @@ use crate::leader::Leader;
 use crate::metrics::{Calls, Configured, Metrics};
 use crate::plan::auth::House;
 use crate::plan::storage::Persistence;
+use crate::proof::Cloud;
 use crate::reads::Reads;
 use crate::restart::Restarts;
 use crate::sessions::{Means, Sessions, Surroundings};
@@ -52,8 +53,12 @@ pub struct Options {
     pub backoff: Backoff,
     /// Where tokens may be sent.
     pub addresses: Addresses,
+    /// How to reach clouds whose identities log in.
+    pub cloud: Cloud,
     /// Whether `_raw` is left out of every Secret.
     pub exclude_raw: bool,
+    /// Whether KV v2 metadata is polled in the place of data, where an object does not say.
+    pub poll_metadata: bool,
     /// Whether a VaultAuthGlobal `default` may be used by those that ask for it.
     pub default_globals: bool,
     /// Methods that VaultAuths may use; all that are served when empty.
@@ -66,6 +71,8 @@ pub struct Options {
     pub restart_debounce: Duration,
     /// Which logins outlive the process.
     pub persistence: Persistence,
+    /// A login that no object uses is given back after this time.
+    pub idle_login: Duration,
 }
 
 impl Options {
@@ -199,9 +206,11 @@ async fn work(
     let means = Means {
         api: api.clone(),
         addresses: options.addresses.clone(),
+        cloud: Arc::new(options.cloud.clone()),
         metrics: metrics.clone(),
         keeping: Keeping { persistence: options.persistence, namespace, mac_key: mac_key.clone() },
         surroundings: seen_by_logins,
+        idle: options.idle_login,
     };
     let (sessions, keeper) = Sessions::start(means, notes);
     let (restarts, restarter) = Restarts::start(api.clone(), metrics.clone(), options.restart_debounce);
@@ -215,6 +224,7 @@ async fn work(
         metrics: metrics.clone(),
         addresses: options.addresses.clone(),
         exclude_raw: options.exclude_raw,
+        poll_metadata: options.poll_metadata,
         persistence: options.persistence,
     };
     let sources = watching::sources(&options.watched());
@@ -232,7 +242,8 @@ async fn work(
         methods: options.auth_methods.clone(),
         open_references: options.open_references,
     };
-    let pace = Pace { looks: options.looks.max(1), backoff: options.backoff };
+    let usage = (options.idle_login / 5).max(Duration::from_millis(100));
+    let pace = Pace { looks: options.looks.max(1), backoff: options.backoff, usage };
     let supervisor = Supervisor::new(tools, house, pace, sources, ready, surroundings);
     tokio::select! {
         () = supervisor.run(seen, told, drain) => Ok(()),

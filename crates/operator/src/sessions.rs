@@ -5,6 +5,7 @@
 //! One task owns it all. A failing login is tried again by the task itself, growing and capped, for as long as somebody has
 //! asked lately; its success wakes whoever depends on it.
 
+mod idle;
 mod keeper;
 mod slot;
 
@@ -22,6 +23,7 @@ use crate::metrics::Metrics;
 use crate::plan::auth::Login;
 use crate::plan::outcome::Trouble;
 use crate::plan::storage::Transit;
+use crate::proof::Cloud;
 use crate::storage::Keeping;
 use crate::types::object::Key;
 use keeper::Keeper;
@@ -39,6 +41,13 @@ pub struct Identity {
     pub auth: Key,
     /// Namespace of the service account or Secret.
     pub consumer: String,
+}
+
+impl Identity {
+    /// Whose login this is.
+    pub fn of(login: &Login) -> Self {
+        Self { auth: login.auth.clone(), consumer: login.consumer.clone() }
+    }
 }
 
 /// A token and a client that reaches where it is good. Cheap to clone.
@@ -65,6 +74,8 @@ pub struct Surroundings {
     pub transit: Option<Arc<Transit>>,
     /// All VaultAuths, as [`Stamp`](crate::plan::auth::Stamp)s; none before they have been listed.
     pub auths: Option<Arc<BTreeSet<String>>>,
+    /// Logins that objects use; none before that is known.
+    pub used: Option<Arc<BTreeSet<Identity>>>,
 }
 
 /// What the logins need of the process.
@@ -73,12 +84,16 @@ pub struct Means {
     pub api: Api,
     /// Where tokens may be sent.
     pub addresses: Addresses,
+    /// How to reach clouds whose identities log in.
+    pub cloud: Arc<Cloud>,
     /// Numbers.
     pub metrics: Metrics,
     /// How logins outlive the process.
     pub keeping: Keeping,
     /// What the supervisor knows.
     pub surroundings: watch::Receiver<Surroundings>,
+    /// A login that no object uses is given back after this time.
+    pub idle: Duration,
 }
 
 /// A login began to fail, or works again.
@@ -105,6 +120,7 @@ enum Ask {
     Adopt { serial: u64, identity: Identity },
     Discard { serial: u64, identity: Identity },
     Dead { serial: u64, identity: Identity },
+    Healed { connection: Key },
 }
 
 impl Sessions {
@@ -159,6 +175,12 @@ impl Sessions {
     pub async fn dead(&self, session: &Session) {
         let ask = Ask::Dead { serial: session.serial, identity: session.identity.clone() };
         let _ = self.asks.send(ask).await;
+    }
+
+    /// A Vault answers again: logins there that wait after a failure are tried at once. Where there is no room to say so, they
+    /// wait to the end.
+    pub fn healed(&self, connection: &Key) {
+        let _ = self.asks.try_send(Ask::Healed { connection: connection.clone() });
     }
 
     async fn ask(&self, ask: impl FnOnce(Reply) -> Ask) -> Result<Session, Trouble> {

@@ -8,6 +8,7 @@ mod readers;
 mod references;
 mod schedule;
 mod survey;
+mod usage;
 mod wake;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -20,7 +21,7 @@ use sidekey_runtime::readiness::Token;
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
 use tokio::task::{Id, JoinSet};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, sleep_until, timeout};
 
 use crate::backoff::Backoff;
 use crate::cache::{Cache, Owned, Place};
@@ -29,6 +30,7 @@ use crate::plan::auth::{House, Login};
 use crate::plan::destination::OWNER_UID;
 use crate::plan::outcome::Trouble;
 use crate::plan::transformation;
+use crate::plan::vault_auth::About;
 use crate::pool::Pool;
 use crate::sessions::{Identity, Note, Surroundings};
 use crate::types::Kind;
@@ -50,6 +52,8 @@ pub struct Pace {
     pub looks: usize,
     /// Waits after failures.
     pub backoff: Backoff,
+    /// Between two looks at which logins are in use.
+    pub usage: Duration,
 }
 
 /// Everything that is known, and everything that is due.
@@ -121,6 +125,8 @@ impl Supervisor {
 
     /// Works until the drain starts.
     pub async fn run(mut self, mut seen: Receiver<Seen>, mut notes: Receiver<Note>, mut drain: Drain) {
+        let mut usage = tokio::time::interval(self.pace.usage);
+        usage.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             self.start_due();
             self.settle();
@@ -139,6 +145,7 @@ impl Supervisor {
                     }
                 },
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
+                _ = usage.tick() => self.tell_usage(),
             }
         }
         let _ = timeout(LAST_WORDS, async { while self.looks.join_next().await.is_some() {} }).await;
@@ -315,8 +322,9 @@ impl Supervisor {
             destination.map_or_else(Vec::new, |name| self.cache.strays(&key.namespace, &object.metadata.uid, &name));
         let memory = self.schedule.memory(&key);
         let remark = self.remark(&key, &object);
+        let about = key.kind.is_auth().then(|| About::of(&self.cache, &self.house, &key, &object));
         let turn = self.turn(&key, &object);
-        let job = Job { key: key.clone(), object, refers, shared, known, strays, remark, turn, memory };
+        let job = Job { key: key.clone(), object, refers, shared, known, strays, remark, about, turn, memory };
         let task = self.looks.spawn(controllers::look(self.tools.clone(), job));
         if turn.is_some() {
             self.sharing.insert(task.id());
@@ -350,7 +358,10 @@ impl Supervisor {
             self.present(key.kind, after);
         }
         match key.kind {
-            kind if kind.is_connection() && healed => self.wake_failing(&key),
+            kind if kind.is_connection() && healed => {
+                self.tools.sessions.healed(&key);
+                self.wake_failing(&key);
+            }
             kind if kind.is_secret() && !well => self.doubt_connection(&key),
             _ => {}
         }
@@ -363,7 +374,9 @@ impl Supervisor {
             Some(trouble) => self.troubles.insert(identity, trouble),
             None => self.troubles.remove(&identity),
         };
-        self.schedule.at(&key, Instant::now());
+        if self.cache.get(&key).is_some() {
+            self.schedule.at(&key, Instant::now());
+        }
         if mended && before.is_some() {
             self.wake_failing(&key);
         }

@@ -197,11 +197,12 @@ async fn a_global_fills_what_the_auth_leaves_out() {
 #[tokio::test]
 async fn kinds_and_methods_that_are_not_served_say_so() {
     let mut world = World::new().await;
-    world.auth("app", "gcp", json!({ "method": "gcp", "vaultConnectionRef": "vault", "gcp": { "role": "x" } }));
+    world.auth("app", "ldap", json!({ "method": "ldap", "vaultConnectionRef": "vault" }));
     world.apply("hcpauths", "HCPAuth", "app", "hcp", json!({ "organizationID": "o", "projectID": "p" }));
     world.apply("csisecrets", "CSISecrets", "app", "csi", json!({}));
     world.start();
-    cause(&world, "vaultauths", "gcp", "SK3112").await;
+    let message = cause(&world, "vaultauths", "ldap", "SK3112").await;
+    assert!(message.contains("kubernetes, jwt, appRole, aws or gcp"), "{message}");
     cause(&world, "hcpauths", "hcp", "SK7005").await;
     cause(&world, "csisecrets", "csi", "SK7005").await;
     world.stop().await;

@@ -169,3 +169,102 @@ async fn an_annotation_asks_for_new_credentials_once() {
     assert_eq!(world.vault.count("PUT", "pki/issue/web"), 2);
     world.stop().await;
 }
+
+#[tokio::test]
+async fn what_was_made_of_a_deleted_source_goes_where_that_is_wanted() {
+    let mut world = World::new().await;
+    world.deployment("web");
+    let targets = json!([{ "kind": "Deployment", "name": "web" }]);
+    let to = |name: &str, more: Value| {
+        let mut destination = json!({ "name": name, "onSourceDeleted": "delete" });
+        destination.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({ "destination": destination })
+    };
+    let mut own = to("own", json!({ "create": true }));
+    own["rolloutRestartTargets"] = targets;
+    world.static_secret("app", "own", own);
+    world.static_secret("app", "kept", json!({}));
+    world.static_secret("app", "beside", to("shared", json!({ "merge": true })));
+    world.static_secret("app", "never", {
+        let mut never = to("never", json!({ "create": true }));
+        never["path"] = json!("two");
+        never
+    });
+    let others = json!({ "metadata": { "name": "shared", "namespace": "app" }, "data": { "theirs": "eA==" } });
+    world.cluster.apply("secrets", others);
+    world.start();
+    world.secret("own", "user", "app").await;
+    world.secret("shared", "user", "app").await;
+    world.secret("kept", "user", "app").await;
+    let mac = |world: &World| world.cluster.get(&path(VSS, "own"))["status"]["secretMAC"].clone();
+    world.condition(VSS, "own", "Ready", "True").await;
+    let before = mac(&world);
+    world.vault.delete("secret/web");
+    world.cluster.until(&secret("own"), Value::is_null).await;
+    let shared = world.cluster.until(&secret("shared"), |object| object["data"]["user"].is_null()).await;
+    assert_eq!(shared["data"], json!({ "theirs": "eA==" }));
+    let object =
+        world.cluster.until(&path(VSS, "own"), |object| condition(object, "SecretSynced")["reason"] == "SourceDeleted");
+    let object = object.await;
+    assert_eq!(condition(&object, "Ready")["status"], "True");
+    assert!(message(&world, VSS, "kept").await.contains("version 1 was deleted"));
+    assert_eq!(decoded(&world.cluster.get(&secret("kept")), "user"), "app", "only who was told to lets go");
+    let never = message(&world, VSS, "never").await;
+    assert!(never.contains("SK4003"), "what never was is missed: {never}");
+    world.cluster.forget_calls();
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(world.cluster.count("GET", "secrets/own") + world.cluster.count("DELETE", "secrets"), 0, "once");
+    world.vault.put("secret/web", json!({ "user": "app", "n": 7 }));
+    world.secret("shared", "user", "app").await;
+    world.secret("own", "user", "app").await;
+    world.cluster.until(&path(VSS, "own"), |object| condition(object, "SecretSynced")["reason"] == "Synced").await;
+    assert!(mac(&world) != before, "the metadata of another version is another");
+    world.stop().await;
+}
+
+/// The reads of data and of metadata so far.
+fn reads(world: &World) -> (usize, usize) {
+    (world.vault.count("GET", "secret/data/web"), world.vault.count("GET", "secret/metadata/web"))
+}
+
+#[tokio::test]
+async fn metadata_is_polled_and_data_read_only_when_the_version_is_another() {
+    let mut world = World::new().await;
+    world.vault.policy("web", &[("secret/data/web", &["read"]), ("secret/metadata/web", &["read"])]);
+    world.static_secret("app", "web", json!({ "syncConfig": { "pollMetadata": true } }));
+    world.start();
+    world.condition(VSS, "web", "Ready", "True").await;
+    sleep(Duration::from_secs(4)).await;
+    let (data, metadata) = reads(&world);
+    assert!(data == 1 && (3..=6).contains(&metadata), "{data} reads of data, {metadata} of metadata in 4 s");
+    world.vault.put("secret/web", json!({ "user": "second" }));
+    world.secret("web", "user", "second").await;
+    assert_eq!(reads(&world).0, 2);
+    // What is not Vault's doing needs the data as ever.
+    world.cluster.edit(&secret("web"), |object| object["data"]["user"] = json!("eA=="));
+    world.secret("web", "user", "second").await;
+    world.cluster.edit(&path(VSS, "web"), |object| {
+        object["spec"]["destination"]["transformation"] =
+            json!({ "templates": { "t": { "text": "{{ .Secrets.user }}!" } } });
+        object["metadata"]["generation"] = json!(object["metadata"]["generation"].as_i64().unwrap() + 1);
+    });
+    world.secret("web", "t", "second!").await;
+    world.vault.delete("secret/web");
+    assert!(message(&world, VSS, "web").await.contains("version 2 was deleted"));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_policy_on_data_alone_costs_one_question_more_and_no_second_login() {
+    let mut world = World::new().await;
+    world.static_secret("app", "web", json!({}));
+    world.start_with(sidekey_operator::run::Options { poll_metadata: true, ..support::options() });
+    world.condition(VSS, "web", "Ready", "True").await;
+    sleep(Duration::from_secs(4)).await;
+    let (data, metadata) = reads(&world);
+    assert!((4..=7).contains(&data) && metadata == 1, "{data} reads of data, {metadata} of metadata");
+    assert_eq!(world.vault.count("PUT", "auth/kubernetes/login"), 1);
+    world.vault.put("secret/web", json!({ "user": "second" }));
+    world.secret("web", "user", "second").await;
+    world.stop().await;
+}

@@ -20,13 +20,14 @@ const KINDS: [&str; 12] = [
     "sidekey.dev/clustervaultauths",
 ];
 
-const MAY: [Right; 17] = [
+const MAY: [Right; 18] = [
     ("get", "/secrets", "default", "any"),
     ("list", "/secrets", "", ""),
     ("watch", "/secrets", "", ""),
     ("create", "/secrets", "default", ""),
     ("update", "/secrets", "default", "any"),
     ("delete", "/secrets", "default", "any"),
+    ("get", "/serviceaccounts", "default", "default"),
     ("create", "/serviceaccounts/token", "default", "default"),
     ("create", "/events", "default", ""),
     ("patch", "apps/deployments", "default", "web"),
@@ -41,10 +42,9 @@ const MAY: [Right; 17] = [
     ("watch", "/namespaces", "", ""),
 ];
 
-const MAY_NOT: [Right; 27] = [
+const MAY_NOT: [Right; 26] = [
     ("deletecollection", "/secrets", "default", ""),
     ("patch", "/secrets", "default", "any"),
-    ("get", "/serviceaccounts", "default", "default"),
     ("list", "/serviceaccounts", "", ""),
     ("create", "/serviceaccounts", "default", ""),
     ("get", "/configmaps", "default", "any"),

@@ -54,6 +54,27 @@ pub(super) async fn together(tools: &Tools, question: &Question<'_>, turn: Optio
     tools.reads.ask(&what, since, alone).await
 }
 
+/// What comes of a question that only spares another one.
+pub(super) enum Peek {
+    /// An answer.
+    Answer(Box<(Session, Response)>),
+    /// The policy of the login with this serial does not allow it.
+    Refused(u64),
+    /// No answer, or none was asked for: the question that was to be spared will tell why.
+    Nothing,
+}
+
+/// Asks without a second opinion, and not at all under the login that was refused before.
+pub(super) async fn peek(tools: &Tools, question: &Question<'_>, refused: Option<u64>) -> Peek {
+    let session = tools.sessions.acquire(question.login, question.namespace).await;
+    let Some(session) = session.ok().filter(|session| refused != Some(session.serial)) else { return Peek::Nothing };
+    match once(tools, question, &session).await {
+        Ok(response) => Peek::Answer(Box::new((session, response))),
+        Err(error) if error.class == Class::Denied => Peek::Refused(session.serial),
+        Err(_) => Peek::Nothing,
+    }
+}
+
 /// The answer under a new login, when that is allowed more than the one in use.
 async fn doubt(tools: &Tools, question: &Question<'_>, session: &Session) -> Option<(Session, Response)> {
     let second = tools.sessions.doubt(question.login, session, question.namespace).await.ok()?;

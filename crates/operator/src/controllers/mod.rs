@@ -5,6 +5,7 @@ mod connection;
 mod dynamic_secret;
 mod fetch;
 mod pki_secret;
+mod poll;
 mod secret;
 mod static_secret;
 mod transformation;
@@ -31,6 +32,7 @@ use crate::plan::data::{self, Data, MacKey, Recipe};
 use crate::plan::outcome::{Event, Trouble};
 use crate::plan::storage::Persistence;
 use crate::plan::transformation::{Shared, Source, Transformer};
+use crate::plan::vault_auth::About;
 use crate::reads::Reads;
 use crate::restart::Restarts;
 use crate::sessions::Sessions;
@@ -65,6 +67,8 @@ pub struct Tools {
     pub addresses: Addresses,
     /// Whether `_raw` is left out of every Secret.
     pub exclude_raw: bool,
+    /// Whether KV v2 metadata is polled in the place of data, where an object does not say.
+    pub poll_metadata: bool,
     /// What outlives the process.
     pub persistence: Persistence,
 }
@@ -88,6 +92,8 @@ pub struct Job {
     pub remark: Option<String>,
     /// Of an object that reads what others read too.
     pub turn: Option<Turn>,
+    /// Of a VaultAuth.
+    pub about: Option<About>,
     /// What the last look learnt.
     pub memory: Memory,
 }
@@ -123,6 +129,10 @@ pub struct Memory {
     pub begun: Option<(String, Instant)>,
     /// The wish for a refresh that was last met; none before the first look.
     pub refreshed: Option<Option<String>>,
+    /// What the Secret was made of, where its version is polled.
+    pub seen: Option<String>,
+    /// Serial of the login whose policy does not allow the version to be polled.
+    pub unseen: Option<u64>,
 }
 
 /// A destination that was right.

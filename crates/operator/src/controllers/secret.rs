@@ -10,7 +10,7 @@ use sidekey_core::{Cause, Code};
 use super::{Job, Tools};
 use crate::MANAGER;
 use crate::plan::data::Data;
-use crate::plan::destination::{Change, Secret};
+use crate::plan::destination::{Change, Owner, Secret, Wish, decide};
 use crate::plan::outcome::Trouble;
 use crate::types::destination::{Destination, RestartTarget};
 
@@ -84,6 +84,34 @@ pub(super) async fn prune(tools: &Tools, job: &Job) {
         let gone = tools.api.send::<IgnoredAny>(Method::DELETE, &path, JSON, &options).await;
         tracing::info!(object = %job.key, secret = name, done = gone.is_ok(), "a Secret of an earlier destination is removed");
     }
+}
+
+/// Takes the object's part out of its destination: the Secret, if it is the object's own; the object's keys, else. Whether there
+/// was something to take.
+pub(super) async fn withdraw(tools: &Tools, job: &Job, destination: &Destination) -> Result<bool, Trouble> {
+    let own = destination.create && !destination.merge;
+    if own && job.known.is_none() {
+        return Ok(false);
+    }
+    let Some(secret) = read(tools, job, destination).await? else { return Ok(false) };
+    let (namespace, name, metadata) = (&job.key.namespace, &destination.name, &job.object.metadata);
+    if own {
+        if !secret.is_of(&metadata.uid) {
+            return Ok(false);
+        }
+        let path = format!("/api/v1/namespaces/{namespace}/secrets/{name}");
+        let only = json!({ "apiVersion": "v1", "kind": "DeleteOptions", "preconditions": { "uid": secret.uid() } });
+        let gone = tools.api.send::<IgnoredAny>(Method::DELETE, &path, JSON, &only).await;
+        tools.metrics.wrote("secret", gone.is_ok());
+        return match gone {
+            Err(error) if !error.is_absent() => Err(Trouble::new("K8sClientError", error.cause(Code::KubernetesApi))),
+            _ => Ok(true),
+        };
+    }
+    let (data, owner) = (Data::default(), Owner { key: &job.key, metadata });
+    let wish = Wish { owner, destination, data: &data, respec: false };
+    let change = decide(wish, Some(&secret)).map_err(|cause| Trouble::new("SecretSyncError", cause))?;
+    apply(tools, namespace, name, &change, &data, Some(&secret)).await.map(|written| written.is_some())
 }
 
 /// Restarts all targets at once; the failures.

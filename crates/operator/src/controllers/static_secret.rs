@@ -6,7 +6,8 @@ use sidekey_core::Value;
 
 use super::fetch::{self, Question};
 use super::{
-    Done, Job, Memory, Next, Refers, Tools, Verified, now, secret, shape, tell, tell_event, unreadable, write_status,
+    Done, Job, Memory, Next, Refers, Tools, Verified, now, poll, secret, shape, tell, tell_event, unreadable,
+    write_status,
 };
 use crate::plan::auth::Login;
 use crate::plan::data::{self, Data};
@@ -19,6 +20,9 @@ use crate::types::static_secret::{ClientMeta, VaultStaticSecretSpec, VaultStatic
 
 /// VSO looks again after 80 to 90 % of the period; so do we.
 const EARLY: (f64, f64) = (0.8, 0.9);
+
+/// The reason of what was taken away with its source.
+const GONE: &str = "SourceDeleted";
 
 /// What a sync came to.
 struct Synced {
@@ -83,7 +87,21 @@ async fn sync(
         lookup: &lookup,
         reason: "VaultStaticSecretError",
     };
-    let answer = fetch::together(tools, &question, job.turn).await?;
+    let empty = Data::default();
+    let before = job.memory.verified.as_ref().map(|verified| verified.mac.clone());
+    if let Some(digest) = before.filter(|digest| is_untouched(job, &scene(tools, job, spec, status, &empty), digest))
+        && let Some(session) = poll::unchanged(tools, job, &login, spec).await
+    {
+        let client = ClientMeta { cache_key: Some(session.cache_key), id: Some(session.id) };
+        return Ok(Synced { verdicts: outcome::sync(None), mac: plan::watches_drift(spec).then_some(digest), client });
+    }
+    job.memory.seen = None;
+    let answer = match fetch::together(tools, &question, job.turn).await {
+        Err(trouble) if plan::goes(spec, status, trouble.cause.code) => {
+            return withdraw(tools, job, spec, status).await;
+        }
+        answer => answer?,
+    };
     let (session, response) = &*answer;
     let metadata = response.data.get("metadata").filter(|_| response.is_kv2());
     let joined = join(tools, job, &login, spec, response.user_data()).await?;
@@ -97,7 +115,34 @@ async fn sync(
     let scene = scene(tools, job, spec, status, &data);
     let (verdicts, mac, memory) = settle(tools, job, &scene).await?;
     job.memory.verified = memory.verified;
+    poll::note(tools, job, spec, metadata);
     Ok(Synced { verdicts, mac, client })
+}
+
+/// The source is deleted, and what was made of it is to go with it. Its digest stays: workloads restart when there are other data,
+/// not when there are the same again.
+async fn withdraw(
+    tools: &Tools,
+    job: &mut Job,
+    spec: &VaultStaticSecretSpec,
+    status: &VaultStaticSecretStatus,
+) -> Result<Synced, Trouble> {
+    job.memory.verified = None;
+    let name = &spec.destination.name;
+    if secret::withdraw(tools, job, &spec.destination).await? {
+        tracing::info!(object = %job.key, secret = name, "the source is deleted, and what was made of it is taken away");
+        tell_event(
+            tools,
+            job,
+            &Event::normal(GONE, format!("Secret {name} holds nothing of the deleted source any more")),
+        )
+        .await;
+    }
+    let words = "The source is deleted in Vault, and what was made of it is taken away.";
+    let mut verdicts = outcome::health(None, words);
+    verdicts.push(Verdict::new(outcome::SYNCED, true, GONE, words));
+    let client = status.vault_client_meta.clone().unwrap_or_default();
+    Ok(Synced { verdicts, mac: status.secret_mac.clone(), client })
 }
 
 /// The fields of all sources together; none where there is but one.

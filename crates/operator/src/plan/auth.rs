@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use sidekey_core::{Cause, Code};
 
-use super::{duration, global, refer};
+use super::method::Method;
+use super::{duration, global, method, refer};
 use crate::cache::Cache;
 use crate::digest;
 use crate::types::Kind;
-use crate::types::auth::VaultAuthSpec;
 use crate::types::cluster::ClusterVaultAuthSpec;
 use crate::types::connection::VaultConnectionSpec;
-use crate::types::methods::{AppRole, Jwt, Kubernetes};
 use crate::types::object::{Key, Object};
 
 /// What holds for the whole operator.
@@ -90,49 +89,6 @@ pub struct Connection {
     pub home: String,
 }
 
-/// A method with its needed fields filled.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Method {
-    /// A service account's token, at a `kubernetes` mount.
-    Kubernetes(Account),
-    /// The same at a `jwt` mount.
-    JwtAccount(Account),
-    /// A token from a Secret's key `jwt`.
-    JwtSecret {
-        /// Vault role.
-        role: String,
-        /// The Secret.
-        secret: String,
-    },
-    /// Ids; the secret one from a Secret's key `id`.
-    AppRoleSecret {
-        /// The role id.
-        role_id: String,
-        /// The Secret.
-        secret: String,
-    },
-    /// Ids; the secret one from a file.
-    AppRoleFile {
-        /// The role id.
-        role_id: String,
-        /// The file.
-        path: String,
-    },
-}
-
-/// Whose token to ask for.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Account {
-    /// Vault role.
-    pub role: String,
-    /// Service account.
-    pub service_account: String,
-    /// Audiences; the API server's own when empty.
-    pub audiences: Vec<String>,
-    /// Seconds.
-    pub expiration: i64,
-}
-
 impl Login {
     /// Names the login in statuses and among the kept ones, byte for byte as the Vault Secrets Operator does: method, and a
     /// digest of what led here. `provider` is the uid of the service account or Secret; the consumer's namespace stands in
@@ -143,26 +99,6 @@ impl Login {
         let digest = digest::hex(led.as_bytes());
         let method = self.method.name().to_ascii_lowercase();
         format!("{method}-{}{}", &digest[..14], &digest[digest.len() - 8..])
-    }
-}
-
-impl Method {
-    /// As a VaultAuth writes it.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Kubernetes(_) => "kubernetes",
-            Self::JwtAccount(_) | Self::JwtSecret { .. } => "jwt",
-            Self::AppRoleSecret { .. } | Self::AppRoleFile { .. } => "appRole",
-        }
-    }
-
-    /// The role, for messages.
-    pub fn role(&self) -> &str {
-        match self {
-            Self::Kubernetes(account) | Self::JwtAccount(account) => &account.role,
-            Self::JwtSecret { role, .. } => role,
-            Self::AppRoleSecret { role_id, .. } | Self::AppRoleFile { role_id, .. } => role_id,
-        }
     }
 }
 
@@ -205,7 +141,7 @@ pub fn login(cache: &Cache, house: &House, key: &Key, auth: &Object, consumer: &
     Ok(Login {
         auth: key.clone(),
         consumer: lent.unwrap_or_else(|| consumer.to_owned()),
-        method: method(house, key, &spec)?,
+        method: method::read(house, key, &spec)?,
         mount: mount.strip_prefix("auth/").unwrap_or(mount).to_owned(),
         namespace: spec.namespace.filter(|namespace| !namespace.is_empty()),
         headers: spec.headers,
@@ -255,52 +191,4 @@ fn filled(text: Option<&String>) -> bool {
 
 pub(crate) fn invalid(key: &Key, words: &str) -> Cause {
     Cause::new(Code::ResourceInvalid, format!("reading {key}"), words)
-}
-
-fn method(house: &House, key: &Key, spec: &VaultAuthSpec) -> Result<Method, Cause> {
-    let named = spec.method.as_deref().unwrap_or_default();
-    if !named.is_empty() && !house.methods.is_empty() && house.methods.iter().all(|allowed| allowed != named) {
-        let cause = Cause::new(Code::AuthMethodRefused, format!("reading {key}"), format!("method {named}"));
-        let allowed = house.methods.join(", ");
-        return Err(cause.with_fix(format!("This operator allows {allowed} only (--allow-auth-method).")));
-    }
-    let need = |value: &Option<String>, field: &str| {
-        let value = value.as_ref().filter(|value| !value.is_empty());
-        value.cloned().ok_or_else(|| invalid(key, &format!("the method {named} needs {named}.{field}")))
-    };
-    match named {
-        "kubernetes" => {
-            let Kubernetes { role, service_account, audiences, token_expiration_seconds } =
-                spec.kubernetes.clone().unwrap_or_default();
-            let (role, service_account) = (need(&role, "role")?, need(&service_account, "serviceAccount")?);
-            let expiration = token_expiration_seconds.max(600);
-            Ok(Method::Kubernetes(Account { role, service_account, audiences, expiration }))
-        }
-        "jwt" => {
-            let Jwt { role, secret_ref, service_account, audiences, token_expiration_seconds } =
-                spec.jwt.clone().unwrap_or_default();
-            let role = need(&role, "role")?;
-            match secret_ref.filter(|secret| !secret.is_empty()) {
-                Some(secret) => Ok(Method::JwtSecret { role, secret }),
-                None => {
-                    let service_account = need(&service_account, "serviceAccount")?;
-                    let expiration = token_expiration_seconds.max(600);
-                    Ok(Method::JwtAccount(Account { role, service_account, audiences, expiration }))
-                }
-            }
-        }
-        "appRole" => {
-            let AppRole { role_id, secret_ref, secret_id_path } = spec.app_role.clone().unwrap_or_default();
-            let role_id = need(&role_id, "roleId")?;
-            match secret_id_path.filter(|path| !path.is_empty()) {
-                Some(path) => Ok(Method::AppRoleFile { role_id, path }),
-                None => Ok(Method::AppRoleSecret { role_id, secret: need(&secret_ref, "secretRef")? }),
-            }
-        }
-        "" => Err(invalid(key, "method is empty, and so is that of a VaultAuthGlobal")),
-        other => {
-            let cause = Cause::new(Code::AuthMethodRefused, format!("reading {key}"), format!("method {other}"));
-            Err(cause.with_fix("Use kubernetes, jwt or appRole."))
-        }
-    }
 }

@@ -74,6 +74,11 @@ impl Secret {
         Body { metadata, kind: self.kind.clone(), immutable: self.immutable }
     }
 
+    /// Whether this resource owns it.
+    pub fn is_of(&self, uid: &str) -> bool {
+        self.strings("labels").get(OWNER_UID).is_some_and(|owner| owner == uid)
+    }
+
     /// Its version.
     pub fn resource_version(&self) -> &str {
         self.metadata["resourceVersion"].as_str().unwrap_or_default()

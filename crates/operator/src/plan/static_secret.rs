@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sidekey_core::lookup::Verb;
-use sidekey_core::{Cause, Lookup};
+use sidekey_core::{Cause, Code, Lookup};
 
 use super::auth::invalid;
 use super::data::{Data, MacKey};
@@ -44,6 +44,23 @@ fn question(key: &Key, kind: &str, (mount, path): (&str, &str), version: Option<
     };
     let query = version.map(|version| ("version".to_owned(), version.to_string()));
     Ok(Lookup { path: full, verb: Verb::Read, query: query.into_iter().collect(), params: [].into() })
+}
+
+/// The question for the metadata alone, of what is to be polled so: the latest version of one KV v2 secret.
+pub fn metadata(spec: &VaultStaticSecretSpec, usual: bool) -> Option<Lookup> {
+    let said = spec.sync_config.as_ref().and_then(|config| config.poll_metadata);
+    let latest = spec.kind == "kv-v2" && spec.version.is_none_or(|version| version <= 0);
+    let (mount, path) = (spec.mount.trim_matches('/'), spec.path.trim_matches('/'));
+    (said.unwrap_or(usual) && latest && spec.sources.is_empty())
+        .then(|| Lookup::read(&format!("{mount}/metadata/{path}")))
+}
+
+/// Whether the destination goes, since the source did. What was never synced has nothing to go.
+pub fn goes(spec: &VaultStaticSecretSpec, status: &VaultStaticSecretStatus, code: Code) -> bool {
+    spec.destination.on_source_deleted.as_deref() == Some("delete")
+        && matches!(code, Code::SecretDeleted | Code::SecretNotFound)
+        && spec.sources.is_empty()
+        && status.last_generation > 0
 }
 
 /// Time between two looks; none when nothing asks for another.
@@ -200,6 +217,52 @@ mod tests {
         }
     }
 
+    #[test]
+    fn polls_the_metadata_of_the_latest_version_alone() {
+        let on = json!({ "syncConfig": { "pollMetadata": true } });
+        let cases = [
+            (json!({}), false, false),
+            (json!({}), true, true),
+            (on.clone(), false, true),
+            (json!({ "syncConfig": { "pollMetadata": false } }), true, false),
+            (json!({ "syncConfig": { "instantUpdates": true } }), true, true),
+            (json!({ "version": 0 }), true, true),
+            (json!({ "version": 2 }), true, false),
+            (json!({ "type": "kv-v1" }), true, false),
+            (json!({ "sources": [{ "mount": "kv", "path": "two", "type": "kv-v2" }] }), true, false),
+        ];
+        for (more, usual, want) in cases {
+            let lookup = metadata(&spec(more.clone()), usual);
+            assert_eq!(lookup.map(|lookup| lookup.path), want.then(|| "kv/metadata/web".to_owned()), "{more} {usual}");
+        }
+    }
+
+    #[test]
+    fn a_secret_goes_with_its_source_only_when_it_was_told_to() {
+        let told =
+            |policy: &str| json!({ "destination": { "name": "web", "create": true, "onSourceDeleted": policy } });
+        let with_more = {
+            let mut spec = told("delete");
+            spec["sources"] = json!([{ "mount": "kv", "path": "two", "type": "kv-v2" }]);
+            spec
+        };
+        let cases = [
+            (json!({}), 1, Code::SecretDeleted, false),
+            (told("keep"), 1, Code::SecretDeleted, false),
+            (told("delete"), 1, Code::SecretDeleted, true),
+            (told("delete"), 1, Code::SecretNotFound, true),
+            (told("delete"), 1, Code::PolicyDenied, false),
+            (told("delete"), 1, Code::SecretMountUnknown, false),
+            (told("delete"), 1, Code::VaultSealed, false),
+            (told("delete"), 0, Code::SecretNotFound, false),
+            (with_more, 1, Code::SecretDeleted, false),
+        ];
+        for (more, generation, code, want) in cases {
+            let status = VaultStaticSecretStatus { last_generation: generation, ..Default::default() };
+            assert_eq!(goes(&spec(more.clone()), &status, code), want, "{more} {generation} {code}");
+        }
+    }
+
     /// What is in the status, what the Secret holds, what Vault holds; and what comes of it.
     #[test]
     fn restarts_once_per_real_change_and_never_for_less() {
@@ -267,7 +330,7 @@ mod tests {
         assert_eq!((first.last_generation, first.vault_client_meta.clone()), (2, Some(client("1"))));
         let second = scene(&first).succeeded(Some("m".into()), &outcome::sync(None), client("2"), "T2");
         assert_eq!(second, first);
-        let trouble = outcome::Trouble::new("X", Cause::new(sidekey_core::Code::VaultSealed, "a", "b"));
+        let trouble = outcome::Trouble::new("X", Cause::new(Code::VaultSealed, "a", "b"));
         let third = failed(&first, &outcome::sync(Some(&trouble)), 3, "T3");
         assert_eq!((third.last_generation, third.secret_mac.as_deref()), (2, Some("m")));
         assert!(

@@ -25,7 +25,7 @@ const KEEPING: Duration = Duration::from_secs(5);
 /// A kept login that cannot be taken up now is waited for so many times, before another one takes its place.
 const PATIENCE: u32 = 3;
 
-enum Done {
+pub(super) enum Done {
     Login { identity: Identity, fingerprint: String, kept: bool, result: Box<Result<Granted, Trouble>> },
     Kept { identity: Identity, serial: u64, result: Result<(), Cause> },
     Renewal { identity: Identity, serial: u64, result: Result<Renewal, VaultError> },
@@ -33,14 +33,14 @@ enum Done {
 }
 
 pub(super) struct Keeper {
-    means: Means,
+    pub(super) means: Means,
     notes: mpsc::Sender<Note>,
     /// The way to this task, for logins that need another one.
-    own: mpsc::WeakSender<Ask>,
-    slots: BTreeMap<Identity, Slot>,
+    pub(super) own: mpsc::WeakSender<Ask>,
+    pub(super) slots: BTreeMap<Identity, Slot>,
     /// The VaultAuths whose kept logins were left when the others were swept away.
     swept: Option<Arc<BTreeSet<String>>>,
-    tasks: JoinSet<Done>,
+    pub(super) tasks: JoinSet<Done>,
     serial: u64,
     backoff: Backoff,
 }
@@ -48,7 +48,7 @@ pub(super) struct Keeper {
 impl Keeper {
     pub(super) fn new(means: Means, notes: mpsc::Sender<Note>, own: mpsc::WeakSender<Ask>) -> Self {
         let backoff =
-            Backoff { initial: Duration::from_secs(2), longest: Duration::from_secs(30), ..Backoff::default() };
+            Backoff { initial: Duration::from_secs(2), longest: Duration::from_secs(10), ..Backoff::default() };
         Self { means, notes, own, slots: BTreeMap::new(), swept: None, tasks: JoinSet::new(), serial: 0, backoff }
     }
 
@@ -89,14 +89,9 @@ impl Keeper {
             }
             Ask::Discard { serial, identity } => {
                 if let Some(slot) = self.slots.get_mut(&identity)
-                    && let Some(mut candidate) = slot.candidate.take_if(|candidate| candidate.serial == serial)
-                    && let Some((_, client)) = candidate.clients.pop_first()
+                    && let Some(candidate) = slot.candidate.take_if(|candidate| candidate.serial == serial)
                 {
-                    let token = candidate.token;
-                    self.tasks.spawn(async move {
-                        let _ = client.revoke_token(&token).await;
-                        Done::Nothing
-                    });
+                    self.revoke(candidate);
                 }
             }
             Ask::Dead { serial, identity } => {
@@ -106,18 +101,20 @@ impl Keeper {
                     self.note(identity, None);
                 }
             }
+            Ask::Healed { connection } => self.hurry(&connection),
         }
     }
 
     fn slot(&mut self, login: &Arc<Login>) -> (Identity, &mut Slot) {
-        let identity = Identity { auth: login.auth.clone(), consumer: login.consumer.clone() };
-        let slot = self.slots.entry(identity.clone()).or_insert_with(|| Slot::new(login));
+        let identity = Identity::of(login);
+        let over = Instant::now() + self.means.idle;
+        let slot = self.slots.entry(identity.clone()).or_insert_with(|| Slot { over: Some(over), ..Slot::new(login) });
         let mut old = None;
         if slot.login.fingerprint != login.fingerprint {
             // A login of before the change may still be on its way; its answer will not fit and be dropped.
             let (waiting, doubting) = (std::mem::take(&mut slot.waiting), std::mem::take(&mut slot.doubting));
             // What was kept is of before the change; where it has the same name, it is written over.
-            let before = std::mem::replace(slot, Slot { tried: true, ..Slot::new(login) });
+            let before = std::mem::replace(slot, Slot { tried: true, over: slot.over, ..Slot::new(login) });
             let renamed = (&before.login.auth_stamp, &before.login.connection_stamp)
                 != (&login.auth_stamp, &login.connection_stamp);
             old = before.live.filter(|_| renamed).map(|live| live.ticket.cache_key);
@@ -142,6 +139,7 @@ impl Keeper {
         for identity in unkept {
             self.keep(&identity);
         }
+        self.watch_unused();
         let Some(auths) = auths else { return };
         let fewer = self.swept.replace(Arc::clone(&auths)).is_none_or(|before| !before.is_subset(&auths));
         if let Some(store) = store(&self.means, &self.own).filter(|_| fewer) {
@@ -205,19 +203,20 @@ impl Keeper {
         self.start(&identity);
     }
 
-    fn start(&mut self, identity: &Identity) {
+    pub(super) fn start(&mut self, identity: &Identity) {
         let Some(slot) = self.slots.get_mut(identity).filter(|slot| !slot.busy) else { return };
         slot.busy = true;
         // A second opinion is kept when it is adopted, and one that failed a few times is not waited for any longer.
         let first = slot.live.is_none();
         let patient = !slot.tried && slot.failed.as_ref().is_none_or(|(_, _, failures)| *failures < PATIENCE);
         let (login, identity) = (Arc::clone(&slot.login), identity.clone());
-        let Means { api, addresses, metrics, .. } = &self.means;
-        let (api, addresses, metrics) = (api.clone(), addresses.clone(), metrics.clone());
+        let Means { api, addresses, cloud, metrics, .. } = &self.means;
+        let (api, addresses, cloud, metrics) = (api.clone(), addresses.clone(), Arc::clone(cloud), metrics.clone());
         let store = store(&self.means, &self.own).filter(|_| first);
         self.tasks.spawn(async move {
             let begun = std::time::Instant::now();
-            let result = login::log_in(&api, &addresses, &login, store.as_ref().filter(|_| patient)).await;
+            let kept = store.as_ref().filter(|_| patient);
+            let result = login::log_in(&api, &addresses, &cloud, &login, kept).await;
             metrics.client("login", &login.connection.key, begun.elapsed(), result.is_ok());
             if let Err(trouble) = &result {
                 metrics.login_failed(&login.connection.key, login.method.name(), trouble.cause.code);
@@ -309,16 +308,17 @@ impl Keeper {
     }
 
     /// A note that finds no room is only a later look.
-    fn note(&self, identity: Identity, trouble: Option<Trouble>) {
+    pub(super) fn note(&self, identity: Identity, trouble: Option<Trouble>) {
         let _ = self.notes.try_send(Note { identity, trouble });
     }
 
     fn next_due(&self) -> Option<Instant> {
-        self.slots.values().filter_map(Slot::due).min()
+        self.slots.values().flat_map(|slot| [slot.due(), slot.over]).flatten().min()
     }
 
     fn tick(&mut self) {
         let now = Instant::now();
+        self.give_back(now);
         let due = self.slots.iter().filter(|(_, slot)| slot.due().is_some_and(|due| due <= now));
         let due: Vec<_> = due.map(|(identity, _)| identity.clone()).collect();
         for identity in due {
@@ -351,7 +351,7 @@ impl Keeper {
 }
 
 /// How logins are kept, when they are.
-fn store(means: &Means, own: &mpsc::WeakSender<Ask>) -> Option<Store> {
+pub(super) fn store(means: &Means, own: &mpsc::WeakSender<Ask>) -> Option<Store> {
     let sessions = Sessions { asks: own.upgrade()?, metrics: means.metrics.clone() };
     let transit = means.surroundings.borrow().transit.clone();
     let store = Store {
@@ -379,7 +379,7 @@ async fn keep_soon(store: &Store, login: &Login, ticket: &Ticket) -> bool {
     }
 }
 
-async fn forget(store: Store, cache_key: String) -> Done {
+pub(super) async fn forget(store: Store, cache_key: String) -> Done {
     store.forget(&cache_key).await;
     Done::Nothing
 }

@@ -52,6 +52,8 @@ pub(super) struct Slot {
     pub(super) doubting: Vec<(Option<String>, Reply)>,
     pub(super) failed: Option<(Trouble, Instant, u32)>,
     pub(super) asked: Instant,
+    /// When to look whether it is in use, unless it was when last looked at.
+    pub(super) over: Option<Instant>,
 }
 
 impl Slot {
@@ -68,6 +70,7 @@ impl Slot {
             doubting: Vec::new(),
             failed: None,
             asked: Instant::now(),
+            over: None,
         }
     }
 

@@ -163,6 +163,11 @@ impl Schedule {
         self.entries.get(key)?.since
     }
 
+    /// The logins of the last looks at objects that are filled from Vault.
+    pub(super) fn logins(&self) -> impl Iterator<Item = &Arc<Login>> {
+        self.entries.iter().filter(|(key, _)| key.kind.is_secret()).filter_map(|(_, entry)| entry.login.as_ref())
+    }
+
     pub(super) fn memory(&self, key: &Key) -> Memory {
         self.entries.get(key).map(|entry| entry.memory.clone()).unwrap_or_default()
     }

@@ -34,8 +34,12 @@ impl Supervisor {
         }
         let auths = self.cache.all(Kind::VaultAuth).chain(self.cache.all(Kind::ClusterVaultAuth));
         let auths = auths.map(|(_, object)| Stamp::of(object).to_string()).collect();
-        let now = Surroundings { transit: transit.unwrap_or_default(), auths: Some(Arc::new(auths)) };
         let before = self.surroundings.borrow().clone();
+        let now = Surroundings {
+            transit: transit.unwrap_or_default(),
+            auths: Some(Arc::new(auths)),
+            used: before.used.clone(),
+        };
         if now == before {
             return;
         }

@@ -32,6 +32,11 @@ pub struct Destination {
     /// With `create`: keep the Secret when this object is deleted. An object of the same destination takes it up again.
     #[serde(default)]
     pub retain: bool,
+    /// What to do when the source is deleted in Vault: `keep` what the Secret holds, which is the default, or `delete` the Secret; with
+    /// `merge`, or without `create`, its keys. Of a VaultStaticSecret without `sources`.
+    #[serde(default)]
+    #[schemars(extend("enum" = ["keep", "delete"]))]
+    pub on_source_deleted: Option<String>,
     /// What to make of the data.
     #[serde(default)]
     pub transformation: Transformation,
@@ -125,4 +130,8 @@ pub struct SyncConfig {
     /// Follow Vault's events, where the server has them. Polling goes on in any case.
     #[serde(default)]
     pub instant_updates: Option<bool>,
+    /// Of kv-v2: look at the metadata first, and read the data only when the version is another. Needs `read` on
+    /// `MOUNT/metadata/PATH`; without that the data is read every time. The operator's setting when empty.
+    #[serde(default)]
+    pub poll_metadata: Option<bool>,
 }

@@ -21,6 +21,7 @@ use sidekey_fakevault::{FakeVault, Options as VaultOptions, RoleSpec};
 use sidekey_operator::addresses::Addresses;
 use sidekey_operator::backoff::Backoff;
 use sidekey_operator::plan::storage::Persistence;
+use sidekey_operator::proof::Cloud;
 use sidekey_operator::run::{self, Options, RunError};
 use sidekey_runtime::drain::{self, Trigger};
 use sidekey_testkit::cluster::Cluster;
@@ -47,13 +48,16 @@ pub fn options() -> Options {
         looks: 20,
         backoff: Backoff { initial: Duration::from_millis(300), longest: Duration::from_secs(2), ..Backoff::default() },
         addresses: Addresses::default(),
+        cloud: Cloud::default(),
         exclude_raw: false,
+        poll_metadata: false,
         default_globals: true,
         auth_methods: Vec::new(),
         open_references: false,
         watch_namespaces: Vec::new(),
         restart_debounce: Duration::from_millis(100),
         persistence: Persistence::None,
+        idle_login: Duration::from_secs(600),
     }
 }
 

@@ -195,6 +195,7 @@ jwt:
   (list "SIDEKEY_ALLOW_ADDRESS" (join "," $own.allowAddresses) "")
   (list "SIDEKEY_ONLY_ALLOWED_ADDRESSES" (toString $own.onlyAllowedAddresses) "false")
   (list "SIDEKEY_OPEN_REFERENCES" (toString $own.openReferences) "false")
+  (list "SIDEKEY_POLL_METADATA" (toString $own.pollMetadata) "false")
   (list "SIDEKEY_ALLOW_AUTH_METHOD" (join "," $own.allowAuthMethods) "")
   (list "SIDEKEY_WATCH_NAMESPACE" (join "," $own.watchNamespaces) "")
   (list "SIDEKEY_RESTART_DEBOUNCE" $own.restartDebounce "2s")
@@ -251,6 +252,9 @@ jwt:
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, list, watch, create, update, delete]
+- apiGroups: [""]
+  resources: [serviceaccounts]
+  verbs: [get]
 - apiGroups: [""]
   resources: [serviceaccounts/token]
   verbs: [create]
