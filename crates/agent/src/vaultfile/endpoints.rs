@@ -39,8 +39,14 @@ impl Endpoints {
                     "enforce_consistency" | "when_inconsistent" => {
                         said.note(entry, "requests are sent on as they come");
                     }
-                    "cache_static_secrets" | "disable_caching_dynamic_secrets" => {
+                    "cache_static_secrets"
+                    | "disable_caching_dynamic_secrets"
+                    | "static_secret_token_capability_refresh_interval"
+                    | "static_secret_token_capability_refresh_behavior" => {
                         said.note(entry, "nothing is cached: each request is Vault's own answer");
+                    }
+                    "prepend_configured_namespace" => {
+                        said.wrong(entry.line, "prepend_configured_namespace is not served")
                     }
                     _ => said.unknown(entry, "cache or api_proxy"),
                 }
@@ -72,6 +78,19 @@ fn whose(entry: &Entry, said: &mut Said) -> Bearer {
     }
 }
 
+/// What Vault Agent's listeners have, and this agent's not.
+const UNSERVED: [&str; 9] = [
+    "chroot_namespace",
+    "custom_response_headers",
+    "max_request_duration",
+    "max_request_size",
+    "profiling",
+    "require_request_header",
+    "role",
+    "socket_mode",
+    "telemetry",
+];
+
 fn tcp(block: &Block, line: usize, said: &mut Said) -> Option<Listener> {
     let (mut port, mut plain, mut quit) = (None, false, false);
     for entry in block {
@@ -97,8 +116,10 @@ fn tcp(block: &Block, line: usize, said: &mut Said) -> Option<Listener> {
             }
             "require_request_header" if !said.flag(entry) => {}
             "role" if said.word(entry).as_deref() == Some("default") => {}
-            "require_request_header" | "role" | "tls_cert_file" | "tls_key_file" | "socket_mode" => {
-                said.wrong(entry.line, &format!("{} is not served", entry.key));
+            key if UNSERVED.contains(&key)
+                || ["tls_", "proxy_protocol_", "x_forwarded_for_"].iter().any(|of| key.starts_with(of)) =>
+            {
+                said.wrong(entry.line, &format!("{key} is not served"));
             }
             _ => said.unknown(entry, "listener"),
         }

@@ -193,6 +193,9 @@ fn idle(entry: &Entry, said: &mut Said) {
             said.note(entry, "the log goes to stderr");
         }
         "telemetry" => said.note(entry, "metrics are served on the agent's own socket"),
+        "api_addr" | "cluster_addr" | "cluster_name" | "disable_mlock" | "plugin_directory" | "ui" => {
+            said.note(entry, "it is of the server's configuration, and Vault Agent does not read it either");
+        }
         _ => said.unknown(entry, "the configuration"),
     }
 }

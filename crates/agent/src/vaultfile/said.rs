@@ -18,6 +18,18 @@ pub(super) struct Said {
     pub(super) wrong: Vec<String>,
     /// What has no effect, and why.
     pub(super) notes: Vec<String>,
+    more_wrong: usize,
+    more_notes: usize,
+}
+
+/// The first of them in full, and how many follow: none is dropped without a word.
+fn tell(told: &mut Vec<String>, more: &mut usize, words: String) {
+    if *more == 0 && told.len() < MAX_TOLD {
+        return told.push(words);
+    }
+    *more += 1;
+    told.truncate(MAX_TOLD);
+    told.push(format!("and {more} more"));
 }
 
 impl Said {
@@ -27,16 +39,14 @@ impl Said {
 
     /// Something that cannot be served as it stands.
     pub(super) fn wrong(&mut self, line: usize, words: &str) {
-        if self.wrong.len() < MAX_TOLD {
-            self.wrong.push(format!("{}: {words}", self.place(line)));
-        }
+        let told = format!("{}: {words}", self.place(line));
+        tell(&mut self.wrong, &mut self.more_wrong, told);
     }
 
     /// Something that is understood and has no effect.
     pub(super) fn note(&mut self, entry: &Entry, reason: &str) {
-        if self.notes.len() < MAX_TOLD {
-            self.notes.push(format!("{}: {} has no effect: {reason}", self.place(entry.line), entry.key));
-        }
+        let told = format!("{}: {} has no effect: {reason}", self.place(entry.line), entry.key);
+        tell(&mut self.notes, &mut self.more_notes, told);
     }
 
     /// A flag whose `true` has no effect.

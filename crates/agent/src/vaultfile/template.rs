@@ -32,7 +32,7 @@ pub(super) fn read(block: &Block, line: usize, said: &mut Said) -> Option<File> 
             "command" => action = command(entry, said),
             "exec" => action = exec(entry, said).or(action),
             "sandbox_path" => template.sandbox = said.filled(entry),
-            _ => other(entry, said),
+            _ => other(entry, "template", said),
         }
     }
     if inline == template.file.is_some() {
@@ -59,7 +59,7 @@ pub(super) fn read(block: &Block, line: usize, said: &mut Said) -> Option<File> 
     Some(File { output, notify })
 }
 
-pub(super) fn other(entry: &Entry, said: &mut Said) {
+pub(super) fn other(entry: &Entry, block: &str, said: &mut Said) {
     match entry.key.as_str() {
         "create_dest_dirs" if said.flag(entry) => {}
         "create_dest_dirs" => said.note(entry, "missing directories are always made"),
@@ -72,7 +72,7 @@ pub(super) fn other(entry: &Entry, said: &mut Said) {
         "function_denylist" | "function_blacklist" => {
             said.wrong(entry.line, &format!("{} is not served, and is no limit to be left out", entry.key));
         }
-        _ => said.unknown(entry, "template"),
+        _ => said.unknown(entry, block),
     }
 }
 

@@ -165,6 +165,13 @@ fn names_file_and_line_of_what_it_cannot_serve() {
             "line 6: function_denylist is not served",
         ),
         (with("log_level = \"loud\""), "line 4: log_level is none of"),
+        (with(&"a = 1\n".repeat(15)), "; and 3 more"),
+        (with("env_template \"A\" { contents = \"x\"\n backup_to = 1 }"), "env_template has no `backup_to`"),
+        (
+            with("listener \"tcp\" { address = \"127.0.0.1:1\"\n tls_disable = true\n tls_min_version = \"tls12\" }"),
+            "line 6: tls_min_version is not served",
+        ),
+        (with("api_proxy { prepend_configured_namespace = true }"), "prepend_configured_namespace is not served"),
         (with("listener \"tcp\" {"), "line 4: expected a closing brace"),
         (
             format!("{template}auto_auth {{ method \"gcp\" {{}} }}"),
