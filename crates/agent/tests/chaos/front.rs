@@ -99,20 +99,6 @@ impl Front {
         self.counts.clients.lock().unwrap().len()
     }
 
-    /// Whether the kernel has connections to the relay that it has yet to accept, or the relay some whose end it has yet to
-    /// see.
-    pub(crate) fn is_behind(&self) -> bool {
-        let port = format!(":{:04X}", self.address.port());
-        let table = std::fs::read_to_string("/proc/net/tcp").unwrap_or_default();
-        // Local address, remote address, state: what is established, being opened, or ended by the relay alone.
-        let is_theirs = |line: &&str| {
-            let mut words = line.split_whitespace().skip(2);
-            words.next().is_some_and(|remote| remote.ends_with(&port))
-                && words.next().is_some_and(|state| matches!(state, "01" | "02" | "08"))
-        };
-        table.lines().filter(is_theirs).count() != self.open()
-    }
-
     /// Connections so far, wherever they led.
     pub(crate) fn opened(&self) -> usize {
         self.counts.opened.load(Ordering::SeqCst)

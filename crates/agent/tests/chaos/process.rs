@@ -1,6 +1,7 @@
 //! The agent as a process of its own: this program once more, with the library's supervisor and a clock that can be moved.
 //! What it says is read as it comes, and must hold no secret.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitCode, Stdio};
@@ -114,6 +115,9 @@ impl Said {
 pub(crate) struct Agent {
     child: Child,
     reader: Option<JoinHandle<()>>,
+    /// Sockets that were found out about, and those of them that are no connection.
+    judged: BTreeSet<u64>,
+    own: BTreeSet<u64>,
 }
 
 impl Agent {
@@ -134,7 +138,12 @@ impl Agent {
             .env(TERMINATION, termination);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let (stderr, said) = (child.stderr.take().unwrap(), said.clone());
-        Self { child, reader: Some(std::thread::spawn(move || listen(stderr, &said))) }
+        Self {
+            child,
+            reader: Some(std::thread::spawn(move || listen(stderr, &said))),
+            judged: BTreeSet::new(),
+            own: BTreeSet::new(),
+        }
     }
 
     /// As the kernel's out-of-memory killer does.
@@ -163,6 +172,23 @@ impl Agent {
 
     pub(crate) fn pid(&self) -> nix::unistd::Pid {
         nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap())
+    }
+
+    /// Connections that it holds, accepted or not: its sockets but for those of its own, which are unix sockets.
+    pub(crate) fn connections(&mut self) -> usize {
+        let files = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).into_iter().flatten().flatten();
+        let links = files.filter_map(|file| std::fs::read_link(file.path()).ok());
+        let number = |link: PathBuf| link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse::<u64>().ok();
+        let sockets: BTreeSet<u64> = links.filter_map(number).collect();
+        // The table of unix sockets is read for new ones only.
+        if !sockets.is_subset(&self.judged) {
+            let table = std::fs::read_to_string("/proc/net/unix").unwrap_or_default();
+            let unix: BTreeSet<u64> =
+                table.lines().filter_map(|line| line.split_whitespace().nth(6)?.parse().ok()).collect();
+            self.own = sockets.intersection(&unix).copied().collect();
+            self.judged.clone_from(&sockets);
+        }
+        sockets.difference(&self.own).count()
     }
 
     /// Anonymous memory, bytes.

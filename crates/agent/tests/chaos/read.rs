@@ -12,7 +12,7 @@ use crate::pod::{Pod, Seen};
 use crate::watch::Wrong;
 
 /// Between two looks of the reader.
-const BETWEEN: Duration = Duration::from_micros(500);
+const BETWEEN: Duration = Duration::from_millis(1);
 
 /// The three credentials in files: user, password.
 pub(crate) fn credentials(pod: &Pod) -> Vec<(String, String)> {

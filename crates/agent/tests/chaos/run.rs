@@ -200,7 +200,9 @@ impl Run {
             sleep(Duration::from_micros(400));
             let elapsed = begun.elapsed();
             if self.clock.looks() > looks + ROUNDS {
-                let moved = moves != front.moves() || front.is_waited_for() || front.is_behind();
+                // Some are to be accepted yet, or their end is to be seen.
+                let behind = agent.connections() != front.open();
+                let moved = behind || moves != front.moves() || front.is_waited_for();
                 if !moved {
                     return Ok(());
                 }
