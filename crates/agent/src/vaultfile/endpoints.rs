@@ -46,7 +46,7 @@ impl Endpoints {
                         said.note(entry, "nothing is cached: each request is Vault's own answer");
                     }
                     "prepend_configured_namespace" => {
-                        said.wrong(entry.line, "prepend_configured_namespace is not served")
+                        said.wrong(entry.line, "prepend_configured_namespace is not served");
                     }
                     _ => said.unknown(entry, "cache or api_proxy"),
                 }
