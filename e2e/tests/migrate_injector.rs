@@ -4,6 +4,8 @@
 
 #[path = "cluster/stand_in.rs"]
 mod stand_in;
+#[path = "cluster/vault_k8s.rs"]
+mod vault_k8s;
 
 use std::path::Path;
 
@@ -11,7 +13,7 @@ use serde_json::{Value, json};
 use sidekey_e2e::guide::{block, blocks, root, run};
 use sidekey_e2e::wait::{START, seconds, until};
 use sidekey_e2e::{Sandbox, Shape, api, sandbox, setting};
-use stand_in::{StandIn, injectors};
+use vault_k8s::{HOOK, injectors};
 
 const GUIDE: &str = "migrate-vault-agent-injector.md";
 
@@ -104,9 +106,9 @@ fn the_guide_from_the_vault_agent_injector_holds_step_by_step() {
     moved.role(&role);
     moved.put("web", &json!({"user": "app"}));
     let image = setting().probe.as_str();
-    let stand_in = StandIn::new(image);
+    let stand_in = vault_k8s::stand_in(image);
     let yaml = blocks(GUIDE, "yaml");
-    let configured = stand_in.configured("vault-agent-injector-cfg", &selector(&yaml, &[&moved, &left]));
+    let configured = stand_in.configured("vault-agent-injector-cfg", HOOK, &selector(&yaml, &[&moved, &left]));
     until(seconds(30), "asked: the stand-in", || match next(&left, image) {
         (2, 0) => Ok(()),
         other => Err(format!("{other:?}")),
