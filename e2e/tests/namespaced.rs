@@ -13,13 +13,14 @@ use sidekey_e2e::{Kept, Sandbox, api, setting};
 const LEASE: &str = "b0d477c0.hashicorp.com";
 
 /// Verbs and resources, in the namespaces that are served; `any` is the name where a verb takes one.
-const SERVED: [(&str, &str); 14] = [
+const SERVED: [(&str, &str); 15] = [
     ("get", "/secrets"),
     ("list", "/secrets"),
     ("watch", "/secrets"),
     ("create", "/secrets"),
     ("update", "/secrets"),
     ("delete", "/secrets"),
+    ("get", "/serviceaccounts"),
     ("create", "/serviceaccounts/token"),
     ("create", "/events"),
     ("patch", "apps/deployments"),
@@ -55,7 +56,7 @@ const NOWHERE: [(&str, &str); 14] = [
     ("list", "/pods"),
     ("create", "/pods/exec"),
     ("get", "/configmaps"),
-    ("get", "/serviceaccounts"),
+    ("list", "/serviceaccounts"),
     ("get", "apps/deployments"),
     ("delete", "secrets.hashicorp.com/vaultstaticsecrets"),
     ("create", "rbac.authorization.k8s.io/rolebindings"),
