@@ -104,16 +104,18 @@ fn killed_too_often(run: &mut Run) -> Result<(), Wrong> {
         let issued = crate::ledger::Issued { at: run.now(), scene: String::new(), line: 0 };
         run.watch.ledger.issued(user.to_owned(), || issued);
     }
-    run.resume(false)
+    run.resume(None)
 }
 
 fn forgetful(run: &mut Run) -> Result<(), Wrong> {
-    while !run.is_quiet() {
+    let mut quiet = run.quiet_until();
+    while quiet.is_none() {
         run.calm(1)?;
+        quiet = run.quiet_until();
     }
     run.kill_agent();
     std::fs::remove_file(run.pod.path("state/state")).unwrap();
-    run.resume(true)
+    run.resume(quiet)
 }
 
 fn hammered(run: &mut Run) -> Result<(), Wrong> {

@@ -22,6 +22,9 @@ const AFTER_OUTAGE: u64 = 110;
 /// For so long after its login a token of [`crate::server`] is renewed in full, and nobody thinks of its successor.
 const RENEWED: Duration = Duration::from_secs(350);
 
+/// How long nothing is due, a little less than what is asked of the status.
+const QUIET: Duration = Duration::from_secs(18);
+
 /// Seconds in which a slow answer is not waited for.
 const SLOW: u64 = 8;
 
@@ -286,7 +289,7 @@ impl Run {
 
     /// At a moment of no choice of ours; a restarted agent goes on with no login and no lease that was not due.
     fn kill(&mut self) -> Result<bool, Wrong> {
-        let mut quiet = self.is_quiet();
+        let mut quiet = self.quiet_until();
         self.pass_half();
         if self.dice.between(0..=1) == 0 {
             quiet = self.await_request(quiet)?;
@@ -301,12 +304,13 @@ impl Run {
         Ok(true)
     }
 
-    /// Starts the next agent. `quiet`: the one before had nothing under way, and nothing is due yet.
-    pub(crate) fn resume(&mut self, quiet: bool) -> Result<(), Wrong> {
+    /// Starts the next agent. Until `quiet` nothing is due, and the one before had nothing under way. On a slow machine more
+    /// time goes by than the seconds that are asked for.
+    pub(crate) fn resume(&mut self, quiet: Option<Duration>) -> Result<(), Wrong> {
         let (logins, grants) = (self.watch.logins, self.watch.grants);
         self.start_agent();
         self.calm(6)?;
-        if quiet {
+        if quiet.is_some_and(|until| self.now() < until) {
             self.resumed += 1;
             if (logins, grants) != (self.watch.logins, self.watch.grants) {
                 return Err("a restart cost a login or a lease that was not due".to_owned());
@@ -315,9 +319,9 @@ impl Run {
         Ok(())
     }
 
-    /// Until something is on its way, and then a moment: a kill between an answer and its keeping. Whether all was quiet when
-    /// the agent was last seen with nothing under way.
-    fn await_request(&mut self, mut quiet: bool) -> Result<bool, Wrong> {
+    /// Until something is on its way, and then a moment: a kill between an answer and its keeping. How long all is quiet as of
+    /// when the agent was last seen with nothing under way.
+    fn await_request(&mut self, mut quiet: Option<Duration>) -> Result<Option<Duration>, Wrong> {
         for _ in 0..UNMET {
             self.pass_half();
             if self.server.front.is_waited_for() {
@@ -325,7 +329,7 @@ impl Run {
                 break;
             }
             self.calm(1)?;
-            quiet = self.is_quiet();
+            quiet = self.quiet_until();
         }
         Ok(quiet)
     }
@@ -337,17 +341,18 @@ impl Run {
         std::thread::sleep(Duration::from_micros(self.dice.between(0..=6_000)));
     }
 
-    /// Nothing is on its way, or will be due for a while. To be asked of an agent that has settled: while a renewal is under
-    /// way, what it says of the next step is when it would do without.
-    pub(crate) fn is_quiet(&mut self) -> bool {
-        let Some(status) = self.status() else { return false };
+    /// Till when nothing will be due, if nothing is on its way now. To be asked of an agent that has settled: while a renewal
+    /// is under way, what it says of the next step is when it would do without.
+    pub(crate) fn quiet_until(&self) -> Option<Duration> {
+        let status = self.status()?;
         let today = sidekey_agent::clock::unix_seconds();
         let far = |next: Option<i64>| next.is_some_and(|next| next > today + 20);
         let leased = status.secrets.iter().filter(|secret| secret.path.starts_with("database/"));
-        leased.clone().count() == 2
+        let is_quiet = leased.clone().count() == 2
             && leased.clone().all(|secret| secret.state == "fresh" && far(secret.next))
             && self.now() < self.watch.login_at + RENEWED
-            && !self.server.front.is_waited_for()
+            && !self.server.front.is_waited_for();
+        is_quiet.then(|| self.now() + QUIET)
     }
 
     fn kill_in_outage(&mut self, seconds: u64) -> Result<bool, Wrong> {
