@@ -26,7 +26,9 @@ impl Quantity {
         let digits: i128 = join_digits(whole, fraction)?;
         let places = 10_i128.checked_pow(u32::try_from(fraction.len()).ok()?)?.checked_mul(divisor)?;
         let scaled = digits.checked_mul(multiplier)?;
-        let nano = scaled.checked_mul(NANO).map_or_else(|| scaled / places * NANO, |exact| exact / places);
+        // The API server caps what is beyond its largest number, which is far below ours.
+        let capped = || (scaled / places).saturating_mul(NANO);
+        let nano = scaled.checked_mul(NANO).map_or_else(capped, |exact| exact / places);
         Some(Self { text: text.to_owned(), nano: if number.0 { -nano } else { nano } })
     }
 
@@ -155,6 +157,13 @@ mod tests {
         for text in ["-", ".", "Mi", "0"] {
             assert!(Quantity::parse(text).unwrap().is_zero(), "{text}");
         }
+    }
+
+    #[test]
+    fn caps_what_no_cluster_has() {
+        let huge = "1".to_owned() + &"0".repeat(38);
+        assert!(Quantity::parse(&huge).unwrap() > Quantity::parse("9Ei").unwrap());
+        assert!(Quantity::parse(&format!("-{huge}")).unwrap() < Quantity::parse("-9Ei").unwrap());
     }
 
     #[test]
