@@ -31,6 +31,21 @@ impl Kept {
         kept
     }
 
+    /// With a database as well, and a policy that reads secrets and credentials and nothing else: leases of an hour outlive a test.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    pub fn with_database(name: &str) -> Self {
+        let kept = Self::new(name);
+        let namespace = &kept.sandbox.namespace;
+        kept.sandbox.grant(&format!(
+            "path \"secret/data/{namespace}/*\" {{ capabilities = [\"read\"] }}\n\
+             path \"database/creds/{namespace}\" {{ capabilities = [\"read\"] }}"
+        ));
+        kept.sandbox.database(&json!({"default_ttl": "1h", "max_ttl": "2h"}));
+        kept
+    }
+
     /// A VaultConnection, and a Secret with its CA.
     ///
     /// # Panics

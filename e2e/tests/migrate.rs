@@ -146,13 +146,8 @@ fn the_guide_from_the_vault_secrets_operator_holds_step_by_step() {
     // Ends after the release that is in it has been uninstalled.
     let system = Namespace::new(SYSTEM);
     let away = Uninstalled::new();
-    let kept = Kept::new("op-migrate");
+    let kept = Kept::with_database("op-migrate");
     let namespace = kept.sandbox.namespace.clone();
-    kept.sandbox.grant(&format!(
-        "path \"secret/data/{namespace}/*\" {{ capabilities = [\"read\"] }}\n\
-         path \"database/creds/{namespace}\" {{ capabilities = [\"read\"] }}"
-    ));
-    kept.sandbox.database(&json!({"default_ttl": "1h", "max_ttl": "2h"}));
     let workload = kept.workload("deployments", "app");
     let rules = "path \"demo-transit/*\" { capabilities = [\"create\", \"update\"] }";
     let accounts =

@@ -79,13 +79,8 @@ fn there_and_back(namespace: &str, next: &str, before: &str, change: &str) {
 #[ignore = "needs an installation by the chart: E2E_CHART=1 e2e/run"]
 fn an_upgrade_of_the_operator_and_its_rollback_cost_no_login_no_lease_and_no_restart() {
     transit();
-    let kept = Kept::new("op-upgrade");
+    let kept = Kept::with_database("op-upgrade");
     let namespace = kept.sandbox.namespace.clone();
-    kept.sandbox.grant(&format!(
-        "path \"secret/data/{namespace}/*\" {{ capabilities = [\"read\"] }}\n\
-         path \"database/creds/{namespace}\" {{ capabilities = [\"read\"] }}"
-    ));
-    kept.sandbox.database(&json!({"default_ttl": "1h", "max_ttl": "2h"}));
     let workload = kept.workload("deployments", "app");
     kept.sandbox.put("web", &json!({"n": "0"}));
     kept.static_secret("web", &json!({}));

@@ -4,6 +4,7 @@
 
 mod census;
 mod lanes;
+mod news;
 mod readers;
 mod references;
 mod schedule;
@@ -38,6 +39,7 @@ use crate::types::object::{Key, Metadata, Object};
 use crate::watch::{Change, Of, Seen, Source};
 use census::{Census, Facts};
 use lanes::{Lane, Lanes};
+use news::{is_news, is_older};
 use readers::Readers;
 use references::{destination, destination_of};
 use schedule::Schedule;
@@ -388,21 +390,4 @@ impl Supervisor {
 
 fn key_of(kind: Kind, object: &Object) -> Key {
     Key::new(kind, object.metadata.namespace.clone(), object.metadata.name.clone())
-}
-
-/// What a person changed, as against what a status write changed.
-fn is_news(before: &Object, after: &Object) -> bool {
-    let parts = |object: &Object| {
-        let metadata = &object.metadata;
-        (metadata.uid.clone(), metadata.generation, metadata.deletion_timestamp.clone(), metadata.finalizers.clone())
-    };
-    parts(before) != parts(after)
-        || before.metadata.labels != after.metadata.labels
-        || before.metadata.annotations != after.metadata.annotations
-}
-
-/// Versions are numbers of the store in every API server there is; where they are not, the newest told is believed.
-fn is_older(one: &Object, other: &Object) -> bool {
-    let number = |object: &Object| object.metadata.resource_version.parse::<u64>().ok();
-    matches!((number(one), number(other)), (Some(one), Some(other)) if one < other)
 }

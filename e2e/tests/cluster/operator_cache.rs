@@ -11,13 +11,8 @@ use sidekey_e2e::{Kept, Pod, Shape, api, audit, setting};
 #[test]
 fn the_end_of_the_operator_that_works_makes_no_login_and_no_lease_and_restarts_no_workload() {
     transit();
-    let kept = Kept::new("op-cache");
+    let kept = Kept::with_database("op-cache");
     let namespace = kept.sandbox.namespace.clone();
-    kept.sandbox.grant(&format!(
-        "path \"secret/data/{namespace}/*\" {{ capabilities = [\"read\"] }}\n\
-         path \"database/creds/{namespace}\" {{ capabilities = [\"read\"] }}"
-    ));
-    kept.sandbox.database(&json!({"default_ttl": "1h", "max_ttl": "2h"}));
     let workload = kept.workload("deployments", "app");
     let targets = json!({"rolloutRestartTargets": [{"kind": "Deployment", "name": "app"}]});
     kept.sandbox.put("web", &json!({"n": "0"}));
