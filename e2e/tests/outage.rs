@@ -16,6 +16,18 @@ fn scale(replicas: u64) {
     });
 }
 
+/// One that was told to end answers what still reaches it, and is counted no more.
+fn gone() {
+    let path = format!("/api/v1/namespaces/{}/pods", setting().system);
+    until(seconds(60), "gone: the pods of the webhook", || {
+        let list = api::get(&format!("{path}?labelSelector=app.kubernetes.io/name%3Dsidekey-webhook")).json();
+        match list["items"].as_array() {
+            Some(pods) if pods.is_empty() => Ok(()),
+            _ => Err(list["items"].clone()),
+        }
+    });
+}
+
 /// Brings the webhook back, whatever the test comes to.
 struct Back;
 
@@ -37,6 +49,7 @@ fn without_the_webhook_only_pods_that_ask_for_it_are_refused() {
         ])
     };
     scale(0);
+    gone();
     let message = {
         let _back = Back;
         sandbox.start(&Shape::new("plain", &["sleep"])).ready(START);
