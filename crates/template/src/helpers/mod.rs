@@ -3,6 +3,7 @@
 pub(crate) mod bcrypt;
 pub(crate) mod case;
 pub(crate) mod cast;
+mod char_set;
 pub(crate) mod cipher;
 pub(crate) mod collect;
 pub(crate) mod compare;
@@ -13,6 +14,7 @@ pub(crate) mod defaults;
 pub(crate) mod dict;
 pub(crate) mod digest;
 pub(crate) mod encode;
+mod go_regex;
 pub(crate) mod layout;
 pub(crate) mod lists;
 pub(crate) mod math;

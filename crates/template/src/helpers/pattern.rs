@@ -1,7 +1,8 @@
 //! Regular expressions as Go reads them: `\d`, `\w`, `\s` and `\b` are ASCII, a class knows no operators.
 
-use regex::{Captures, Regex, RegexBuilder};
+use regex_lite::{Captures, Regex, RegexBuilder};
 
+use super::go_regex::translated;
 use super::{Out, Text, int, text};
 use crate::failure::Failure;
 use crate::list::{Elem, List};
@@ -18,14 +19,7 @@ fn regex(args: &[Val], index: usize) -> Result<Regex, Failure> {
 }
 
 fn compiled(pattern: &str) -> Result<Regex, Failure> {
-    if pattern.contains("\\p") || pattern.contains("\\P") {
-        return Err(Failure::new("classes of Unicode are not served in patterns")
-            .hint("write the ranges out, such as [a-zà-ÿ]"));
-    }
-    if repeats_wrongly(pattern) {
-        return Err(Failure::new("the pattern repeats a repetition, or more than 1000 times"));
-    }
-    let built = RegexBuilder::new(&translated(pattern)).size_limit(1 << 20).dfa_size_limit(1 << 20).build();
+    let built = RegexBuilder::new(&translated(pattern)?).size_limit(1 << 20).nest_limit(250).build();
     built.map_err(|_| Failure::new("the pattern is not a regular expression, or too large a one"))
 }
 
@@ -46,108 +40,6 @@ impl Pattern {
     pub fn is_match(&self, text: &str) -> bool {
         self.0.is_match(text)
     }
-}
-
-/// Go's pattern in the words of the regex crate.
-fn translated(pattern: &str) -> String {
-    let mut out = String::with_capacity(pattern.len() + 8);
-    let mut rest = pattern;
-    while let Some(c) = rest.chars().next() {
-        let (piece, length) = match c {
-            '\\' => escape(rest),
-            '[' => class(rest),
-            // To Go a brace that holds no count stands for itself.
-            '{' if !counts(rest) => ("\\{".to_owned(), 1),
-            c => (c.to_string(), c.len_utf8()),
-        };
-        out.push_str(&piece);
-        rest = &rest[length..];
-    }
-    out
-}
-
-/// What Go refuses and the regex crate takes: `a**`, `a{1001}`.
-fn repeats_wrongly(pattern: &str) -> bool {
-    let (mut rest, mut repeated, mut lazy) = (pattern, false, false);
-    while let Some(c) = rest.chars().next() {
-        let length = match c {
-            '\\' => escape(rest).1,
-            '[' => class(rest).1,
-            '(' if rest.starts_with("(?") => 2,
-            '{' if counts(rest) => rest.find('}').map_or(1, |end| end + 1),
-            c => c.len_utf8(),
-        };
-        let count = c == '{' && length > 1;
-        let too_many = |number: &str| number.parse::<u64>().is_ok_and(|number| number > 1000);
-        if count && rest[1..length - 1].split(',').any(too_many) {
-            return true;
-        }
-        match c {
-            '?' if repeated && !lazy => lazy = true,
-            '*' | '+' | '?' if repeated => return true,
-            '{' if count && repeated => return true,
-            c => (repeated, lazy) = (matches!(c, '*' | '+' | '?') || count, false),
-        }
-        rest = &rest[length..];
-    }
-    false
-}
-
-/// Whether the text begins with `{2}`, `{2,}` or `{2,3}`.
-fn counts(rest: &str) -> bool {
-    let inner = rest[1..].split_once('}').map(|(inner, _)| inner.split_once(',').unwrap_or((inner, "")));
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    inner.is_some_and(|(least, most)| !least.is_empty() && digits(least) && digits(most))
-}
-
-fn escape(rest: &str) -> (String, usize) {
-    let Some(c) = rest[1..].chars().next() else { return (rest.to_owned(), 1) };
-    let piece = match c {
-        'd' => "[0-9]".to_owned(),
-        'D' => "[^0-9]".to_owned(),
-        'w' => "[0-9A-Za-z_]".to_owned(),
-        'W' => "[^0-9A-Za-z_]".to_owned(),
-        's' => "[\\t\\n\\f\\r ]".to_owned(),
-        'S' => "[^\\t\\n\\f\\r ]".to_owned(),
-        'b' | 'B' => format!("(?-u:\\{c})"),
-        'Q' => {
-            let end = rest.find("\\E").unwrap_or(rest.len());
-            return (regex::escape(&rest[2..end]), (end + 2).min(rest.len()));
-        }
-        c => format!("\\{c}"),
-    };
-    (piece, 1 + c.len_utf8())
-}
-
-/// A bracket class with what is an operator to the regex crate and none to Go escaped.
-fn class(rest: &str) -> (String, usize) {
-    let mut out = String::from("[");
-    let mut at = 1;
-    if rest[at..].starts_with('^') {
-        out.push('^');
-        at += 1;
-    }
-    let mut first = true;
-    while let Some(c) = rest[at..].chars().next() {
-        let (piece, length) = match c {
-            ']' if !first => {
-                out.push(']');
-                return (out, at + 1);
-            }
-            '\\' => escape(&rest[at..]),
-            '[' if rest[at..].starts_with("[:") => {
-                let end = rest[at..].find(":]").map_or(1, |end| end + 2);
-                (rest[at..at + end].to_owned(), end)
-            }
-            ']' | '[' | '&' | '~' => (format!("\\{c}"), 1),
-            '-' if out.ends_with('-') => ("\\-".to_owned(), 1),
-            c => (c.to_string(), c.len_utf8()),
-        };
-        out.push_str(&piece);
-        at += length;
-        first = false;
-    }
-    (out, rest.len())
 }
 
 /// `regexMatch PATTERN TEXT`.
@@ -288,19 +180,105 @@ pub(crate) fn quote_meta(args: &[Val]) -> Out {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::helpers::bytes;
+
+    /// What Go 1.26 makes of `ReplaceAllString(TEXT, "<$0>")`; nothing where it refuses the pattern.
+    #[test]
+    fn finds_what_go_finds() {
+        let cases = [
+            ("^\\d+\\w*$", "12ab", Some("<12ab>")),
+            ("\\d", "٣3", Some("٣<3>")),
+            ("\\w+", "é_a9", Some("é<_a9>")),
+            ("\\s", "a\x0bb c", Some("a\x0bb< >c")),
+            ("\\S", "\x0b ", Some("<\x0b> ")),
+            ("[^\\s]", "\x0b \n", Some("<\x0b> \n")),
+            ("\\bé", "é aé", Some("é a<é>")),
+            ("[]a]+", "x]a", Some("x<]a>")),
+            ("[^]a]", "]ax", Some("]a<x>")),
+            ("[[]", "[[", Some("<[><[>")),
+            ("[a&&b]+", "a&&b", Some("<a&&b>")),
+            ("[a~~b]+", "a~b", Some("<a~b>")),
+            ("[[:alpha:]+--]+", "a+,-b", Some("<a+,-b>")),
+            ("[[:^digit:]]", "1a", Some("1<a>")),
+            ("[[:punct:]]", "a.$b", Some("a<.><$>b")),
+            ("[[:foo:]]", "a", None),
+            ("[a-]", "a-b", Some("<a><->b")),
+            ("[a\\-z]", "b-z", Some("b<-><z>")),
+            ("[z-a]", "a", None),
+            ("[a-\\d]", "a", None),
+            ("[\\x{100}-\\x{17f}]", "āa", Some("<ā>a")),
+            ("\\Qa.b\\E.", "a.bc", Some("<a.bc>")),
+            ("\\Qa.b", "a.b", Some("<a.b>")),
+            ("\\x41\\101\\x{e9}", "AAé", Some("<AAé>")),
+            ("\\12", "\n", Some("<\n>")),
+            ("\\1", "a", None),
+            ("\\0", "\x00a", Some("<\x00>a")),
+            ("\\_\\-\\/", "_-/", Some("<_-/>")),
+            ("\\é", "é", None),
+            ("\\e", "e", None),
+            ("\\C", "a", None),
+            ("a\\Z", "a", None),
+            ("\\Aa\\z", "a", Some("<a>")),
+            ("(?i)k", "kKK", Some("<k><K><K>")),
+            ("(?i)[k-s]+", "KſSKt", Some("<KſSK>t")),
+            ("(?i)É", "éÉe", Some("<é><É>e")),
+            ("(?i)ß", "ẞßss", Some("<ẞ><ß>ss")),
+            ("(?i)ς", "ΣσςS", Some("<Σ><σ><ς>S")),
+            ("(?i)ı", "ıIi", Some("<ı>Ii")),
+            ("(?i)\\W", "ſa-K", Some("ſa<->K")),
+            ("(?i)[[:upper:]]+", "aſKé", Some("<aſK>é")),
+            ("(?i)[[:^upper:]]", "aA1", Some("aA<1>")),
+            ("(?i)[^k]", "kKKl", Some("kKK<l>")),
+            ("(?i)[à-þ]+", "ÀÞÿ", Some("<ÀÞ>ÿ")),
+            ("(?i:a)a", "AaAA", Some("<Aa>AA")),
+            ("(?i)a(?-i)a", "AaAA", Some("<Aa>AA")),
+            ("((?i)a)a", "AaAA", Some("<Aa>AA")),
+            ("(?i)a(?-i:k)k", "AkKAKk", Some("<AkK>AKk")),
+            ("(?x)a b", "ab", None),
+            ("(?s).", "\n", Some("<\n>")),
+            (".", "\na", Some("\n<a>")),
+            ("(?m)^a$", "b\na\n", Some("b\n<a>\n")),
+            ("(?U)a+", "aa", Some("<a><a>")),
+            ("(?)a", "a", Some("<a>")),
+            ("(?-)a", "a", None),
+            ("(?#x)a", "a", None),
+            ("(?P<n>a)(?<m>b)", "ab", Some("<ab>")),
+            ("(?P=n)", "a", None),
+            ("(?=a)", "a", None),
+            ("a{,2}", "a{,2}", Some("<a{,2}>")),
+            ("a{2}", "aaa", Some("<aa>a")),
+            ("{", "{", Some("<{>")),
+            ("x{a}", "x{a}", Some("<x{a}>")),
+            ("\\b{start}", "{start}", Some("{start}")),
+            ("a**", "a", None),
+            ("a*?", "aa", Some("<>a<>a<>")),
+            ("a{1001}", "a", None),
+            ("a{2}{3}", "a", None),
+            ("^*", "a", Some("<>a<>")),
+            ("a||b", "ab", Some("<a>b<>")),
+            ("()", "ab", Some("<>a<>b<>")),
+            ("x*", "axb", Some("<>a<x>b<>")),
+            ("[^\\x00-\\x{10FFFF}]", "a", Some("a")),
+            ("[a", "a", None),
+            ("(a", "a", None),
+            ("a)", "a", None),
+            ("a\\", "a", None),
+            ("é{2}", "éé", Some("<éé>")),
+            ("(?i)é{2}", "éÉ", Some("<éÉ>")),
+        ];
+        for (pattern, text, want) in cases {
+            let args = [Val::str(pattern), Val::str("<$0>"), Val::str(text)];
+            let got =
+                replace_all(&args).ok().map(|found| String::from_utf8(bytes(&[found], 0).unwrap().to_vec()).unwrap());
+            assert_eq!(got.as_deref(), want, "{pattern} on {text:?}");
+        }
+    }
 
     #[test]
-    fn translates_gos_patterns() {
-        let cases = [
-            (r"^\d+\w*$", "^[0-9]+[0-9A-Za-z_]*$"),
-            (r"[]a[]", r"[\]a\[]"),
-            (r"[^\w&&~-]", r"[^[0-9A-Za-z_]\&\&\~-]"),
-            (r"[[:alpha:]+--]", r"[[:alpha:]+-\-]"),
-            (r"\Qa.b\E.", r"a\.b."),
-            (r"\bé\\[", r"(?-u:\b)é\\["),
-        ];
-        for (pattern, want) in cases {
-            assert_eq!(translated(pattern), want, "{pattern}");
-        }
+    fn ends_soon_on_a_pattern_made_to_cost() {
+        let fold = format!("(?i){}", "[\\x{42}-\\x{10ffff}]".repeat(500));
+        assert!(compiled(&fold).is_err());
+        assert!(compiled("((a{900}){900}){900}").is_err());
+        assert!(compiled(&"(".repeat(100_000)).is_err());
     }
 }
