@@ -15,6 +15,9 @@ use crate::supervisor::{Platform, Supervisor};
 use crate::vaultfile::{self, Loaded};
 use crate::{check, child, environment, exec, harden, ready, serve, termination};
 
+// What a command needs on the stack is in a function of its own, not inlined: side by side in one frame they would all lie beneath
+// a process that runs for months.
+
 /// Does what the words ask; what a person should read goes to `out`, and everything else to the log on stderr.
 ///
 /// # Errors
@@ -36,12 +39,7 @@ pub fn run(words: impl IntoIterator<Item = String>, out: &mut dyn Write) -> io::
             Err(cause) => writeln!(out, "{cause}").map(|()| Exit::Usage),
         },
         Command::Check { config } => match configuration(&config) {
-            Ok(Loaded { config, notes, .. }) => {
-                notes.iter().try_for_each(|note| writeln!(out, "note  {note}"))?;
-                harden::process();
-                provider::install();
-                runtime()?.block_on(check::run(&config, &Platform::of_process(), out))
-            }
+            Ok(loaded) => checked(&loaded, out),
             Err(cause) => writeln!(out, "{cause}").map(|()| Exit::Usage),
         },
         Command::Run { once, config } => match configuration(&config) {
@@ -49,11 +47,7 @@ pub fn run(words: impl IntoIterator<Item = String>, out: &mut dyn Write) -> io::
             Ok(loaded) => agent(Loaded { once: once || loaded.once, ..loaded }),
             Err(cause) => refused(&cause, out),
         },
-        Command::Exec { socket: Some(socket), words, restart, .. } => {
-            log::init("info", true).map_err(io::Error::other)?;
-            harden::memory();
-            runtime()?.block_on(exec::client(&socket, words, restart.unwrap_or(false)))
-        }
+        Command::Exec { socket: Some(socket), words, restart, .. } => client(&socket, words, restart.unwrap_or(false)),
         Command::Exec { socket: None, config, words, restart } => {
             let loaded = configuration(&config);
             match loaded.and_then(|loaded| Ok((exec::program(&loaded, words, restart)?, loaded))) {
@@ -70,6 +64,22 @@ fn refused(cause: &Cause, out: &mut dyn Write) -> io::Result<Exit> {
     writeln!(out, "{cause}").map(|()| Exit::Usage)
 }
 
+#[inline(never)]
+fn checked(loaded: &Loaded, out: &mut dyn Write) -> io::Result<Exit> {
+    loaded.notes.iter().try_for_each(|note| writeln!(out, "note  {note}"))?;
+    harden::process();
+    provider::install();
+    runtime()?.block_on(check::run(&loaded.config, &Platform::of_process(), out))
+}
+
+#[inline(never)]
+fn client(socket: &str, words: Vec<String>, restart: bool) -> io::Result<Exit> {
+    log::init("info", true).map_err(io::Error::other)?;
+    harden::memory();
+    runtime()?.block_on(exec::client(socket, words, restart))
+}
+
+#[inline(never)]
 fn supervise(loaded: Loaded, program: child::Program) -> io::Result<Exit> {
     begin_log(&loaded)?;
     harden::memory();
@@ -125,6 +135,7 @@ fn status(state_dir: &str, json: bool, out: &mut dyn Write) -> io::Result<Exit> 
     }
 }
 
+#[inline(never)]
 fn agent(loaded: Loaded) -> io::Result<Exit> {
     begin_log(&loaded)?;
     let Loaded { config, once, .. } = loaded;

@@ -41,7 +41,7 @@ impl Supervisor {
     /// Revokes when asked, and always when nothing was published: then nobody uses what the token holds.
     ///
     /// The files stay: their volume ends with the pod, and an app that outlives this process keeps what it has.
-    pub(crate) async fn end(mut self) -> Exit {
+    pub(crate) async fn end(mut self: Box<Self>) -> Exit {
         let now = self.now();
         self.report(now);
         if self.owns_a_token() && (self.config.lifecycle.revoke || !self.state.published) {
@@ -57,7 +57,7 @@ impl Supervisor {
     /// Somebody asked for the end: the token is revoked whatever the configuration says, and none is asked for again, in
     /// this process or, after the mark, in another. A classic sidecar leaves, so that a Job can end; a native one would
     /// be started again.
-    pub(crate) async fn quit(mut self, drain: Drain) -> Exit {
+    pub(crate) async fn quit(mut self: Box<Self>, drain: Drain) -> Exit {
         tracing::info!("ending, as asked");
         self.ending = true;
         if let Err(cause) = State::mark_done(&self.config.state_dir) {
@@ -75,7 +75,7 @@ impl Supervisor {
     }
 
     /// Nothing is left to do but to be there.
-    pub(crate) async fn idle(mut self, mut drain: Drain) -> Exit {
+    pub(crate) async fn idle(mut self: Box<Self>, mut drain: Drain) -> Exit {
         self.ending = true;
         // The status of the agent before says that the files were written, and a probe may still ask.
         if let Ok(status) = Status::load(&self.config.state_dir) {

@@ -6,12 +6,11 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sidekey_core::Sensitive;
 use sidekey_core::planner::{FailureKind, Time};
-use sidekey_vault::{Class, Client, VaultError};
+use sidekey_vault::{Class, VaultError};
 
 use crate::group::Group;
-use crate::request::Done;
+use crate::request;
 use crate::supervisor::Supervisor;
 
 /// More than one overlap ever sees; what is beyond is left to its natural end.
@@ -61,7 +60,7 @@ impl Supervisor {
         if let (Some(token), Ok(client)) = (self.current(login), self.client(login)) {
             let old = &mut self.state.superseded[index];
             old.in_flight = true;
-            self.work.spawn(revoke(client, token, old.lease.clone()));
+            self.work.spawn(request::revoke_lease(client, token, old.lease.clone()));
         }
     }
 
@@ -92,9 +91,4 @@ impl Supervisor {
             (old.in_flight, old.tries, old.due) = (false, old.tries + 1, Some(now + PAUSE));
         }
     }
-}
-
-async fn revoke(client: Client, token: Sensitive<String>, lease: String) -> Done {
-    let answer = client.revoke_lease(&token, &lease).await;
-    Done::Retired(lease, answer)
 }

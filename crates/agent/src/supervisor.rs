@@ -89,13 +89,13 @@ pub struct Supervisor {
 
 impl Supervisor {
     /// Reads templates, and the state of the agent before, if there was one. `once` leaves after the first set.
-    pub fn new(config: AgentConfig, once: bool, platform: Platform) -> Self {
+    pub fn new(config: AgentConfig, once: bool, platform: Platform) -> Box<Self> {
         let once = once || matches!(config.lifecycle.shape, Shape::Init | Shape::InitOnly);
         let state = resume(&config, &platform);
         let desk = watch::Sender::new(None);
         let groups = group::all(&config, &state, &desk);
         groups.iter().for_each(Group::clean);
-        Self {
+        Box::new(Self {
             status: watch::Sender::new(Arc::new(Status::of_start(&config))),
             desk,
             sinks: config.token_sinks.iter().cloned().map(Sink::new).collect(),
@@ -115,7 +115,7 @@ impl Supervisor {
             reported: false,
             told: String::new(),
             ending: false,
-        }
+        })
     }
 
     /// What the agent says of itself, as it changes.
@@ -129,7 +129,7 @@ impl Supervisor {
     }
 
     /// Works until the first set is written (`once`), the drain, or the start deadline.
-    pub async fn run(mut self, mut drain: Drain) -> Exit {
+    pub async fn run(mut self: Box<Self>, mut drain: Drain) -> Exit {
         let begun = self.now();
         let deadline = self.config.lifecycle.start_deadline_seconds.map(|s| begun + Duration::from_secs(s.into()));
         let mut changes = templates::watch(&self.groups);
@@ -267,7 +267,7 @@ impl Supervisor {
     }
 
     /// A one-shot container is done; its token and leases live on for the pod.
-    fn hand_over(mut self) -> Exit {
+    fn hand_over(mut self: Box<Self>) -> Exit {
         if self.config.lifecycle.shape == Shape::InitOnly {
             if let Err(error) = State::wipe(&self.config.state_dir) {
                 tracing::warn!(%error, "the state could not be wiped");
@@ -287,7 +287,7 @@ impl Supervisor {
     }
 
     /// The kubelet starts the container again, with a back-off of its own.
-    fn despair(mut self) -> Exit {
+    fn despair(mut self: Box<Self>) -> Exit {
         let now = self.now();
         self.report(now);
         let line = self.status.borrow().line();
@@ -296,7 +296,7 @@ impl Supervisor {
         Exit::Login
     }
 
-    fn give_up(mut self) -> Exit {
+    fn give_up(mut self: Box<Self>) -> Exit {
         let now = self.now();
         self.report(now);
         let line = self.status.borrow().line();

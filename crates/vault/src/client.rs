@@ -67,7 +67,7 @@ impl Client {
             headers: headers.ok_or_else(|| failed(Class::Address)("a header cannot be sent".to_owned()))?,
             connector: Connector { tls, server_name, proxy },
             timeout: Duration::from_secs(u64::from(server.timeout_seconds.max(1))),
-            idle: crate::transport::Pool::default(),
+            idle: Arc::default(),
         };
         Ok(Self { transport: Arc::new(transport), server: Arc::new(server.clone()) })
     }

@@ -18,6 +18,7 @@ use crate::address::Origin;
 use crate::error::{Class, TlsFault};
 use crate::proxy::Proxy;
 use crate::tls;
+use crate::transport::BoxFuture;
 
 /// Longest time for all stages together; a request's own limit may be shorter.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -50,9 +51,33 @@ impl Connector {
         let proxy = self.proxy.as_ref().filter(|proxy| proxy.serves(origin));
         let via = proxy.map_or(origin, |proxy| &proxy.origin);
         let addresses = resolve(via, deadline).await?;
-        let mut tcp = dial(via, &addresses, deadline).await?;
+        let tcp = dial(via, &addresses, deadline).await?;
         let _best_effort = tcp.set_nodelay(true);
-        let Some(proxy) = proxy else { return self.secure(origin, tcp, deadline).await };
+        match proxy {
+            None => self.secure(origin, tcp, deadline).await,
+            Some(proxy) => self.through(proxy, tcp, origin, deadline).await,
+        }
+    }
+
+    /// Boxed, and not inlined: few have a proxy, and the stack it takes would lie beneath everybody's handshake.
+    #[inline(never)]
+    fn through<'a>(
+        &'a self,
+        proxy: &'a Proxy,
+        tcp: TcpStream,
+        origin: &'a Origin,
+        deadline: Instant,
+    ) -> BoxFuture<'a, Result<Stream, Broken>> {
+        Box::pin(self.tunnelled(proxy, tcp, origin, deadline))
+    }
+
+    async fn tunnelled(
+        &self,
+        proxy: &Proxy,
+        mut tcp: TcpStream,
+        origin: &Origin,
+        deadline: Instant,
+    ) -> Result<Stream, Broken> {
         if proxy.origin.https {
             let name = name_of(&proxy.origin)?;
             let mut tls = self

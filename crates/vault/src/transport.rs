@@ -8,7 +8,8 @@
 //! goes nowhere that the server which already holds it did not name over that same trust.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -34,14 +35,18 @@ const MAX_BODY: usize = 4 * 1024 * 1024;
 /// Idle connections kept: Vault's, and the active node's after a redirect.
 const MAX_IDLE: usize = 2;
 
-/// Older ones are not used again: something between may have forgotten them without a word.
-const IDLE_TIME: Duration = Duration::from_secs(60);
+/// Then an idle one is closed. Questions come in bursts, with minutes between them: held open, a connection for each pod would
+/// cost the server and the pod memory for nothing.
+const IDLE_TIME: Duration = Duration::from_secs(3);
 
 /// Redirects followed for one question.
 const MAX_HOPS: usize = 2;
 
 /// Longest head of an answer, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
+
+/// One of its own on the heap.
+pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 type Sender = SendRequest<Full<Bytes>>;
 
@@ -59,13 +64,19 @@ pub(crate) struct Transport {
     pub(crate) headers: HeaderMap,
     pub(crate) connector: Connector,
     pub(crate) timeout: Duration,
-    /// Never held over an await.
-    pub(crate) idle: Pool,
+    pub(crate) idle: Arc<Pool>,
 }
 
-/// The idle connections.
+/// The idle connections; the lock is never held over an await.
 #[derive(Default)]
-pub(crate) struct Pool(Mutex<VecDeque<Idle>>);
+pub(crate) struct Pool(Mutex<Kept>);
+
+#[derive(Default)]
+struct Kept {
+    idle: VecDeque<Idle>,
+    /// Whether a task is about to close what has been idle too long.
+    swept: bool,
+}
 
 /// What became of one sending.
 enum Sent {
@@ -134,11 +145,17 @@ impl Transport {
                 Sent::Unsent(_) | Sent::Broken(_) => {}
             }
         }
-        let mut sender = self.open(origin, ask).await?;
+        let mut sender = self.opening(origin, ask).await?;
         match send(&mut sender, self.request(origin, target, ask)?).await {
             Sent::Answered(response) => self.receive(*response, sender, origin, ask).await,
             Sent::Unsent(error) | Sent::Broken(error) => Err(broken(&error, ask)),
         }
+    }
+
+    /// Boxed, and not inlined: the stack that a handshake takes would stay taken, and beneath every answer.
+    #[inline(never)]
+    fn opening<'a>(&'a self, origin: &'a Origin, ask: &'a Ask) -> BoxFuture<'a, Result<Sender, VaultError>> {
+        Box::pin(self.open(origin, ask))
     }
 
     async fn open(&self, origin: &Origin, ask: &Ask) -> Result<Sender, VaultError> {
@@ -150,9 +167,7 @@ impl Transport {
             .await
             .map_err(|error| broken(&error, ask))?;
         // Ends by itself when its sender is dropped or the server closes; its error reaches the sender too.
-        tokio::spawn(async move {
-            let _reported_to_sender = connection.await;
-        });
+        tokio::spawn(connection);
         Ok(sender)
     }
 
@@ -276,17 +291,39 @@ impl Pool {
     }
 
     fn pop(&self, origin: &Origin) -> Option<Sender> {
-        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|idle| idle.since.elapsed() < IDLE_TIME);
-        let at = idle.iter().rposition(|idle| idle.origin == *origin)?;
-        idle.remove(at).map(|idle| idle.sender)
+        let mut kept = self.fresh();
+        let at = kept.idle.iter().rposition(|idle| idle.origin == *origin)?;
+        kept.idle.remove(at).map(|idle| idle.sender)
     }
 
-    fn put(&self, origin: &Origin, sender: Sender) {
-        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.push_back(Idle { origin: origin.clone(), sender, since: Instant::now() });
-        while idle.len() > MAX_IDLE {
-            idle.pop_front();
+    fn put(self: &Arc<Self>, origin: &Origin, sender: Sender) {
+        let mut kept = self.fresh();
+        kept.idle.push_back(Idle { origin: origin.clone(), sender, since: Instant::now() });
+        while kept.idle.len() > MAX_IDLE {
+            kept.idle.pop_front();
+        }
+        if !std::mem::replace(&mut kept.swept, true) {
+            tokio::spawn(sweep(Arc::downgrade(self)));
+        }
+    }
+
+    /// Without those that are too old: they are closed.
+    fn fresh(&self) -> MutexGuard<'_, Kept> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.idle.retain(|idle| idle.since.elapsed() < IDLE_TIME);
+        kept
+    }
+}
+
+/// Closes what is idle until nothing is.
+async fn sweep(pool: Weak<Pool>) {
+    loop {
+        tokio::time::sleep(IDLE_TIME).await;
+        let Some(pool) = pool.upgrade() else { return };
+        let mut kept = pool.fresh();
+        if kept.idle.is_empty() {
+            kept.swept = false;
+            return;
         }
     }
 }

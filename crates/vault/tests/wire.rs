@@ -11,6 +11,7 @@ use sidekey_core::lookup::Verb;
 use sidekey_core::{Lookup, Sensitive};
 use sidekey_vault::{Class, Client, Mounts, VaultError};
 use stub::{Stub, json, start};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const SECRET: &str = r#"{"data":{"a":"b"}}"#;
 
@@ -71,6 +72,25 @@ async fn connects_anew_when_the_server_closed_an_idle_connection() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(stub.seen().iter().map(|seen| seen.connection).collect::<Vec<_>>(), [0, 1, 2]);
+}
+
+#[tokio::test]
+async fn closes_a_connection_that_nobody_needs() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let client = client(&Server { address, timeout_seconds: 5, ..Server::default() });
+    let served = tokio::spawn(async move {
+        let mut stream = listener.accept().await.unwrap().0;
+        let mut head = [0; 4096];
+        assert!(stream.read(&mut head).await.unwrap() > 0);
+        stream.write_all(json(200, SECRET).as_bytes()).await.unwrap();
+        let answered = Instant::now();
+        assert_eq!(stream.read(&mut head).await.unwrap(), 0, "it is closed, and nothing else is asked");
+        answered.elapsed()
+    });
+    read(&client, "secret/data/a").await.unwrap();
+    let idle = tokio::time::timeout(Duration::from_secs(30), served).await.unwrap().unwrap();
+    assert!(idle > Duration::from_secs(2), "a burst of questions uses it again: {idle:?}");
 }
 
 #[tokio::test]

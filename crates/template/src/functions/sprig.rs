@@ -39,7 +39,7 @@ impl Function {
     }
 }
 
-const KEYS: &str = "The code for keys and certificates would make the agent of every pod a fifteenth larger, above its 5 MB; use Vault's PKI engine, with `secret` or `pkiCert`.";
+const KEYS: &str = "Its key would be no stronger than the 64 bits that freeze a template's chance, and cost every pod's agent seconds; use Vault's PKI engine, with `secret` or `pkiCert`.";
 const CLOCK: &str = "It depends on the clock or the time zone; neither consul-template nor the operator knows it.";
 const CHANCE: &str = "It makes something new each time; keep what it makes in Vault.";
 const ENVIRONMENT: &str = "sprig's access to the environment is off, as in consul-template; use `env`.";
