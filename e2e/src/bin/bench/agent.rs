@@ -112,7 +112,7 @@ fn report(table: &mut Table, mine: &Result, other: Option<&Result>) {
         table.figures.push(Figure { theirs: other.map(value), ..alone(name, unit, value(mine), budget) });
     };
     line("agent resident, idle", "MB", Budget::AtMostAndShare(4.0, 1.0 / 20.0), &|it| megabytes(it.memory.resident));
-    line("agent anonymous, idle", "MB", Budget::None, &|it| megabytes(it.memory.anonymous));
+    line("agent anonymous, idle", "MB", Budget::AtMost(0.5), &|it| megabytes(it.memory.anonymous));
     if mine.memory.cgroup > 0 {
         line("agent cgroup, idle", "MB", Budget::None, &|it| megabytes(it.memory.cgroup));
     }
