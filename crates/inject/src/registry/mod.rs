@@ -248,7 +248,10 @@ fn head<'a>(lower: &'a str, key: &'a str, dashes: usize) -> (&'a str, &'a str) {
 /// Levenshtein's distance in bytes, if it is not above `bound`. What is farther is given up as soon as that is clear: a key is
 /// held against every known one, and a pod may have many that are unknown.
 fn distance(left: &str, right: &str, bound: usize) -> Option<usize> {
-    if left.len().abs_diff(right.len()) > bound {
+    let (of_left, of_right) = (letters(left), letters(right));
+    // Each letter that the other one lacks takes an edit.
+    let lacking = (of_left & !of_right).count_ones().max((of_right & !of_left).count_ones());
+    if left.len().abs_diff(right.len()).max(lacking as usize) > bound {
         return None;
     }
     let right = right.as_bytes();
@@ -270,6 +273,11 @@ fn distance(left: &str, right: &str, bound: usize) -> Option<usize> {
         }
     }
     row.last().copied().filter(|cost| *cost <= bound)
+}
+
+/// Which bytes are in a text, several to a bit.
+fn letters(text: &str) -> u64 {
+    text.bytes().fold(0, |found, byte| found | 1 << (byte % 64))
 }
 
 #[cfg(test)]
