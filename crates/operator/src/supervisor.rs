@@ -352,6 +352,7 @@ impl Supervisor {
             // It went while it was looked at: nothing of it must stay behind.
             self.tools.metrics.forget(&key);
         }
+        let answered = memory.code.is_some_and(wake::is_answer);
         let healed = self.schedule.finish(&key, memory, next, well, self.pace.backoff);
         // A status that was written upon a newer object brings that object, ahead of its watch event.
         if let Some(after) = object
@@ -364,7 +365,7 @@ impl Supervisor {
                 self.tools.sessions.healed(&key);
                 self.wake_failing(&key);
             }
-            kind if kind.is_secret() && !well => self.doubt_connection(&key),
+            kind if kind.is_secret() && !well && !answered => self.doubt_connection(&key),
             _ => {}
         }
     }

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use sidekey_core::contract::{Auth, Dialect, PodIdentity, Server};
 use sidekey_core::{Cause, Lookup, Sensitive};
+use tokio::sync::OnceCell;
 
 use crate::answer::Answer;
 use crate::ask::Ask;
@@ -58,8 +59,25 @@ pub async fn fetch(
     dialect: impl Into<Option<Dialect>>,
     error: &VaultError,
 ) -> Cause {
-    fetch::cause(client, token, lookup, dialect.into(), error).await
+    fetch_seeing(client, token, lookup, dialect, error, &Sight::default()).await
 }
+
+/// [`fetch`], for one of many lookups that fail under the same token: what is asked about the token alone is asked once.
+pub async fn fetch_seeing(
+    client: &Client,
+    token: &Sensitive<String>,
+    lookup: &Lookup,
+    dialect: impl Into<Option<Dialect>>,
+    error: &VaultError,
+    sight: &Sight,
+) -> Cause {
+    fetch::cause(&fetch::Scene { client, token, lookup, error, sight }, dialect.into()).await
+}
+
+/// Which mounts a token may see, once that has been asked: of one token, in one Vault namespace. A refusal is kept as well, no
+/// other failure is.
+#[derive(Debug, Default)]
+pub struct Sight(OnceCell<Option<fetch::Visible>>);
 
 /// Explains a failure to get an answer of Vault at all; any other failure in general words.
 pub fn transport(error: &VaultError, server: &Server) -> Cause {

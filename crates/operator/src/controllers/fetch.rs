@@ -105,7 +105,9 @@ async fn explain(tools: &Tools, question: &Question<'_>, session: &Session, erro
     if let Some(known) = tools.explained.get(&what, &error) {
         return Trouble::new(question.reason, known);
     }
-    let mut cause = diagnose::fetch(&session.client, &session.token, question.lookup, None, &error).await;
+    let sight = tools.explained.sight(session.serial, question.namespace);
+    let (client, token) = (&session.client, &session.token);
+    let mut cause = diagnose::fetch_seeing(client, token, question.lookup, None, &error, &sight).await;
     let Login { auth, consumer, method, mount, .. } = &**question.login;
     cause.attempted =
         format!("{} as role {} of auth/{mount} ({auth}, for namespace {consumer})", cause.attempted, method.role());

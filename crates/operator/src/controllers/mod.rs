@@ -125,6 +125,8 @@ pub struct Memory {
     pub verified: Option<Verified>,
     /// The trouble last told in an event.
     pub told: Option<String>,
+    /// What kind of trouble the last look met.
+    pub code: Option<Code>,
     /// A lease, or the request that brought what has none, and when it began: statuses only keep whole seconds.
     pub begun: Option<(String, Instant)>,
     /// The wish for a refresh that was last met; none before the first look.
@@ -280,6 +282,7 @@ async fn tell(tools: &Tools, job: &mut Job, trouble: Option<&Trouble>) {
     if let Some(trouble) = trouble {
         tools.metrics.failed(&job.key, trouble.cause.code);
     }
+    job.memory.code = trouble.map(|trouble| trouble.cause.code);
     let words = trouble.map(|trouble| trouble.cause.to_string());
     if job.memory.told == words {
         return;

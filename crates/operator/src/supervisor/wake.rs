@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sidekey_core::Code;
 use tokio::time::Instant;
 
 use super::schedule::Used;
@@ -104,6 +105,20 @@ impl Supervisor {
             self.schedule.at(&key, now);
         }
     }
+}
+
+/// Whether it was Vault that said so: then it answers, and its connection is as well as it can be.
+pub(super) const fn is_answer(code: Code) -> bool {
+    matches!(
+        code,
+        Code::PolicyDenied
+            | Code::SecretMountUnknown
+            | Code::SecretNotFound
+            | Code::SecretDeleted
+            | Code::SecretRefused
+            | Code::SecretMethod
+            | Code::SecretShape
+    )
 }
 
 const fn is_referred_to(kind: Kind) -> bool {

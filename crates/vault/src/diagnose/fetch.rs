@@ -6,7 +6,7 @@ use sidekey_core::contract::Dialect;
 use sidekey_core::lookup::Verb;
 use sidekey_core::{Cause, Code, Lookup, Sensitive};
 
-use super::{PATIENCE, server};
+use super::{PATIENCE, Sight, server};
 use crate::client::Client;
 use crate::error::{Class, VaultError};
 use crate::mounts::{MountKind, kv2_path};
@@ -14,32 +14,27 @@ use crate::mounts::{MountKind, kv2_path};
 /// Mounts that every token sees; they say nothing of its policies.
 const EVERYBODYS: [&str; 3] = ["cubbyhole/", "identity/", "sys/"];
 
-type Visible = BTreeMap<String, MountKind>;
+pub(super) type Visible = BTreeMap<String, MountKind>;
 
-struct Scene<'a> {
-    client: &'a Client,
-    token: &'a Sensitive<String>,
-    lookup: &'a Lookup,
-    error: &'a VaultError,
+pub(super) struct Scene<'a> {
+    pub(super) client: &'a Client,
+    pub(super) token: &'a Sensitive<String>,
+    pub(super) lookup: &'a Lookup,
+    pub(super) error: &'a VaultError,
+    pub(super) sight: &'a Sight,
 }
 
-pub(super) async fn cause(
-    client: &Client,
-    token: &Sensitive<String>,
-    lookup: &Lookup,
-    dialect: Option<Dialect>,
-    error: &VaultError,
-) -> Cause {
-    let scene = Scene { client, token, lookup, error };
+pub(super) async fn cause(scene: &Scene<'_>, dialect: Option<Dialect>) -> Cause {
+    let error = scene.error;
     let (code, extra, fix) = match error.class {
-        Class::Denied => denied(&scene).await,
-        Class::Missing => missing(&scene).await,
+        Class::Denied => denied(scene).await,
+        Class::Missing => missing(scene).await,
         Class::Deleted => (Code::SecretDeleted, String::new(), Some(deleted(error))),
-        Class::BadRequest => (Code::SecretRefused, String::new(), Some(refused(&scene))),
-        Class::Internal => (Code::VaultInternal, String::new(), Some(internal(&scene))),
-        _ => return server::cause(error, client.server(), dialect, attempted(&scene)),
+        Class::BadRequest => (Code::SecretRefused, String::new(), Some(refused(scene))),
+        Class::Internal => (Code::VaultInternal, String::new(), Some(internal(scene))),
+        _ => return server::cause(error, scene.client.server(), dialect, attempted(scene)),
     };
-    let cause = Cause::new(code, attempted(&scene), format!("{}{extra}", error.answer()));
+    let cause = Cause::new(code, attempted(scene), format!("{}{extra}", error.answer()));
     match fix {
         Some(fix) => cause.with_fix(fix),
         None => cause,
@@ -64,7 +59,7 @@ type Said = (Code, String, Option<String>);
 async fn denied(scene: &Scene<'_>) -> Said {
     let path = &scene.error.path;
     let visible = visible(scene).await;
-    let mount = visible.as_ref().and_then(|visible| holding(visible, path));
+    let mount = visible.and_then(|visible| holding(visible, path));
     let other = other_form(scene, mount.as_ref());
     let asked: Vec<&str> = std::iter::once(path.as_str()).chain(other.as_deref()).collect();
     let capabilities = match in_time(scene.client.capabilities_of(scene.token, &asked)).await {
@@ -90,7 +85,7 @@ async fn denied(scene: &Scene<'_>) -> Said {
             let fix = "The capability is there: look for required or denied parameters, bound addresses, a Sentinel policy or a control group.";
             (Code::PolicyDenied, format!(", though the token has {list:?} there"), Some(fix.to_owned()))
         }
-        (_, Some(visible), None) if !visible.is_empty() && !is_systems(path) => nothing_mounted(scene, &visible),
+        (_, Some(visible), None) if !visible.is_empty() && !is_systems(path) => nothing_mounted(scene, visible),
         (here, ..) => {
             let has = here.map_or_else(String::new, |list| format!("; the token has {list:?} there"));
             let fix = format!("Grant it in a policy of the role: {}.", stanza(path, scene.lookup.verb));
@@ -187,10 +182,18 @@ fn internal(scene: &Scene<'_>) -> String {
 }
 
 /// Secrets mounts some policy of the token touches; `None` when it may not ask.
-async fn visible(scene: &Scene<'_>) -> Option<Visible> {
-    let mut visible = in_time(scene.client.visible_mounts(scene.token)).await?.ok()?;
-    visible.retain(|mount, _| !EVERYBODYS.contains(&mount.as_str()));
-    Some(visible)
+async fn visible<'a>(scene: &Scene<'a>) -> Option<&'a Visible> {
+    let ask = || async {
+        match in_time(scene.client.visible_mounts(scene.token)).await {
+            Some(Ok(mut visible)) => {
+                visible.retain(|mount, _| !EVERYBODYS.contains(&mount.as_str()));
+                Ok(Some(visible))
+            }
+            Some(Err(error)) if matches!(error.class, Class::Denied | Class::Missing) => Ok(None),
+            _ => Err(()),
+        }
+    };
+    scene.sight.0.get_or_try_init(ask).await.ok()?.as_ref()
 }
 
 async fn in_time<T>(question: impl Future<Output = T>) -> Option<T> {
