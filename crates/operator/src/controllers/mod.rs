@@ -41,7 +41,7 @@ use crate::types::destination::Destination;
 use crate::types::object::{Key, Object};
 
 /// The annotation that asks for a new read, new credentials or a new certificate, whenever its value changes.
-pub const REFRESH: &str = "sidekey.dev/refresh";
+pub const REFRESH: &str = crate::types::object::REFRESH;
 
 /// A JSON patch.
 const JSON_PATCH: &str = "application/json-patch+json";

@@ -37,7 +37,7 @@ pub const AUTH_GENERATION: &str = "auth/generation";
 const LED: &str = "sidekey.dev/login";
 
 /// Label of the VaultAuth whose transit key encrypts.
-const ENCRYPTS: (&str, &str) = ("cacheStorageEncryption", "true");
+const ENCRYPTS: (&str, &str) = (crate::types::object::ENCRYPTS, "true");
 
 /// What is kept over a restart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -9,6 +9,7 @@ pub(super) fn is_news(before: &Object, after: &Object) -> bool {
         (metadata.uid.clone(), metadata.generation, metadata.deletion_timestamp.clone(), metadata.finalizers.clone())
     };
     parts(before) != parts(after)
+        || before.metadata.aside != after.metadata.aside
         || before.metadata.labels != after.metadata.labels
         || before.metadata.annotations != after.metadata.annotations
 }

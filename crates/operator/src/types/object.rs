@@ -1,6 +1,7 @@
 //! An object as a watch keeps it: what is not needed is dropped while it is read.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -14,6 +15,12 @@ use crate::pool::Pool;
 
 /// Where `kubectl apply` keeps a second copy of the spec.
 const APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// The annotation that asks for a look.
+pub const REFRESH: &str = "sidekey.dev/refresh";
+
+/// The label of the VaultAuth whose key encrypts logins.
+pub const ENCRYPTS: &str = "cacheStorageEncryption";
 
 /// The parts of `metadata` that anybody here asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -35,6 +42,9 @@ pub struct Metadata {
     pub labels: BTreeMap<String, String>,
     /// Annotations.
     pub annotations: BTreeMap<String, String>,
+    /// Stands for the labels and annotations there were, of those that are not kept: a change of theirs is still a change.
+    #[serde(skip)]
+    pub aside: u64,
     /// When it was made; RFC 3339, so that text order is time order.
     pub creation_timestamp: String,
     /// Set once the object is to go.
@@ -100,6 +110,18 @@ impl std::fmt::Display for Key {
     }
 }
 
+impl Metadata {
+    /// Drops the labels and annotations that are of no use without a template.
+    fn pack(&mut self) {
+        self.annotations.remove(APPLIED);
+        let mut all = DefaultHasher::new();
+        (&self.labels, &self.annotations).hash(&mut all);
+        self.aside = all.finish();
+        self.labels.retain(|name, _| name == ENCRYPTS);
+        self.annotations.retain(|name, _| name == REFRESH);
+    }
+}
+
 impl Object {
     /// The spec as its type.
     ///
@@ -120,14 +142,14 @@ impl Object {
         status.unwrap_or_default()
     }
 
-    /// Drops what nobody asks for, and shares what other objects have too. Templates see all annotations.
+    /// Drops what nobody asks for, and shares what other objects have too. Templates see all labels and annotations.
     pub fn pack(&mut self, pool: &mut Pool<str>) {
         self.packed = self.status.as_deref().and_then(|text| Packed::new(text.get(), pool));
         if self.packed.is_some() {
             self.status = None;
         }
         if !self.spec.as_deref().is_some_and(|spec| spec.get().contains("\"transformation\"")) {
-            self.metadata.annotations.remove(APPLIED);
+            self.metadata.pack();
         }
     }
 
@@ -149,5 +171,40 @@ impl Object {
     /// Whether the object is on its way out.
     pub const fn is_leaving(&self) -> bool {
         self.metadata.deletion_timestamp.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn packed(team: &str, spec: serde_json::Value) -> Object {
+        let annotations = json!({ APPLIED: "x".repeat(200_000), "note": "y".repeat(1000), REFRESH: "1" });
+        let labels = json!({ "team": team, ENCRYPTS: "true" });
+        let metadata = json!({ "name": "web", "labels": labels, "annotations": annotations });
+        let mut object: Object =
+            serde_json::from_str(&json!({ "metadata": metadata, "spec": spec }).to_string()).unwrap();
+        object.pack(&mut Pool::default());
+        object
+    }
+
+    #[test]
+    fn of_labels_and_annotations_is_kept_what_is_read_and_a_change_of_the_others_still_shows() {
+        let (red, blue) = (packed("red", json!({ "path": "web" })), packed("blue", json!({ "path": "web" })));
+        let metadata = &red.metadata;
+        let names: Vec<_> = metadata.labels.keys().chain(metadata.annotations.keys()).map(String::as_str).collect();
+        assert_eq!(names, [ENCRYPTS, REFRESH]);
+        assert!(format!("{red:?}").len() < 1000, "nothing of the 200 kB is kept anywhere");
+        assert_eq!(metadata.annotations, blue.metadata.annotations);
+        assert_ne!(metadata.aside, blue.metadata.aside);
+        assert_eq!(metadata.aside, packed("red", json!({ "path": "web" })).metadata.aside);
+    }
+
+    #[test]
+    fn templates_see_all_labels_and_annotations() {
+        let seen = packed("red", json!({ "destination": { "transformation": {} } })).metadata;
+        assert_eq!((seen.labels.len(), seen.annotations.len()), (2, 3));
     }
 }
