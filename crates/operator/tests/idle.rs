@@ -85,6 +85,30 @@ async fn a_login_that_no_object_uses_is_given_back_and_one_with_a_lease_is_not()
     world.stop().await;
 }
 
+/// Its login is another one then, and who uses it may be gone before anybody has noticed: it is given back all the same.
+#[tokio::test]
+async fn the_login_of_a_vault_auth_made_anew_is_given_back_too() {
+    let mut world = World::new().await;
+    world.static_secret("app", "web", json!({ "refreshAfter": "1h" }));
+    world.start_with(Options { idle_login: Duration::from_secs(8), ..options() });
+    world.condition(VSS, "web", "Ready", "True").await;
+    world.cluster.delete(&path(VSS, "web"));
+    // Until it is known that nothing uses the login; that is asked every 1.6 s.
+    sleep(Duration::from_millis(2500)).await;
+    world.cluster.delete(&path(AUTH, "vault"));
+    world.auth("app", "vault", json!({ "vaultConnectionRef": "vault" }));
+    world.static_secret("app", "brief", json!({ "refreshAfter": "1h" }));
+    world.secret("brief", "user", "app").await;
+    world.cluster.delete(&path(VSS, "brief"));
+    assert_eq!(world.vault.count("PUT", "auth/kubernetes/login"), 2);
+    let begun = Instant::now();
+    while !world.vault.requests().iter().any(|request| request.path.ends_with("revoke-self")) {
+        assert!(begun.elapsed() < Duration::from_secs(30), "the token lives on");
+        sleep(Duration::from_millis(100)).await;
+    }
+    world.stop().await;
+}
+
 #[tokio::test]
 async fn a_vault_auth_says_what_it_was_merged_with() {
     let mut world = World::new().await;
