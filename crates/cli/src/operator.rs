@@ -177,6 +177,7 @@ fn options(args: &OperatorArgs) -> Options {
             _ => Persistence::None,
         },
         idle_login: IDLE_LOGIN,
+        cache_size: args.client_cache_size,
     }
 }
 

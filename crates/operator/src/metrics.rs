@@ -51,6 +51,10 @@ pub struct Metrics {
     reconcile_time: Histograms<Controller>,
     active: Family<Controller, Gauge>,
     depth: Family<Queue, Gauge>,
+    adds: Family<Queue, Counter>,
+    retries: Family<Queue, Counter>,
+    queue_time: Histograms<Queue>,
+    work_time: Histograms<Queue>,
     leader: Family<Lease, Gauge>,
     resources: Family<Group, Gauge>,
     managed: Family<Namespace, Gauge>,
@@ -135,11 +139,24 @@ impl Metrics {
         self.active.get_or_create(&Controller { controller: kind }).inc();
     }
 
+    /// A resource's turn has come, so long after it was due.
+    pub fn begun(&self, kind: Kind, waited: Duration) {
+        let label = Queue { name: kind };
+        self.adds.get_or_create(&label).inc();
+        self.queue_time.get_or_create(&label).observe(waited.as_secs_f64());
+    }
+
+    /// A look is to be tried again.
+    pub fn retried(&self, kind: Kind) {
+        self.retries.get_or_create(&Queue { name: kind }).inc();
+    }
+
     /// A look has ended.
     pub fn looked(&self, key: &Key, ready: bool, took: Duration) {
         let Key { kind: controller, namespace, name } = key.clone();
         self.active.get_or_create(&Controller { controller }).dec();
         self.reconcile_time.get_or_create(&Controller { controller }).observe(took.as_secs_f64());
+        self.work_time.get_or_create(&Queue { name: controller }).observe(took.as_secs_f64());
         self.status.get_or_create(&Named { controller, name, namespace }).set(i64::from(ready));
         let label = Reconcile { controller, result: if ready { "success" } else { "error" } };
         self.reconciles.get_or_create(&label).inc();

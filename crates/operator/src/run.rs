@@ -73,6 +73,8 @@ pub struct Options {
     pub persistence: Persistence,
     /// A login that no object uses is given back after this time.
     pub idle_login: Duration,
+    /// How many logins the flag allows, for `vso_runtime_config` alone: none is given up for another.
+    pub cache_size: u32,
 }
 
 impl Options {
@@ -83,6 +85,7 @@ impl Options {
             exclude_raw: self.exclude_raw,
             default_globals: self.default_globals,
             persistence: self.persistence,
+            cache_size: self.cache_size,
         }
     }
 

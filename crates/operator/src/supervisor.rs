@@ -318,6 +318,8 @@ impl Supervisor {
         let shared = transformation::referred(&self.cache, &self.house, &key, destination_of(&object).as_ref());
         let shared = shared.map_err(|cause| Trouble::new("TransformationError", cause));
         self.census.learnt(&self.tools.metrics, &key, Facts::of(key.kind, &refers, shared.as_ref().err()));
+        let waited = self.schedule.since(&key).map(|since| since.elapsed()).unwrap_or_default();
+        self.tools.metrics.begun(key.kind, waited);
         let destination = destination(&object);
         let known = destination.as_ref().and_then(|name| self.cache.secret(&key.namespace, name)).cloned();
         let strays =
@@ -351,6 +353,9 @@ impl Supervisor {
         if self.cache.get(&key).is_none() {
             // It went while it was looked at: nothing of it must stay behind.
             self.tools.metrics.forget(&key);
+        }
+        if next == controllers::Next::Retry {
+            self.tools.metrics.retried(key.kind);
         }
         let answered = memory.code.is_some_and(wake::is_answer);
         let healed = self.schedule.finish(&key, memory, next, well, self.pace.backoff);

@@ -29,6 +29,8 @@ pub struct Configured {
     pub default_globals: bool,
     /// Which logins outlive the process.
     pub persistence: Persistence,
+    /// How many logins the flag allows; none is given up for it.
+    pub cache_size: u32,
 }
 
 fn histogram() -> Histogram {
@@ -84,6 +86,10 @@ impl Metrics {
             reconcile_time: Family::new_with_constructor(histogram),
             active: Family::default(),
             depth: Family::default(),
+            adds: Family::default(),
+            retries: Family::default(),
+            queue_time: Family::new_with_constructor(histogram),
+            work_time: Family::new_with_constructor(histogram),
             leader: Family::default(),
             resources: Family::default(),
             managed: Family::default(),
@@ -125,13 +131,23 @@ impl Metrics {
         let (name, about) = ("controller_runtime_reconcile_time", "Time of a look at a resource");
         registry.register_with_unit(name, about, Unit::Seconds, self.reconcile_time.clone());
         registry.register("controller_runtime_active_workers", "Looks under way", self.active.clone());
-        registry.register("workqueue_depth", "Resources that are due and wait", self.depth.clone());
+        self.queue(registry);
         registry.register("leader_election_master_status", "1 for the replica that works", self.leader.clone());
         registry.register("controller_resource_status", "1 when the resource is ready", self.status.clone());
         registry.register("sidekey_operator_syncs", "Looks at secrets, by result", self.syncs.clone());
         let about = "Looks that failed, by kind, namespace and code";
         registry.register("sidekey_operator_failures", about, self.failures.clone());
         registry.register("sidekey_operator_writes", "Writes to the Kubernetes API", self.writes.clone());
+    }
+
+    fn queue(&self, registry: &mut Registry) {
+        registry.register("workqueue_depth", "Resources that are due and wait", self.depth.clone());
+        registry.register("workqueue_adds", "Resources whose turn has come", self.adds.clone());
+        registry.register("workqueue_retries", "Looks that are to be tried again", self.retries.clone());
+        let (name, about) = ("workqueue_queue_duration", "Time from when a resource is due until its turn");
+        registry.register_with_unit(name, about, Unit::Seconds, self.queue_time.clone());
+        let (name, about) = ("workqueue_work_duration", "Time of a look at a resource");
+        registry.register_with_unit(name, about, Unit::Seconds, self.work_time.clone());
     }
 
     fn resources(&self, registry: &mut Registry) {
@@ -167,7 +183,7 @@ fn about(registry: &mut Registry, configured: &Configured) {
     ]);
     registry.register("vso_build", "What is running", info);
     registry.register("sidekey_operator_build", "What is running", Info::new([("version", version)]));
-    let Configured { backoff, looks, exclude_raw, default_globals, persistence } = configured;
+    let Configured { backoff, looks, exclude_raw, default_globals, persistence, cache_size } = configured;
     let model = match persistence {
         Persistence::None => "none",
         Persistence::Unencrypted => "direct-unencrypted",
@@ -181,6 +197,7 @@ fn about(registry: &mut Registry, configured: &Configured) {
         ("backoffMultiplier", backoff.multiplier.to_string()),
         ("backoffRandomizationFactor", backoff.randomization.to_string()),
         ("clientCachePersistenceModel", model.to_owned()),
+        ("clientCacheSize", cache_size.to_string()),
         ("globalTransformationOptions", option(exclude_raw, "exclude-raw")),
         ("globalVaultAuthOptions", option(default_globals, "allow-default-globals")),
         ("maxConcurrentReconciles", looks.to_string()),

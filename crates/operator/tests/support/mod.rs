@@ -58,6 +58,7 @@ pub fn options() -> Options {
         restart_debounce: Duration::from_millis(100),
         persistence: Persistence::None,
         idle_login: Duration::from_secs(600),
+        cache_size: 4321,
     }
 }
 
