@@ -17,13 +17,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pods::{CASES, Case};
-use prometheus_client::metrics::gauge::Gauge;
 use serde_json::{Value, json};
 use sidekey_runtime::drain::channel;
 use sidekey_runtime::tls::server_config;
 use sidekey_webhook::app::{Limits, router};
 use sidekey_webhook::certs::self_signed;
-use sidekey_webhook::server::{Timing, serve};
+use sidekey_webhook::server::{Connections, Timing, serve};
 use support::{Client, admission, metrics, pod, review};
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
@@ -56,7 +55,7 @@ fn server() {
         let tls = server_config(made.served).unwrap();
         let app = router(admission(""), metrics(), Limits::default());
         let (_trigger, drain) = channel();
-        tokio::spawn(serve(listener, Some(tls), app, drain, Timing::default(), Gauge::default()));
+        tokio::spawn(serve(listener, Some(tls), app, drain, Timing::default(), Connections::default()));
         tokio::task::spawn_blocking(|| io::stdin().read_to_end(&mut Vec::new())).await.unwrap().unwrap();
     });
     std::process::exit(0);

@@ -11,6 +11,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use sidekey_core::Code;
 
+use crate::server::Connections;
+
 /// Upper bounds in seconds: an admission takes microseconds, an API server gives up after seconds.
 const BUCKETS: [f64; 11] = [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.25, 1.0];
 
@@ -21,8 +23,8 @@ pub struct Metrics {
     duration: Histogram,
     /// Reviews being read or decided.
     pub in_flight: Gauge,
-    /// Open connections of the webhook port.
-    pub connections: Gauge,
+    /// Of the webhook port.
+    pub connections: Connections,
     expiry: Family<Kind, Gauge>,
     reloads: Family<Reload, Counter>,
     api_errors: Counter<u64, AtomicU64>,
@@ -115,7 +117,7 @@ impl Metrics {
             admissions: Family::default(),
             duration: Histogram::new(BUCKETS),
             in_flight: Gauge::default(),
-            connections: Gauge::default(),
+            connections: Connections::default(),
             expiry: Family::default(),
             reloads: Family::default(),
             api_errors: Counter::default(),
@@ -131,7 +133,12 @@ impl Metrics {
             metrics.duration.clone(),
         );
         registry.register("admissions_in_flight", "Admission reviews being read or decided", metrics.in_flight.clone());
-        registry.register("connections", "Open connections of the webhook port", metrics.connections.clone());
+        registry.register("connections", "Open connections of the webhook port", metrics.connections.open.clone());
+        registry.register(
+            "connections_closed",
+            "Connections closed without an answer, as too many were open",
+            metrics.connections.closed.clone(),
+        );
         registry.register_with_unit(
             "certificate_expiry_timestamp",
             "When the certificate in service, and the CA that made it, end (Unix time)",

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus_client::metrics::gauge::Gauge;
 use sidekey_cluster::api::Api;
 use sidekey_core::{Cause, Code};
 use sidekey_inject::Settings;
@@ -25,7 +24,7 @@ use crate::certs::keeper::{Keeper, Names};
 use crate::metrics::Metrics;
 use crate::missed;
 use crate::nodes::Nodes;
-use crate::server::{Timing, serve};
+use crate::server::{Connections, Timing, serve};
 use crate::{admin, app, nodes, settings};
 
 /// Longest wait for the first look at the nodes; after it, pods get the classic pair until the nodes are known.
@@ -120,7 +119,7 @@ pub async fn run_with(options: Options, api: Option<Api>, drain: Drain) -> Resul
         "webhook started"
     );
     let admin_app = admin::router(readiness.clone(), Arc::new(registry));
-    tasks.spawn(named("admin", serve(admin, None, admin_app, forever(), options.timing, Gauge::default())));
+    tasks.spawn(named("admin", serve(admin, None, admin_app, forever(), options.timing, Connections::default())));
     let app = app::router(admission, metrics.clone(), options.limits);
 
     let closing = close_on(drain.clone(), readiness);

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::fmt::Display;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -14,6 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use rustls::ServerConfig;
 use sidekey_runtime::drain::Drain;
@@ -85,19 +86,29 @@ struct Shared {
     open: Gauge,
 }
 
-/// Serves `app` until the drain has started and all is answered. Without `tls` it is plain HTTP. `open` counts connections.
+/// What is counted of connections.
+#[derive(Clone, Debug, Default)]
+pub struct Connections {
+    /// Those open now.
+    pub open: Gauge,
+    /// Those closed at once, without an answer, since too many were open.
+    pub closed: Counter<u64, AtomicU64>,
+}
+
+/// Serves `app` until the drain has started and all is answered. Without `tls` it is plain HTTP.
 pub async fn serve(
     listener: TcpListener,
     tls: Option<Arc<ServerConfig>>,
     app: Router,
     drain: Drain,
     timing: Timing,
-    open: Gauge,
+    connections: Connections,
 ) {
+    let Connections { open, closed } = connections;
     let shared = Arc::new(Shared { tls: tls.map(TlsAcceptor::from), app, timing, drain: drain.clone(), open });
     let graceful = GracefulShutdown::new();
     tokio::select! {
-        () = accept(&listener, &shared, &graceful) => {}
+        () = accept(&listener, &shared, &graceful, &closed) => {}
         () = lame(drain, timing.lame_duck) => {}
     }
     drop(listener);
@@ -111,12 +122,20 @@ async fn lame(mut drain: Drain, wait: Duration) {
     sleep(wait).await;
 }
 
-async fn accept(listener: &TcpListener, shared: &Arc<Shared>, graceful: &GracefulShutdown) {
+async fn accept(
+    listener: &TcpListener,
+    shared: &Arc<Shared>,
+    graceful: &GracefulShutdown,
+    closed: &Counter<u64, AtomicU64>,
+) {
     let mut house = House::new(&shared.timing);
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let Some(place) = house.place() else { continue };
+                let Some(place) = house.place() else {
+                    closed.inc();
+                    continue;
+                };
                 let (shared, watcher) = (Arc::clone(shared), graceful.watcher());
                 tokio::spawn(async move {
                     let _counted = Counted::on(&shared.open);

@@ -7,13 +7,12 @@ mod support;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
-use prometheus_client::metrics::gauge::Gauge;
 use serde_json::{Value, json};
 use sidekey_runtime::drain::channel;
 use sidekey_runtime::tls::server_config;
 use sidekey_webhook::app::{LEAST_WEIGHT, Limits, router};
 use sidekey_webhook::certs::self_signed;
-use sidekey_webhook::server::{Timing, serve};
+use sidekey_webhook::server::{Connections, Timing, serve};
 use support::{Client, admission, metrics, pod, review, tls};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -184,7 +183,7 @@ async fn beyond_its_bound_it_answers_at_once_and_goes_on_after_it() {
     let (_trigger, drain) = channel();
     let config = server_config(made.served.clone()).unwrap();
     let app = router(admission(""), metrics(), limits);
-    tokio::spawn(serve(listener, Some(config), app, drain, Timing::default(), Gauge::default()));
+    tokio::spawn(serve(listener, Some(config), app, drain, Timing::default(), Connections::default()));
 
     // Eight that announce a body and do not send it.
     let ca: Vec<_> =
@@ -241,8 +240,9 @@ async fn connections_beyond_the_bound_are_answered_or_closed_at_once() {
     let made = self_signed(&["localhost".to_owned()]).unwrap();
     let (_trigger, drain) = channel();
     let config = server_config(made.served.clone()).unwrap();
-    let (app, open) = (router(admission(""), metrics(), Limits::default()), Gauge::default());
-    tokio::spawn(serve(listener, Some(config), app, drain, timing, open.clone()));
+    let (app, connections) = (router(admission(""), metrics(), Limits::default()), Connections::default());
+    tokio::spawn(serve(listener, Some(config), app, drain, timing, connections.clone()));
+    let Connections { open, closed: unanswered } = connections;
 
     // Eight that never say a word take all places for ten minutes.
     let mut silent = Vec::new();
@@ -271,6 +271,7 @@ async fn connections_beyond_the_bound_are_answered_or_closed_at_once() {
     println!("{told} told, {closed} closed in {spent:?}");
     assert_eq!(told + closed, 100);
     assert!(told >= 10, "{told} of 100 were told why");
+    assert!((1..=closed).contains(&unanswered.get()), "{} were counted", unanswered.get());
     assert!(spent < LATE / 10, "{spent:?}");
     // Those who are turned away and say nothing are closed on soon, and so is whoever comes meanwhile.
     let mut beyond = Vec::new();

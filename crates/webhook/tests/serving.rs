@@ -16,7 +16,7 @@ use sidekey_runtime::drain::{Trigger, channel};
 use sidekey_runtime::tls::server_config;
 use sidekey_webhook::app::{Limits, router};
 use sidekey_webhook::certs::{SelfSigned, self_signed};
-use sidekey_webhook::server::{Timing, serve};
+use sidekey_webhook::server::{Connections, Timing, serve};
 use support::{Client, admission, metrics, pod, review};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -39,9 +39,10 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let made = self_signed(&["localhost".to_owned()]).unwrap();
         let (trigger, drain) = channel();
-        let open = Gauge::default();
+        let connections = Connections::default();
+        let open = connections.open.clone();
         let tls = server_config(made.served.clone()).unwrap();
-        let task = tokio::spawn(serve(listener, Some(tls), app, drain, timing, open.clone()));
+        let task = tokio::spawn(serve(listener, Some(tls), app, drain, timing, connections));
         Self { address, made, trigger, open, task }
     }
 
