@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use sidekey_core::Lookup;
+use sidekey_core::contract::Layout;
 use sidekey_core::time::Time;
 
 use crate::group::Group;
@@ -55,11 +56,11 @@ impl Supervisor {
     }
 }
 
-/// For each directory a line for each stale file: the date, a blank, the path below the directory.
+/// For each directory of files a line for each stale one: the date, a blank, the path below the directory.
 fn texts(groups: &[Group]) -> Lists {
     let mut lists = Lists::new();
     for group in groups {
-        for output in group.members().iter().map(Member::output) {
+        for output in group.members().iter().map(Member::output).filter(|output| output.layout != Layout::Served) {
             let list = lists.entry(output.dir.clone()).or_default();
             if let Some(since) = group.stale_since() {
                 list.push_str(&format!("{since} {}\n", output.file));

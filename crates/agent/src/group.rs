@@ -22,10 +22,8 @@ use crate::local::Local;
 use crate::member::Member;
 use crate::session::Session;
 use crate::state::State;
+use crate::sweep::{self, Lingering};
 use crate::write;
-
-/// For how long a set that was replaced stays for readers in the middle of a path.
-const LINGER: Duration = Duration::from_secs(5);
 
 /// Outputs of one group, wherever they lie.
 pub(crate) struct Group {
@@ -43,7 +41,7 @@ pub(crate) struct Group {
     beside: Vec<Output>,
     retry: Backoff,
     cause: Option<Cause>,
-    sweep: Option<Time>,
+    lingering: Lingering,
     /// The shortest of its members' limits.
     limit: Option<Duration>,
     /// Since when Vault has not vouched for its oldest secret; the same as a date.
@@ -94,7 +92,7 @@ impl Group {
             beside: Vec::new(),
             retry: Backoff::new(Duration::from_secs(1), Duration::from_secs(60)),
             cause: None,
-            sweep: None,
+            lingering: Lingering::default(),
             limit: outputs.iter().filter_map(|o| o.max_stale_seconds).min().map(|s| Duration::from_secs(s.into())),
             old: None,
             withdrawn: false,
@@ -205,12 +203,12 @@ impl Group {
     /// When it wants to be called again: a failed write, an old set.
     pub(crate) fn due(&self) -> Option<Time> {
         let retry = self.pending.as_ref().filter(|_| !self.withdrawn).and_then(|_| self.retry.until());
-        [retry, self.sweep, self.too_old_at()].into_iter().flatten().min()
+        [retry, self.lingering.due(), self.too_old_at()].into_iter().flatten().min()
     }
 
     /// Puts what is rendered on disk, if it is time; returns how many files changed.
     pub(crate) fn publish(&mut self, now: Time) -> usize {
-        self.tidy(now);
+        self.lingering.tidy(now);
         if self.withdrawn || !self.retry.is_due(now) {
             return 0;
         }
@@ -244,23 +242,26 @@ impl Group {
             let (layout, outputs) = self.whole_unit(unit);
             let disk = write::look(&unit.dir, layout, &unit.link, &outputs);
             for plan in output::plan(self.dialect, &outputs, rendered, &disk) {
-                write::publish(&plan, &unit.link, &owners)?;
+                let before = write::current(&unit.dir, &unit.link);
+                let published = write::publish(&plan, &unit.link, &owners);
+                self.lingering.replaced(&unit.dir, &unit.link, before, now);
+                published?;
                 for file in plan.files.iter().filter(|file| file.changed) {
                     tracing::info!(file = file.output.name, path = output::full_path(file.output), "written");
                     changed += 1;
                 }
             }
         }
-        let swept = self.forget();
-        if swept || changed > 0 && self.units.iter().any(|unit| self.whole_unit(unit).0 == Layout::Linked) {
-            self.sweep = Some(now + LINGER);
-        }
+        self.forget(now);
         Ok(changed)
     }
 
     /// Directories of which only files beside its outputs are known.
     fn adopt(&mut self) {
         for (output, _) in &self.extras {
+            if self.beside.iter().all(|known| known.name != output.name) {
+                sweep::sweep_beside(output);
+            }
             if self.units.iter().all(|unit| unit.dir != output.dir) {
                 let (dir, link) = (output.dir.clone(), own_link(&self.name));
                 self.units.push(Unit { dir, layout: Layout::Plain, link, outputs: Vec::new() });
@@ -279,10 +280,10 @@ impl Group {
         (layout, unit.outputs.iter().cloned().chain(extra).collect())
     }
 
-    /// Removes what templates wrote before and do not any more; whether a set is of no use now.
-    fn forget(&mut self) -> bool {
-        let now: Vec<Output> = self.extras.iter().map(|(output, _)| output.clone()).collect();
-        for output in self.beside.iter().filter(|before| now.iter().all(|output| output.name != before.name)) {
+    /// Removes what templates wrote before and do not any more.
+    fn forget(&mut self, now: Time) {
+        let kept: Vec<Output> = self.extras.iter().map(|(output, _)| output.clone()).collect();
+        for output in self.beside.iter().filter(|before| kept.iter().all(|output| output.name != before.name)) {
             write::remove(&output.dir, output.file.as_str());
             tracing::info!(file = output.name, "removed: no template writes it any more");
         }
@@ -290,10 +291,12 @@ impl Group {
         let beside = |unit: &&Unit| self.beside.iter().any(|output| output.dir == unit.dir);
         let regular: Vec<&Unit> =
             self.units.iter().filter(beside).filter(|unit| self.whole_unit(unit).0 == Layout::Plain).collect();
-        regular.iter().for_each(|unit| write::remove(&unit.dir, &unit.link));
-        let swept = !regular.is_empty();
-        self.beside = now;
-        swept
+        for unit in regular {
+            let before = write::current(&unit.dir, &unit.link);
+            write::remove(&unit.dir, &unit.link);
+            self.lingering.replaced(&unit.dir, &unit.link, before, now);
+        }
+        self.beside = kept;
     }
 
     /// Nothing of it is written down.
@@ -322,17 +325,10 @@ impl Group {
         self.members.iter_mut().filter(|m| rendered.contains_key(&m.output().name)).for_each(|m| m.found_good(now));
     }
 
-    fn tidy(&mut self, now: Time) {
-        if self.sweep.is_some_and(|at| at <= now) {
-            self.sweep = None;
-            self.clean();
-        }
-    }
-
     /// Removes old sets and what a killed agent left.
     pub(crate) fn clean(&self) {
         let on_disk = self.units.iter().filter(|unit| unit.layout != Layout::Served);
-        on_disk.for_each(|unit| write::sweep(&unit.dir, &*self.whole_unit(unit).1));
+        on_disk.for_each(|unit| sweep::sweep(&unit.dir, &*self.whole_unit(unit).1));
     }
 }
 

@@ -19,7 +19,7 @@
 //! | what changes together, and one file of it | `group`, `member`, `pair`, `templates` |
 //! | what is too old | `age`, `withdraw` |
 //! | environment variables, and the program that has them | `environment`, `exec`, `child` |
-//! | bytes on disk | `write`, `dir`, `private`, `sink`, `seal` |
+//! | bytes on disk | `write`, `sweep`, `dir`, `private`, `sink`, `seal` |
 //! | one login and what hangs on it | `session` |
 //! | what survives a restart | `state` |
 //! | what others see | `report`, `status`, `ready`, `serve`, `listen`, `metrics`, `termination` |
@@ -66,6 +66,7 @@ pub mod status;
 mod superseded;
 pub mod supervisor;
 mod suspects;
+mod sweep;
 mod templates;
 pub mod termination;
 mod trouble;

@@ -7,20 +7,20 @@ use sidekey_core::output::{STALE_LIST, full_path};
 use sidekey_core::{Cause, Code};
 
 use crate::dir::Dir;
-use crate::write::{failed, is_set, set_name, sweep, unfinished};
+use crate::write::{failed, is_set, set_name, unfinished};
 
 /// Anybody who can read the files may know that they are old.
 const MODE: u32 = 0o444;
 
-/// Removes a group's files of one directory. A linked set goes by one rename of `link` to an empty one, and its bytes with it.
+/// Removes a group's files of one directory. A linked set goes by one rename of `link` to an empty one; the set that was there is
+/// left to the caller.
 ///
 /// # Errors
 /// `FileWrite`; some plain files may be gone then.
 pub(crate) fn withdraw(dir: &str, layout: Layout, link: &str, outputs: &[Output]) -> Result<(), Cause> {
     let at = |error: io::Error| failed(dir, &error);
     let root = Dir::root(dir).map_err(at)?;
-    let current = root.link(link).filter(|name| is_set(name));
-    if layout == Layout::Linked && current.is_some() {
+    if layout == Layout::Linked && root.link(link).is_some_and(|name| is_set(&name)) {
         let empty = set_name().map_err(at)?;
         root.make(&empty).map_err(at)?;
         root.relink(&empty, link, &unfinished().map_err(at)?).map_err(at)?;
@@ -30,7 +30,6 @@ pub(crate) fn withdraw(dir: &str, layout: Layout, link: &str, outputs: &[Output]
             parent.unlink(name).map_err(|error| failed(&full_path(output), &error))?;
         }
     }
-    sweep(dir, outputs);
     Ok(())
 }
 

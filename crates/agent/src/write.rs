@@ -1,6 +1,6 @@
 //! One group's files, put on disk so that a reader sees all of the old set or all of the new one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 
 use sidekey_core::contract::{Layout, Output};
@@ -8,11 +8,11 @@ use sidekey_core::output::{Digest, Disk, FilePlan, GroupPlan, Written, full_path
 use sidekey_core::{Cause, Code};
 
 use crate::clock::unix_seconds;
-use crate::dir::{Dir, Kind};
+use crate::dir::Dir;
 use crate::extra::Owner;
 
 /// Begins the names of unfinished files and links.
-const UNFINISHED: &str = "..sidekey-";
+pub(crate) const UNFINISHED: &str = "..sidekey-";
 
 /// Who shall own a file, by its full path; others are the agent's.
 pub(crate) type Owners = BTreeMap<String, Owner>;
@@ -39,7 +39,7 @@ pub(crate) fn look(dir: &str, layout: Layout, link: &str, outputs: &[Output]) ->
 /// Puts the group's set in place; when the disk holds it already, nothing is written.
 ///
 /// `Linked` changes by one rename of `link` (the kubelet's own is `..data`) and leaves the set before, for readers in the
-/// middle of a path, until [`sweep`]. `Plain` has every new file beside its old one before it renames the first.
+/// middle of a path, to be removed later. `Plain` has every new file beside its old one before it renames the first.
 ///
 /// # Errors
 /// A [`Cause`] that names the file; the old set is untouched then, but for `Plain` files already renamed.
@@ -51,32 +51,9 @@ pub(crate) fn publish(plan: &GroupPlan<'_>, link: &str, owners: &Owners) -> Resu
     }
 }
 
-/// Removes what is of no use in a volume: unfinished files of a killed agent, and sets that no link names.
-pub(crate) fn sweep<'a>(dir: &str, outputs: impl IntoIterator<Item = &'a Output>) {
-    let Ok(root) = Dir::root(dir) else { return };
-    let mut seen = BTreeSet::new();
-    for output in outputs {
-        let file = output.file.as_str();
-        if seen.insert(file.rsplit_once('/').map(|(parent, _)| parent))
-            && let Ok((dir, _)) = root.find_parent_of(file)
-        {
-            sweep_dir(&dir);
-        }
-    }
-    sweep_dir(&root);
-}
-
-fn sweep_dir(dir: &Dir) {
-    let entries = dir.entries();
-    let used: BTreeSet<String> =
-        entries.iter().filter(|(_, kind)| *kind == Kind::Link).filter_map(|(name, _)| dir.link(name)).collect();
-    for (name, kind) in &entries {
-        match kind {
-            Kind::Directory if is_set(name) && !used.contains(name) => dir.remove_tree(name),
-            Kind::Link | Kind::Other if name.starts_with(UNFINISHED) => dir.remove(name),
-            _ => {}
-        }
-    }
+/// The set that `link` names in a directory, if it names one.
+pub(crate) fn current(dir: &str, link: &str) -> Option<String> {
+    Dir::root(dir).ok()?.link(link).filter(|name| is_set(name))
 }
 
 fn plain(root: &Dir, plan: &GroupPlan<'_>, owners: &Owners) -> Result<(), Cause> {
@@ -240,11 +217,6 @@ mod tests {
         Ok(changed.map(|file| file.output.file.to_string()).collect())
     }
 
-    fn sweep_all(root: &Path, files: &[&str]) {
-        let outputs: Vec<Output> = files.iter().map(|path| output(root, Layout::Plain, path)).collect();
-        sweep(root.to_str().unwrap(), &outputs);
-    }
-
     fn names(root: &Path) -> Vec<String> {
         let mut names: Vec<_> =
             fs::read_dir(root).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
@@ -299,35 +271,15 @@ mod tests {
     }
 
     #[test]
-    fn swaps_a_linked_set_by_one_rename_and_keeps_the_old_one_until_the_sweep() {
+    fn swaps_a_linked_set_by_one_rename_and_leaves_the_old_one() {
         let root = tempfile::tempdir().unwrap();
         put(root.path(), Layout::Linked, &[("cert", "1"), ("key", "1")]).unwrap();
         let old = fs::read_link(root.path().join("..data")).unwrap();
         put(root.path(), Layout::Linked, &[("cert", "2"), ("key", "2")]).unwrap();
         assert_ne!(fs::read_link(root.path().join("..data")).unwrap(), old);
         assert_eq!(fs::read_to_string(root.path().join(&old).join("key")).unwrap(), "1");
-        sweep_all(root.path(), &[]);
-        assert!(!root.path().join(&old).exists());
         assert_eq!(fs::read_to_string(root.path().join("key")).unwrap(), "2");
-        assert_eq!(names(root.path()).len(), 4, "a set, its link, two names: {:?}", names(root.path()));
-    }
-
-    #[test]
-    fn sweeps_what_a_killed_agent_left_and_nothing_else() {
-        let root = tempfile::tempdir().unwrap();
-        for name in ["..sidekey-0123456789abcdef", "mine", "..other"] {
-            fs::write(root.path().join(name), "x").unwrap();
-        }
-        for name in ["..1700000000.0123abcd", "..1700000001.0123abcd", "..2024_01_01", "sub"] {
-            fs::create_dir(root.path().join(name)).unwrap();
-        }
-        fs::write(root.path().join("..1700000000.0123abcd/x"), "x").unwrap();
-        fs::write(root.path().join("sub/..sidekey-1"), "x").unwrap();
-        symlink("..1700000001.0123abcd", root.path().join("..data")).unwrap();
-        sweep_all(root.path(), &["sub/file"]);
-        let left = ["..1700000001.0123abcd", "..2024_01_01", "..data", "..other", "mine", "sub"];
-        assert_eq!(names(root.path()), left);
-        assert!(names(&root.path().join("sub")).is_empty());
+        assert_eq!(names(root.path()).len(), 5, "two sets, a link, two names: {:?}", names(root.path()));
     }
 
     #[test]

@@ -118,3 +118,24 @@ async fn a_credential_is_vouched_for_until_its_end_and_then_goes() {
     bench.until("a new credential", |bench| bench.read("db.json").is_some()).await;
     agent.stop().await;
 }
+
+#[tokio::test]
+async fn the_list_lies_only_where_files_are() {
+    let mut bench = Bench::new().await.format("web.json", "json", "secret/data/web", json!({}));
+    let exec = bench.path("exec");
+    std::fs::create_dir(&exec).unwrap();
+    let password = json!({"kind": "format", "format": "raw", "path": "secret/data/web", "field": "password"});
+    let source =
+        json!({"kind": "environment", "syntax": "nul", "variables": [{"name": "PASSWORD", "source": password}]});
+    bench.config["outputs"].as_array_mut().unwrap().push(json!({
+        "name": "env", "group": "env", "dir": exec, "file": "env.sock", "layout": "served", "source": source,
+    }));
+    let agent = bench.start();
+    bench.ready().await;
+    bench.fake.seal(true);
+    bench.idle(minutes(5)).await;
+    bench.until("the list", |bench| bench.read(LIST).is_some()).await;
+    assert!(stale(&bench, "env").is_some(), "what is handed to programs is as old");
+    assert!(!exists(&exec.join(LIST)), "a list in the socket's directory");
+    agent.stop().await;
+}

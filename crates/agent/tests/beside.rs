@@ -55,8 +55,10 @@ async fn writes_regular_files_in_the_drop_in_dialect_and_keeps_them_over_a_resta
     assert!(!bench.path("secrets/user").is_symlink() && !exists(&bench.path("secrets/..data-user")));
     agent.kill().await;
     std::fs::remove_file(bench.path("secrets/deep/password")).unwrap();
+    std::fs::write(bench.path("secrets/deep/..sidekey-0123456789abcdef"), "half of it").unwrap();
     let agent = bench.start();
     bench.until("the file again", |bench| bench.read("deep/password").is_some()).await;
+    assert!(!exists(&bench.path("secrets/deep/..sidekey-0123456789abcdef")), "what the killed agent had begun");
     assert_eq!(bench.logins(), 1);
     agent.stop().await;
 }

@@ -4,11 +4,12 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use sidekey_fakevault::{DatabaseRole, RoleSpec, StaticRole};
-use support::{Bench, MOUNT, read_only, role};
+use support::{Bench, MOUNT, exists, read_only, role};
 
 const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -199,5 +200,42 @@ async fn a_leap_of_the_clock_is_survived() {
     bench.until("a credential that works", |bench| login(bench).1).await;
     assert!((2..=3).contains(&bench.logins()), "{} logins", bench.logins());
     no_gap(&bench, seconds(60)).await;
+    agent.stop().await;
+}
+
+/// The set that a group's link names.
+fn set(bench: &Bench, group: &str) -> PathBuf {
+    bench.path("secrets").join(std::fs::read_link(bench.path("secrets").join(format!("..data-{group}"))).unwrap())
+}
+
+#[tokio::test]
+async fn a_replaced_set_stays_for_its_readers_whatever_other_groups_of_the_directory_do() {
+    let linked = |group: &str| json!({"group": group, "layout": "linked"});
+    let bench = Bench::new().await.set(json!({"refresh": {"staticIntervalMs": 1_000}}));
+    bench.fake.put("secret/other", json!({"user": "x", "password": "one"}));
+    let bench = bench.format("a.json", "json", "secret/data/web", linked("a"));
+    let bench = bench.format("b.json", "json", "secret/data/other", linked("b"));
+    let agent = bench.start();
+    bench.ready().await;
+
+    let change = async |group: &str, path: &str, password: &str| {
+        let before = set(&bench, group);
+        bench.fake.put(path, json!({"password": password}));
+        let mut took = 0;
+        while set(&bench, group) == before {
+            assert!(took < 10, "{group} does not change");
+            bench.pass(seconds(1)).await;
+            took += 1;
+        }
+        before
+    };
+    let first = change("a", "secret/web", "two").await;
+    bench.pass(seconds(2)).await;
+    let second = change("b", "secret/other", "two").await;
+    bench.until("the first set's end", |_| !exists(&first)).await;
+    assert!(exists(&second), "removed with the set of another group");
+    bench.pass(seconds(7)).await;
+    bench.until("the second set's end", |_| !exists(&second)).await;
+    assert!(bench.read("a.json").unwrap().contains("two") && bench.read("b.json").unwrap().contains("two"));
     agent.stop().await;
 }

@@ -42,7 +42,7 @@ impl Group {
         if self.too_old_at().is_none_or(|at| at > now) {
             return None;
         }
-        let removed = self.withdraw();
+        let removed = self.withdraw(now);
         self.withdrawn = removed.is_ok();
         let cause = removed.err().unwrap_or_else(|| withdraw::too_old(&self.name, self.limit.unwrap_or_default()));
         if self.withdrawn {
@@ -57,11 +57,17 @@ impl Group {
         self.cause.clone().filter(|_| new)
     }
 
-    fn withdraw(&self) -> Result<(), Cause> {
+    /// The bytes go at once, readers or not.
+    fn withdraw(&mut self, now: Time) -> Result<(), Cause> {
         self.beside.iter().for_each(|output| write::remove(&output.dir, output.file.as_str()));
-        self.units.iter().try_for_each(|unit| {
+        let mut removed = Ok(());
+        for unit in &self.units {
             let (layout, outputs) = self.whole_unit(unit);
-            withdraw::withdraw(&unit.dir, layout, &unit.link, &outputs)
-        })
+            let before = write::current(&unit.dir, &unit.link);
+            removed = removed.and_then(|()| withdraw::withdraw(&unit.dir, layout, &unit.link, &outputs));
+            self.lingering.replaced(&unit.dir, &unit.link, before, now);
+        }
+        self.lingering.end(now);
+        removed
     }
 }
