@@ -52,6 +52,7 @@ pub(super) fn operator(times: usize) -> String {
         exclude_raw: false,
         default_globals: true,
         persistence: Persistence::Encrypted,
+        cache_size: 10_000,
     };
     let calls = Calls::default();
     let metrics = OperatorMetrics::register(&mut registry, &configured, &calls);
