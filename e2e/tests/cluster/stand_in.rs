@@ -6,13 +6,12 @@ use axum::routing::post;
 use axum::{Json, Router};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use prometheus_client::metrics::gauge::Gauge;
 use serde_json::{Value, json};
 use sidekey_e2e::{api, setting};
 use sidekey_runtime::drain::{Trigger, channel};
 use sidekey_runtime::tls::server_config;
 use sidekey_webhook::certs::self_signed;
-use sidekey_webhook::server::{Timing, serve};
+use sidekey_webhook::server::{Connections, Timing, serve};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
@@ -48,7 +47,7 @@ impl StandIn {
             Json(answer(&review, patch))
         };
         let app = Router::new().route("/mutate", post(look));
-        runtime.spawn(serve(listener, Some(tls), app, drain, Timing::default(), Gauge::default()));
+        runtime.spawn(serve(listener, Some(tls), app, drain, Timing::default(), Connections::default()));
         Self { address, ca: made.ca_pem, _runtime: runtime, _trigger: trigger }
     }
 
