@@ -31,11 +31,14 @@ struct Known {
 /// A login's serial, and the Vault namespace.
 type Eyes = (u64, Option<String>);
 
+/// Since when, and what.
+type Seen = BTreeMap<Eyes, (Instant, Arc<Sight>)>;
+
 /// The causes found lately. Clones are the same.
 #[derive(Clone, Default)]
 pub struct Explained {
     known: Arc<Mutex<BTreeMap<What, Known>>>,
-    seen: Arc<Mutex<BTreeMap<Eyes, (Instant, Arc<Sight>)>>>,
+    seen: Arc<Mutex<Seen>>,
 }
 
 impl Explained {
