@@ -180,7 +180,7 @@ mod tests {
 
     use super::*;
 
-    fn packed(team: &str, spec: serde_json::Value) -> Object {
+    fn packed(team: &str, spec: &serde_json::Value) -> Object {
         let annotations = json!({ APPLIED: "x".repeat(200_000), "note": "y".repeat(1000), REFRESH: "1" });
         let labels = json!({ "team": team, ENCRYPTS: "true" });
         let metadata = json!({ "name": "web", "labels": labels, "annotations": annotations });
@@ -192,19 +192,19 @@ mod tests {
 
     #[test]
     fn of_labels_and_annotations_is_kept_what_is_read_and_a_change_of_the_others_still_shows() {
-        let (red, blue) = (packed("red", json!({ "path": "web" })), packed("blue", json!({ "path": "web" })));
+        let (red, blue) = (packed("red", &json!({ "path": "web" })), packed("blue", &json!({ "path": "web" })));
         let metadata = &red.metadata;
         let names: Vec<_> = metadata.labels.keys().chain(metadata.annotations.keys()).map(String::as_str).collect();
         assert_eq!(names, [ENCRYPTS, REFRESH]);
         assert!(format!("{red:?}").len() < 1000, "nothing of the 200 kB is kept anywhere");
         assert_eq!(metadata.annotations, blue.metadata.annotations);
         assert_ne!(metadata.aside, blue.metadata.aside);
-        assert_eq!(metadata.aside, packed("red", json!({ "path": "web" })).metadata.aside);
+        assert_eq!(metadata.aside, packed("red", &json!({ "path": "web" })).metadata.aside);
     }
 
     #[test]
     fn templates_see_all_labels_and_annotations() {
-        let seen = packed("red", json!({ "destination": { "transformation": {} } })).metadata;
+        let seen = packed("red", &json!({ "destination": { "transformation": {} } })).metadata;
         assert_eq!((seen.labels.len(), seen.annotations.len()), (2, 3));
     }
 }
