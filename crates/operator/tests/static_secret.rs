@@ -114,6 +114,23 @@ async fn workloads_restart_once_per_change_and_never_at_a_start() {
     world.stop().await;
 }
 
+/// An operator that ended between the Secret and the status leaves no digest; the workload has the old value all the same.
+#[tokio::test]
+async fn a_change_restarts_although_the_first_sync_was_never_said() {
+    let mut world = World::new().await;
+    world.deployment("web");
+    world.static_secret("app", "web", json!({ "rolloutRestartTargets": [{ "kind": "Deployment", "name": "web" }] }));
+    world.start();
+    world.condition(VSS, "web", "Ready", "True").await;
+    world.stop().await;
+    world.cluster.edit(&path(VSS, "web"), |object| object["status"] = json!({}));
+    world.vault.put("secret/web", json!({ "user": "new" }));
+    world.start();
+    world.condition(VSS, "web", "RolloutRestart", "True").await;
+    assert_eq!(world.cluster.count("PATCH", "deployments/web"), 1);
+    world.stop().await;
+}
+
 #[tokio::test]
 async fn a_failed_restart_is_said_and_the_secret_is_there() {
     let mut world = World::new().await;

@@ -2,8 +2,9 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use sidekey_agent::status::Phase;
 use sidekey_fakevault::{Matcher, Times};
 
 use crate::fault::{self, Kind, STANDINGS, STATUSES};
@@ -24,6 +25,9 @@ const RENEWED: Duration = Duration::from_secs(350);
 
 /// How long nothing is due, a little less than what is asked of the status.
 const QUIET: Duration = Duration::from_secs(18);
+
+/// Real time for a process to be loaded and at its work, on a slow machine too.
+const LOADED: Duration = Duration::from_secs(10);
 
 /// Seconds in which a slow answer is not waited for.
 const SLOW: u64 = 8;
@@ -308,7 +312,9 @@ impl Run {
     /// time goes by than the seconds that are asked for.
     pub(crate) fn resume(&mut self, quiet: Option<Duration>) -> Result<(), Wrong> {
         let (logins, grants) = (self.watch.logins, self.watch.grants);
+        let before = self.status_file();
         self.start_agent();
+        self.await_ready(before);
         self.calm(6)?;
         if quiet.is_some_and(|until| self.now() < until) {
             self.resumed += 1;
@@ -317,6 +323,21 @@ impl Run {
             }
         }
         Ok(())
+    }
+
+    /// Waits, in real time alone, till the agent that was just started says that it is ready. A process that is still being
+    /// loaded has cost nothing yet, and would pass for one that costs nothing.
+    fn await_ready(&self, before: Option<u64>) {
+        let begun = Instant::now();
+        let ready = || self.status_file() != before && self.status().is_some_and(|status| status.phase == Phase::Ready);
+        while begun.elapsed() < LOADED && !ready() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Which file it is: each status is a new one.
+    fn status_file(&self) -> Option<u64> {
+        std::fs::metadata(self.pod.path("state/status.json")).ok().map(|file| file.ino())
     }
 
     /// Until something is on its way, and then a moment: a kill between an answer and its keeping. How long all is quiet as of

@@ -110,7 +110,8 @@ impl Scene<'_> {
     /// Decides.
     ///
     /// Workloads are restarted when the data is not what the status's digest says they were given: never at the first
-    /// sync, nor at the operator's start, nor when the Secret only had to be mended.
+    /// sync, nor at the operator's start, nor when the Secret only had to be mended. Where an operator ended between its first
+    /// writing and its first status, what the Secret holds stands in for the digest.
     ///
     /// # Errors
     /// As [`destination::decide`].
@@ -120,16 +121,24 @@ impl Scene<'_> {
         let wish = Wish { owner, destination: &self.spec.destination, data: self.data, respec: self.respec() };
         let change = destination::decide(wish, observed)?;
         let before = self.status.secret_mac.as_ref().filter(|mac| !mac.is_empty());
-        let news = matches!((before, &mac), (Some(before), Some(now)) if before != now);
+        let given = before.cloned().or_else(|| Some(self.unsaid(observed?)?.mac(self.mac_key)));
+        let news = matches!((given, &mac), (Some(given), Some(now)) if given != *now);
         let reason = match (before, observed) {
+            _ if news => "SecretRotated",
             (None, _) => "SecretSynced",
-            (Some(_), _) if news => "SecretRotated",
             (Some(_), None) => "InexistentDestination",
             (Some(_), Some(secret)) if secret.data != *self.data => "SecretDataDrift",
             (Some(_), Some(_)) => "ResourceUpdated",
         };
         let restart = news && !self.spec.rollout_restart_targets.is_empty();
         Ok(Plan { change, restart, mac, reason })
+    }
+
+    /// What the object gave to its Secret before any status of it says so.
+    fn unsaid<'a>(&self, secret: &'a Secret) -> Option<&'a Data> {
+        let ours =
+            if self.spec.destination.merge { !secret.data.0.is_empty() } else { secret.is_of(&self.metadata.uid) };
+        (self.status.last_generation == 0 && ours).then_some(&secret.data)
     }
 
     /// The status after a success; equal to the one before when there is nothing new to say.
@@ -280,6 +289,8 @@ mod tests {
                 "b",
                 "nothing, restart true, SecretRotated",
             ),
+            ("first sync, killed before the status", None, Some("a"), "a", "nothing, restart false, SecretSynced"),
+            ("the same, and a new value", None, Some("a"), "b", "replace, restart true, SecretRotated"),
             ("edited by somebody", Some("a"), Some("x"), "a", "replace, restart false, SecretDataDrift"),
             ("deleted by somebody", Some("a"), None, "a", "create, restart false, InexistentDestination"),
             ("deleted, and a new value", Some("a"), None, "b", "create, restart true, SecretRotated"),
@@ -287,7 +298,8 @@ mod tests {
         for (about, before, there, vault, want) in cases {
             let (spec, vault) = (spec(json!({})), data(vault));
             let mac = before.map(|value| data(value).mac(&mac_key));
-            let status = VaultStaticSecretStatus { last_generation: 2, secret_mac: mac, ..Default::default() };
+            let last_generation = if mac.is_some() { 2 } else { 0 };
+            let status = VaultStaticSecretStatus { last_generation, secret_mac: mac, ..Default::default() };
             let scene =
                 Scene { key: &key, metadata: &metadata, spec: &spec, status: &status, data: &vault, mac_key: &mac_key };
             let made = there.map(|value| {
