@@ -105,7 +105,7 @@ fn refuses_what_the_operator_does_not_have() {
             ),
             (
                 "{{ sprig_genCA \"a\" 1 }}",
-                "SK2002: template t, line 1, column 4: function `sprig_genCA` is refused (The code for keys and certificates would make the agent of every pod a fifteenth larger, above its 5 MB; use Vault's PKI engine, with `secret` or `pkiCert`.)",
+                "SK2002: template t, line 1, column 4: function `sprig_genCA` is refused (Its key would be no stronger than the 64 bits that freeze a template's chance, and cost every pod's agent seconds; use Vault's PKI engine, with `secret` or `pkiCert`.)",
             ),
         ],
     );

@@ -127,11 +127,11 @@ async fn issue(
     let templated = !spec.destination.transformation.templates.is_empty()
         || !spec.destination.transformation.transformation_refs.is_empty();
     let tls = spec.destination.secret_type() == "kubernetes.io/tls";
-    let fields = plan::fields(&response.data, tls && !templated);
+    let fields = plan::fields(&response.data);
     let mut data =
         shape(tools, job, &spec.destination, Source { raw: Some(&response.data), fields: &fields, metadata: None })?;
     if tls && !templated {
-        data.0.remove(crate::plan::data::RAW);
+        data.0.extend(plan::tls(&response.data).0);
     }
     if tls && !plan::is_pair(&data) {
         return Err(wrong(

@@ -84,9 +84,11 @@ impl Data {
     /// The key at fault, in words.
     pub fn check(&self) -> Result<(), String> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
-        let bad = self.0.keys().find(|key| key.is_empty() || key.len() > 253 || !key.chars().all(allowed));
-        if let Some(key) = bad {
-            return Err(format!("{key:?} cannot be a key of a Secret: letters, digits, '-', '_' and '.' only"));
+        let is_name = |key: &str| !key.is_empty() && key.len() <= 253 && key.chars().all(allowed);
+        let is_file = |key: &str| key != "." && !key.starts_with("..");
+        if let Some(key) = self.0.keys().find(|key| !is_name(key) || !is_file(key)) {
+            let rule = "letters, digits, '-', '_' and '.' only, and neither \".\" nor two dots at its start";
+            return Err(format!("{key:?} cannot be a key of a Secret: {rule}"));
         }
         let size: usize = self.0.values().map(|value| value.expose().len()).sum();
         if size > 1_048_576 { Err(format!("{size} bytes do not fit into a Secret, 1 MiB at most")) } else { Ok(()) }
@@ -282,7 +284,7 @@ mod tests {
             ),
             (
                 built(r#"{"a b":"1"}"#, &[], &[], true, &[]),
-                r#""a b" cannot be a key of a Secret: letters, digits, '-', '_' and '.' only"#,
+                r#""a b" cannot be a key of a Secret: letters, digits, '-', '_' and '.' only, and neither "." nor two dots at its start"#,
             ),
             (built("{}", &[], &[], true, &[]), ""),
         ];
@@ -290,6 +292,16 @@ mod tests {
             assert_eq!(got, want);
         }
         assert!(Filter::new(&["(".to_owned()], &[]).is_err());
+    }
+
+    /// The rules of `IsConfigMapKey`, which the API server applies to Secrets as well.
+    #[test]
+    fn a_key_is_one_that_can_be_a_file() {
+        let cases =
+            [("a", true), (".a", true), ("a..b", true), ("A-_.9", true), ("", false), (".", false), ("..", false)];
+        for (key, want) in cases.into_iter().chain([("..a", false), ("a/b", false), ("é", false)]) {
+            assert_eq!(Data([(key.to_owned(), Sensitive::default())].into()).check().is_ok(), want, "{key}");
+        }
     }
 
     /// The figures are those of Go's `hmac.New(sha256.New, key)` over `{"a":"MQ==","b":""}` and `{}`, made with openssl.

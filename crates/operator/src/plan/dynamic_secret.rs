@@ -21,16 +21,23 @@ const SHORTEST: u64 = 5;
 /// The question to Vault.
 ///
 /// # Errors
-/// Mount or path is empty.
+/// Mount or path is empty, or the method is none of Vault's.
 pub fn lookup(key: &Key, spec: &VaultDynamicSecretSpec) -> Result<Lookup, Cause> {
     let (mount, path) = (spec.mount.trim_matches('/'), spec.path.trim_matches('/'));
     if mount.is_empty() || path.is_empty() {
         return Err(invalid(key, "mount and path must not be empty"));
     }
-    let writes = !spec.params.is_empty() || matches!(spec.request_http_method.as_deref(), Some("POST" | "PUT"));
-    let verb = if writes { Verb::Write } else { Verb::Read };
+    let verb = match spec.request_http_method.as_deref().unwrap_or_default() {
+        "POST" | "PUT" => Verb::Write,
+        "" | "GET" if spec.params.is_empty() => Verb::Read,
+        "" | "GET" => Verb::Write,
+        other => return Err(invalid(key, &format!("requestHTTPMethod is {other:?}; it must be GET, POST or PUT"))),
+    };
     Ok(Lookup { path: format!("{mount}/{path}"), verb, query: BTreeMap::new(), params: spec.params.clone() })
 }
+
+/// The least share of `refreshAfter` between two questions for what has no lease: at nought percent they would never cease.
+const SELDOM: f64 = 0.1;
 
 /// What is known before Vault is asked.
 #[derive(Clone, Copy, Debug)]
@@ -117,6 +124,7 @@ impl Scene<'_> {
     fn due(&self) -> Wait {
         let Self { spec, status, age, .. } = self;
         let since = |wait: Duration| wait.saturating_sub(*age);
+        let share = f64::from(spec.renewal_percent.clamp(0, 90)) / 100.0;
         if let Some(creds) = status.static_creds_meta_data.as_ref().filter(|creds| rotates(creds)) {
             let ttl = u64::try_from(creds.ttl).unwrap_or(0);
             // Half a second after Vault's own clock has done it.
@@ -126,12 +134,11 @@ impl Scene<'_> {
         }
         if status.secret_lease.id.is_empty() && status.secret_lease.duration <= 0 {
             return match duration::read(spec.refresh_after.as_deref()) {
-                Some(period) => Wait::For(since(period.mul_f64(0.8)), period.mul_f64(0.1)),
+                Some(period) => Wait::For(since(period.mul_f64(share.max(SELDOM))), period.mul_f64(0.1)),
                 None => Wait::Forever,
             };
         }
         let lease = Duration::from_secs(length(&status.secret_lease));
-        let share = f64::from(spec.renewal_percent.clamp(0, 90)) / 100.0;
         Wait::For(since(lease.mul_f64(share)), lease.mul_f64(0.1))
     }
 }
@@ -256,8 +263,12 @@ mod tests {
         let kept = Destination::Kept;
         assert_eq!(step(&json!({}), &status, kept, 5000), Step::Wait(Wait::Forever));
         let hourly = json!({ "refreshAfter": "100s" });
-        assert_eq!(step(&hourly, &status, kept, 1000), Step::Wait(Wait::For(s(80), s(10))));
-        assert_eq!(step(&hourly, &status, kept, 1080), Step::Fetch("SecretLeaseRenewal"));
+        assert_eq!(step(&hourly, &status, kept, 1000), Step::Wait(Wait::For(s(67), s(10))));
+        assert_eq!(step(&hourly, &status, kept, 1067), Step::Fetch("SecretLeaseRenewal"));
+        for (percent, want) in [(90, 90), (50, 50), (0, 10)] {
+            let told = json!({ "refreshAfter": "100s", "renewalPercent": percent });
+            assert_eq!(step(&told, &status, kept, 1000), Step::Wait(Wait::For(s(want), s(10))), "{percent} %");
+        }
     }
 
     #[test]

@@ -117,9 +117,9 @@ fn block<T: Default>(own: &mut Option<T>, global: Option<Block<T>>, merge: fn(&m
     Around { namespace, mount, params, headers }
 }
 
-/// A token's lifetime is at its floor when nobody set it: then the global's counts.
-fn lifetime(own: &mut i64, other: i64) {
-    if *own <= 600 {
+/// A block of its own has a lifetime of its own: the API server fills in the usual one where none is said.
+const fn lifetime(own: &mut i64, other: i64) {
+    if *own == 0 {
         *own = other;
     }
 }
@@ -168,4 +168,118 @@ fn gcp(own: &mut Gcp, other: Gcp) {
     fill(&mut own.region, other.region);
     fill(&mut own.cluster_name, other.cluster_name);
     fill(&mut own.project_id, other.project_id);
+}
+
+#[cfg(test)]
+#[allow(clippy::needless_pass_by_value, reason = "a table of json! reads better without ampersands")]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// What the VaultAuth is after merging, in what JSON has no null, no empty map and no empty list for.
+    fn after(auth: Value, global: Value) -> Value {
+        let spec: VaultAuthSpec = serde_json::from_value(auth).unwrap();
+        let reference = spec.vault_auth_global_ref.clone().unwrap_or_default();
+        let merged = merged(spec, &reference, serde_json::from_value(global).unwrap());
+        let mut json = serde_json::to_value(VaultAuthSpec { vault_auth_global_ref: None, ..merged }).unwrap();
+        prune(&mut json);
+        json
+    }
+
+    fn prune(json: &mut Value) {
+        let Some(map) = json.as_object_mut() else { return };
+        map.values_mut().for_each(prune);
+        map.retain(|_, value| !(value.is_null() || *value == json!({}) || *value == json!([])));
+    }
+
+    #[test]
+    fn own_fields_win_then_the_methods_block_then_the_top_level() {
+        let block = json!({ "role": "g", "serviceAccount": "g", "audiences": ["g"], "tokenExpirationSeconds": 900,
+            "namespace": "block", "mount": "block" });
+        let full = json!({ "defaultAuthMethod": "kubernetes", "defaultMount": "top", "defaultVaultNamespace": "top",
+            "vaultConnectionRef": "top", "kubernetes": block });
+        let whole = json!({ "method": "kubernetes", "mount": "block", "namespace": "block", "vaultConnectionRef": "top",
+            "kubernetes": { "role": "g", "serviceAccount": "g", "audiences": ["g"], "tokenExpirationSeconds": 900 } });
+        assert_eq!(after(json!({}), full.clone()), whole);
+        assert_eq!(after(json!({ "method": "", "mount": "", "namespace": "" }), full.clone()), whole);
+        let own = json!({ "method": "kubernetes", "mount": "m", "namespace": "n", "vaultConnectionRef": "c",
+            "kubernetes": { "role": "r", "serviceAccount": "s", "audiences": ["a"], "tokenExpirationSeconds": 600 } });
+        assert_eq!(after(own.clone(), full.clone()), own, "the floor of a lifetime is a lifetime like any other");
+        let part = after(json!({ "kubernetes": { "role": "r" } }), full.clone());
+        let filled = json!({ "role": "r", "serviceAccount": "g", "audiences": ["g"], "tokenExpirationSeconds": 600 });
+        assert_eq!(part["kubernetes"], filled);
+        let other = after(json!({ "method": "jwt", "jwt": { "role": "r" } }), full);
+        assert_eq!(
+            (&other["mount"], &other["kubernetes"]),
+            (&json!("top"), &Value::Null),
+            "another method's block is nobody's"
+        );
+    }
+
+    #[test]
+    fn the_block_of_each_method_is_filled_field_by_field() {
+        let blocks = [
+            (
+                "jwt",
+                json!({ "role": "g", "secretRef": "g", "serviceAccount": "g", "audiences": ["g"], "tokenExpirationSeconds": 700 }),
+            ),
+            ("appRole", json!({ "roleId": "g", "secretRef": "g", "secretIDPath": "g" })),
+            (
+                "aws",
+                json!({ "role": "g", "region": "g", "headerValue": "g", "sessionName": "g", "stsEndpoint": "g",
+                "iamEndpoint": "g", "secretRef": "g", "irsaServiceAccount": "g" }),
+            ),
+            (
+                "gcp",
+                json!({ "role": "g", "workloadIdentityServiceAccount": "g", "region": "g", "clusterName": "g", "projectID": "g" }),
+            ),
+        ];
+        for (method, block) in blocks {
+            let global = json!({ method: block });
+            assert_eq!(after(json!({ "method": method }), global.clone())[method], block, "{method}");
+            for field in block.as_object().unwrap().keys() {
+                let said = match &block[field] {
+                    Value::String(_) => json!("own"),
+                    Value::Number(_) => json!(800),
+                    _ => json!(["own"]),
+                };
+                let mut want = block.clone();
+                want[field] = said.clone();
+                if method == "jwt" && field != "tokenExpirationSeconds" {
+                    want["tokenExpirationSeconds"] = json!(600);
+                }
+                let own = json!({ "method": method, method: { field.as_str(): said } });
+                assert_eq!(after(own, global.clone())[method], want, "{method}.{field}");
+            }
+        }
+    }
+
+    #[test]
+    fn maps_are_merged_as_the_strategy_says() {
+        let global = json!({
+            "headers": { "a": "top", "b": "top", "c": "top" },
+            "jwt": { "headers": { "a": "block", "b": "block" }, "params": { "p": "block" } },
+            "params": { "p": "top", "q": "top" },
+        });
+        let with = |strategy: Value, headers: Value| {
+            let auth =
+                json!({ "method": "jwt", "headers": headers, "vaultAuthGlobalRef": { "mergeStrategy": strategy } });
+            let merged = after(auth, global.clone());
+            json!([merged["headers"], merged["params"]])
+        };
+        let both = |strategy: &str| json!({ "headers": strategy, "params": strategy });
+        let (own, none) = (json!({ "a": "own" }), json!({}));
+        let cases = [
+            (json!({}), own.clone(), json!([{ "a": "own" }, null])),
+            (both("none"), none.clone(), json!([null, null])),
+            (both("replace"), own.clone(), json!([{ "a": "own" }, { "p": "block" }])),
+            (both("replace"), none.clone(), json!([{ "a": "block", "b": "block" }, { "p": "block" }])),
+            (both("union"), own, json!([{ "a": "own", "b": "block", "c": "top" }, { "p": "block", "q": "top" }])),
+            (json!({ "params": "union" }), none, json!([null, { "p": "block", "q": "top" }])),
+        ];
+        for (strategy, headers, want) in cases {
+            assert_eq!(with(strategy.clone(), headers.clone()), want, "{strategy} {headers}");
+        }
+    }
 }

@@ -173,7 +173,8 @@ fn kubernetes(need: &Need<'_>, own: Kubernetes) -> Result<Method, Cause> {
 fn jwt(need: &Need<'_>, own: Jwt) -> Result<Method, Cause> {
     let Jwt { role, secret_ref, service_account, audiences, token_expiration_seconds } = own;
     let role = need.of(role, "role")?;
-    if let Some(secret) = filled(secret_ref) {
+    // Of two sources VSO takes the service account.
+    if let (None, Some(secret)) = (filled(service_account.clone()), filled(secret_ref)) {
         return Ok(Method::JwtSecret { role, secret });
     }
     let service_account = need.of(service_account, "serviceAccount")?;
@@ -184,19 +185,18 @@ fn jwt(need: &Need<'_>, own: Jwt) -> Result<Method, Cause> {
 fn app_role(need: &Need<'_>, own: AppRole) -> Result<Method, Cause> {
     let AppRole { role_id, secret_ref, secret_id_path } = own;
     let role_id = need.of(role_id, "roleId")?;
-    match filled(secret_id_path) {
-        Some(path) => Ok(Method::AppRoleFile { role_id, path }),
-        None => Ok(Method::AppRoleSecret { role_id, secret: need.of(secret_ref, "secretRef")? }),
+    match (filled(secret_id_path), filled(secret_ref)) {
+        (Some(_), Some(_)) => Err(invalid(need.key, "appRole.secretIDPath and appRole.secretRef exclude each other")),
+        (Some(path), None) => Ok(Method::AppRoleFile { role_id, path }),
+        (None, secret) => Ok(Method::AppRoleSecret { role_id, secret: need.of(secret, "secretRef")? }),
     }
 }
 
 fn aws(need: &Need<'_>, own: Aws) -> Result<Method, Cause> {
-    let keys = match (filled(own.irsa_service_account), filled(own.secret_ref)) {
-        (Some(_), Some(_)) => {
-            return Err(invalid(need.key, "aws.irsaServiceAccount and aws.secretRef exclude each other"));
-        }
-        (Some(account), None) => AmazonKeys::Account(account),
-        (None, Some(secret)) => AmazonKeys::Secret(secret),
+    // Of two sources VSO takes the Secret.
+    let keys = match (filled(own.secret_ref), filled(own.irsa_service_account)) {
+        (Some(secret), _) => AmazonKeys::Secret(secret),
+        (None, Some(account)) => AmazonKeys::Account(account),
         (None, None) => AmazonKeys::Own,
     };
     Ok(Method::Aws(Amazon {
@@ -249,13 +249,21 @@ mod tests {
             (json!({ "method": "jwt", "jwt": { "role": "r", "secretRef": "s" } }), "jwt as r: JwtSecret"),
             (json!({ "method": "appRole", "appRole": { "roleId": "r" } }), "needs appRole.secretRef"),
             (json!({ "method": "appRole", "appRole": { "roleId": "r", "secretIDPath": "/f" } }), "AppRoleFile"),
+            (
+                json!({ "method": "jwt", "jwt": { "role": "r", "secretRef": "s", "serviceAccount": "a" } }),
+                "jwt as r: JwtAccount",
+            ),
+            (
+                json!({ "method": "appRole", "appRole": { "roleId": "r", "secretRef": "s", "secretIDPath": "/f" } }),
+                "appRole.secretIDPath and appRole.secretRef exclude each other",
+            ),
             (json!({ "method": "aws" }), "needs aws.role"),
             (json!({ "method": "aws", "aws": { "role": "r" } }), "keys: Own"),
             (json!({ "method": "aws", "aws": { "role": "r", "secretRef": "s" } }), "keys: Secret(\"s\")"),
             (json!({ "method": "aws", "aws": { "role": "r", "irsaServiceAccount": "a" } }), "keys: Account(\"a\")"),
             (
                 json!({ "method": "aws", "aws": { "role": "r", "secretRef": "s", "irsaServiceAccount": "a" } }),
-                "exclude each other",
+                "keys: Secret(\"s\")",
             ),
             (json!({ "method": "gcp", "gcp": { "role": "r" } }), "needs gcp.workloadIdentityServiceAccount"),
             (

@@ -107,28 +107,36 @@ pub fn issued(answer: &Value) -> Result<(String, i64), String> {
     }
 }
 
-/// The fields of an answer as a Secret has them: chains in one text, and for `kubernetes.io/tls` the three files that its
-/// readers know. `ca.crt` is there also when there is a chain: whoever checks the other side needs it.
-pub fn fields(answer: &Value, tls: bool) -> Value {
-    let text = |name: &str| answer.get(name).and_then(Value::as_text).unwrap_or_default().to_owned();
-    let chain: Vec<String> = match answer.get("ca_chain") {
-        Some(Value::List(items)) => items.iter().filter_map(Value::as_text).map(str::to_owned).collect(),
-        _ => Vec::new(),
-    };
-    if !tls {
-        let mut map = answer.as_map().cloned().unwrap_or_default();
-        if map.contains_key("ca_chain") {
-            map.insert("ca_chain".to_owned(), Value::text(chain.join("\n")));
-        }
-        return Value::Map(map);
+/// The fields of an answer as a Secret has them: the chain is one text.
+pub fn fields(answer: &Value) -> Value {
+    let mut map = answer.as_map().cloned().unwrap_or_default();
+    if map.contains_key("ca_chain") {
+        map.insert("ca_chain".to_owned(), Value::text(chain(answer).join("\n")));
     }
-    let issuer = text("issuing_ca");
-    let above = if chain.is_empty() { issuer.clone() } else { chain.join("\n") };
-    let certificate = [text("certificate"), above].into_iter().filter(|part| !part.is_empty());
-    let entries =
-        [("tls.crt", certificate.collect::<Vec<_>>().join("\n")), ("tls.key", text("private_key")), ("ca.crt", issuer)];
-    let entries = entries.into_iter().filter(|(_, text)| !text.is_empty());
-    Value::Map(entries.map(|(name, text)| (name.to_owned(), Value::text(text))).collect())
+    Value::Map(map)
+}
+
+fn chain(answer: &Value) -> Vec<&str> {
+    match answer.get("ca_chain") {
+        Some(Value::List(items)) => items.iter().filter_map(Value::as_text).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The three files that readers of `kubernetes.io/tls` know, beside Vault's own fields; no filter takes them away. `ca.crt` is
+/// there also when there is a chain: whoever checks the other side needs it.
+pub fn tls(answer: &Value) -> Data {
+    let text = |name: &str| answer.get(name).and_then(Value::as_text).unwrap_or_default();
+    let (issuer, chain) = (text("issuing_ca"), chain(answer));
+    let above = if chain.is_empty() { vec![issuer] } else { chain };
+    let certificate: Vec<_> = [text("certificate")].into_iter().chain(above).filter(|part| !part.is_empty()).collect();
+    let files = [
+        ("tls.crt", certificate.join("\n")),
+        ("tls.key", text("private_key").to_owned()),
+        ("ca.crt", issuer.to_owned()),
+    ];
+    let files = files.into_iter().filter(|(_, text)| !text.is_empty());
+    Data(files.map(|(name, text)| (name.to_owned(), Sensitive::new(text.into_bytes()))).collect())
 }
 
 /// A Secret emptied but for its metadata, for `clear`.
@@ -214,10 +222,14 @@ mod tests {
     #[test]
     fn a_tls_secret_has_its_three_files_and_others_vaults_own_names() {
         let answer = Value::parse(r#"{"certificate":"C","private_key":"K","issuing_ca":"I","ca_chain":["I","R"],"serial_number":"1","expiration":5}"#).unwrap();
-        assert_eq!(fields(&answer, true).to_json().expose(), r#"{"ca.crt":"I","tls.crt":"C\nI\nR","tls.key":"K"}"#);
+        let files = |answer: &Value| {
+            let files = tls(answer).0.into_iter();
+            files.map(|(name, text)| format!("{name}={}", String::from_utf8_lossy(text.expose()))).collect::<Vec<_>>()
+        };
+        assert_eq!(files(&answer), ["ca.crt=I", "tls.crt=C\nI\nR", "tls.key=K"]);
         let bare = Value::parse(r#"{"certificate":"C","private_key":"K","issuing_ca":"I"}"#).unwrap();
-        assert_eq!(fields(&bare, true).to_json().expose(), r#"{"ca.crt":"I","tls.crt":"C\nI","tls.key":"K"}"#);
-        assert_eq!(fields(&answer, false).get("ca_chain").and_then(Value::as_text), Some("I\nR"));
+        assert_eq!(files(&bare), ["ca.crt=I", "tls.crt=C\nI", "tls.key=K"]);
+        assert_eq!(fields(&answer).get("ca_chain").and_then(Value::as_text), Some("I\nR"));
         assert_eq!(issued(&answer), Ok(("1".to_owned(), 5)));
         assert!(issued(&bare).is_err());
     }

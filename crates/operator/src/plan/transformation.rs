@@ -51,6 +51,8 @@ pub fn referred(
         let at = Key::new(Kind::SecretTransformation, namespace, reference.name.clone());
         admit(cache, house, &at, object, &key.namespace, key)?;
         let spec = object.spec().map_err(|words| invalid(&at, &words))?;
+        // A part of one is used only when all of it can be.
+        check(&at, &spec)?;
         Ok(Shared { key: at, spec, reference: reference.clone() })
     };
     references.map(one).collect()
@@ -278,5 +280,24 @@ mod tests {
         assert!(
             check(&key(), &serde_json::from_value(json!({ "templates": { "a": { "text": "{{" } } })).unwrap()).is_err()
         );
+    }
+
+    #[test]
+    fn no_part_is_taken_of_a_library_that_has_a_fault() {
+        let house = House { namespace: "house".into(), default_globals: true, methods: vec![], open_references: true };
+        let taken = |text: &str| {
+            let spec = json!({ "templates": { "good": { "text": "x" }, "other": { "text": text } } });
+            let object = json!({ "metadata": { "name": "st", "namespace": "app", "uid": "u" }, "spec": spec });
+            let mut cache = Cache::default();
+            let at = Key::new(Kind::SecretTransformation, "app", "st");
+            cache.put(at, std::sync::Arc::new(serde_json::from_value(object).unwrap()));
+            let reference = json!({ "name": "st", "templateRefs": [{ "name": "good" }] });
+            let transformation = json!({ "transformationRefs": [reference] });
+            let destination = json!({ "name": "web", "transformation": transformation });
+            let destination = serde_json::from_value(destination).unwrap();
+            referred(&cache, &house, &key(), Some(&destination)).map(|shared| shared.len())
+        };
+        assert_eq!(taken("y").ok(), Some(1));
+        assert_eq!(taken("{{ if }}").err().map(|cause| cause.code.to_string()).as_deref(), Some("SK2001"));
     }
 }

@@ -37,7 +37,7 @@ impl About {
                     let (namespace, name) = (&metadata.namespace, &metadata.name);
                     format!("Merged with {namespace}/{name}, uid={}, generation={}", metadata.uid, metadata.generation)
                 });
-                (Some(digest::blake2b(format!("{merged:?}").as_bytes())), Ok(words))
+                (serde_json::to_vec(&merged).ok().map(|json| digest::blake2b(&json)), Ok(words))
             }
             Err(cause) => (None, Err(cause.to_string())),
         };

@@ -9,7 +9,7 @@ use super::condition::Condition;
 use super::methods::{AppRole, Aws, Gcp, Jwt, Kubernetes};
 
 /// Method, mount and who may use it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VaultAuthSpec {
     /// The VaultConnection, as `name` or `namespace/name`; `default` of the operator's namespace when empty.
@@ -58,7 +58,7 @@ pub struct VaultAuthSpec {
 }
 
 /// A VaultAuthGlobal, and how to merge with it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GlobalRef {
     /// Its name.
@@ -78,7 +78,7 @@ pub struct GlobalRef {
 }
 
 /// How maps are merged.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MergeStrategy {
     /// Of headers.
@@ -92,7 +92,7 @@ pub struct MergeStrategy {
 }
 
 /// A transit key.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StorageEncryption {
     /// The transit mount.

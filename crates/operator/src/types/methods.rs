@@ -1,10 +1,10 @@
 //! The auth methods' own fields, shared by VaultAuth and VaultAuthGlobal.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Login with a service account's token at a `kubernetes` mount.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Kubernetes {
     /// Vault role.
@@ -23,7 +23,7 @@ pub struct Kubernetes {
 }
 
 /// Login with a JWT at a `jwt` mount.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Jwt {
     /// Vault role.
@@ -45,7 +45,7 @@ pub struct Jwt {
 }
 
 /// Login with a role id and a secret id.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AppRole {
     /// The role id.
@@ -60,7 +60,7 @@ pub struct AppRole {
 }
 
 /// Login with an AWS identity.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Aws {
     /// Vault role.
@@ -90,7 +90,7 @@ pub struct Aws {
 }
 
 /// Login with a Google identity.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Gcp {
     /// Vault role.
