@@ -180,15 +180,24 @@ pub(crate) fn mount_path(path: &str, native: bool) -> String {
     if short { format!("auth/{path}") } else { path.to_owned() }
 }
 
-/// A pod that chooses another method than the settings gets that method's usual mount.
+/// A pod that chooses another method than the settings gets that method's usual mount. One that was written for
+/// vault-k8s works there only if the method is mounted at the injector's path, and so goes on to log in at that.
 fn mount(reader: &mut Reader<'_>, method: &str) -> Result<String, Cause> {
-    if reader.found.get(Field::AuthPath).is_none() && reader.settings.value(Field::AuthType) != Some(method) {
+    let native = reader.dialect == Dialect::Native;
+    let other = reader.settings.value(Field::AuthType) != Some(method);
+    let unsaid = other && reader.found.get(Field::AuthPath).is_none();
+    if unsaid && native {
         let mount = format!("auth/{method}");
         reader.trace.choose("auth-path", mount.clone(), Origin::Derived("auth-type".into()));
         return Ok(mount);
     }
     let path = reader.needed(Field::AuthPath, "path of the auth method")?;
-    Ok(mount_path(&path, reader.dialect == Dialect::Native))
+    if unsaid && method != "token_file" {
+        reader.warn(format!(
+            "auth-type is {method}, and auth-path says nothing: the login is at {path}, the path of all"
+        ));
+    }
+    Ok(mount_path(&path, native))
 }
 
 /// `None` is the API server's own, which a Vault role without an audience and a reviewer of any kind accept.

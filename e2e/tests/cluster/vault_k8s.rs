@@ -1,5 +1,5 @@
-//! A stand-in of vault-k8s, as the real program cannot be built here: it reads switch and mark and writes containers and mark as
-//! vault-k8s 1.7 does (`agent-inject`, `agent-inject-status`, `vault-agent-init`, `vault-agent`), and renders nothing.
+//! A stand-in of vault-k8s, whose agents start without the image of Vault: it reads switch and mark and writes containers and mark
+//! as vault-k8s does (`agent-inject`, `agent-inject-status`, `vault-agent-init`, `vault-agent`), and renders nothing.
 
 use serde_json::{Value, json};
 

@@ -72,7 +72,7 @@ const VERDICTS: &[(Field, Verdict, &str)] = &[
     (Field::RunAsSameUser, Same, ""),
     (Field::Address, Better, "A value without a scheme is refused by name."),
     (Field::AuthType, Different, "The methods that the table of annotations names; any other refuses the pod by name."),
-    (Field::AuthPath, Different, "A pod of another auth type than the settings' has `auth/<type>` where it says nothing; today it has the injector's path, where another method is."),
+    (Field::AuthPath, Better, "A pod of another auth type than the settings' that says nothing gets a warning: it has the injector's path, where another method may be."),
     (Field::Namespace, Better, "For every request, the revocation included."),
     (Field::Role, Same, ""),
     (Field::AuthConfig, Better, "A parameter without an effect gives a warning, and AWS keys in an annotation refuse the pod; of `a-b` and `a_b` it is always the same that counts."),

@@ -194,7 +194,7 @@ table! {
     AuthType: Text, set("auth-type", "authType"), set("auth-type", "authType"), Now,
         "Auth method: `kubernetes`, `jwt`, `approle`, `cert`, `aws` or `token_file`; any other is refused by name.";
     AuthPath: Text, set("auth-path", "authPath"), set("auth-path[-<NAME>]", "authPath"), Now,
-        "Mount path of the auth method, such as `auth/kubernetes`. A pod of another auth type than the settings' has `auth/<type>`.";
+        "Mount path of the auth method, such as `auth/kubernetes`. With `sidekey.dev/auth-type` another than the settings', it is `auth/<type>` where nothing is said.";
     Namespace: Text, set("namespace", "vaultNamespace"), set("namespace[-<NAME>]", "vaultNamespace"), Now,
         "Vault namespace; empty is the root.";
     Role: Text, none("role"), none("role[-<NAME>]"), Now,
