@@ -84,17 +84,17 @@ struct Gathered {
 }
 
 impl Gathered {
-    fn add(&mut self, at: &Key, source: &str, output: &str, template: &Template) -> Result<(), String> {
+    /// Of two templates for one key the one whose name is the last counts, as VSO renders them in that order.
+    fn add(&mut self, at: &Key, source: &str, output: &str, template: &Template) {
         let own = template.name.as_deref().filter(|name| !name.is_empty());
         let name = own.map_or_else(|| format!("{}/{}/{source}", at.namespace, at.name), str::to_owned);
-        if self.outputs.insert(output.to_owned(), name.clone()).is_some() {
-            return Err(format!("two templates fill the key {output}"));
+        if self.outputs.get(output).is_none_or(|other| *other < name) {
+            self.outputs.insert(output.to_owned(), name.clone());
         }
         // One template under two keys is one template.
         if !self.texts.iter().any(|(other, text)| *other == name && *text == template.text) {
             self.texts.push((name, template.text.clone()));
         }
-        Ok(())
     }
 
     fn add_shared(&mut self, shared: &Shared) -> Result<(), String> {
@@ -105,13 +105,14 @@ impl Gathered {
             self.texts.push((name, template.text.clone()));
         }
         if reference.template_refs.is_empty() {
-            return spec.templates.iter().try_for_each(|(output, template)| self.add(key, output, output, template));
+            spec.templates.iter().for_each(|(output, template)| self.add(key, output, output, template));
         }
         reference.template_refs.iter().try_for_each(|wanted| {
             let template = spec.templates.get(&wanted.name);
             let template = template.ok_or_else(|| format!("{key} has no template {}", wanted.name))?;
             let output = wanted.key_override.as_deref().filter(|key| !key.is_empty()).unwrap_or(&wanted.name);
-            self.add(key, &wanted.name, output, template)
+            self.add(key, &wanted.name, output, template);
+            Ok(())
         })
     }
 }
@@ -125,7 +126,7 @@ impl Transformer {
         let wrong = |words: String| invalid(key, &words);
         let mut gathered = Gathered::default();
         for (output, template) in &own.templates {
-            gathered.add(key, output, output, template).map_err(wrong)?;
+            gathered.add(key, output, output, template);
         }
         let (mut includes, mut excludes) = (own.includes.clone(), own.excludes.clone());
         for shared in shared {
@@ -270,8 +271,10 @@ mod tests {
         assert!(rendered(json!({}), &[shared(library.clone(), none)]).contains("has no template nothing"));
         let calls = json!({ "templates": { "mine": { "text": "{{ template \"o\" . }}!" } } });
         assert_eq!(rendered(calls, &[all()]), "mine=o! other=o url=h/app");
-        let clash = json!({ "templates": { "url": { "text": "x" } } });
-        assert!(rendered(clash, &[all()]).contains("two templates fill the key url"));
+        for (name, want) in [("a", "other=o url=h/app"), ("z", "other=o url=mine")] {
+            let both = json!({ "templates": { "url": { "name": name, "text": "mine" } } });
+            assert_eq!(rendered(both, &[all()]), want, "of two for one key: {name} and lib/st/url");
+        }
         let name = json!({ "templates": { "mine": { "name": "o", "text": "x" } } });
         assert!(rendered(name, &[all()]).contains("another template has this name"));
         let bad = json!({ "excludes": ["("] });
