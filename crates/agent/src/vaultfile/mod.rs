@@ -35,6 +35,9 @@ pub(crate) const STATE_DIR_VARIABLE: &str = "SIDEKEY_STATE_DIR";
 /// Most files of one directory.
 const MAX_FILES: usize = 64;
 
+/// Blocks that a file has once.
+const SINGLE: [&str; 6] = ["vault", "auto_auth", "exec", "template_config", "cache", "api_proxy"];
+
 type Env = BTreeMap<String, String>;
 
 /// What the files ask for.
@@ -126,11 +129,25 @@ fn translate(files: &[(String, String)], base: Option<&AgentConfig>, env: &Env) 
     for (name, text) in files {
         said.file.clone_from(name);
         match hcl::parse(text) {
-            Ok(block) => block.iter().for_each(|entry| top(entry, &mut draft, &mut said)),
+            Ok(block) => whole(&block, &mut draft, &mut said),
             Err(wrong) => said.wrong(wrong.line, &format!("expected {}", wrong.words)),
         }
     }
     finish(draft, base, env, said)
+}
+
+/// One file. Of two blocks of one name Vault Agent takes neither; the first would be dropped without a word.
+fn whole(file: &Block, draft: &mut Draft, said: &mut Said) {
+    let mut known = Vec::new();
+    for entry in file {
+        let key = entry.key.as_str();
+        if SINGLE.contains(&key) && known.contains(&key) {
+            said.wrong(entry.line, &format!("{key} comes more than once"));
+        } else {
+            known.push(key);
+            top(entry, draft, said);
+        }
+    }
 }
 
 fn top(entry: &Entry, draft: &mut Draft, said: &mut Said) {
@@ -177,7 +194,13 @@ fn top(entry: &Entry, draft: &mut Draft, said: &mut Said) {
             Some("err") => draft.log.level = "error".to_owned(),
             _ => said.wrong(entry.line, "log_level is none of trace, debug, info, warn, error"),
         },
-        "log_format" => draft.log.json = said.text(entry).as_deref() == Some("json"),
+        "log_format" => {
+            let format = said.text(entry).unwrap_or_default();
+            draft.log.json = format == "json";
+            if !matches!(format.as_str(), "json" | "standard") {
+                said.note(entry, "it is neither json nor standard, so lines are plain");
+            }
+        }
         _ => idle(entry, said),
     }
 }

@@ -150,6 +150,8 @@ fn names_file_and_line_of_what_it_cannot_serve() {
     let cases = [
         (with("vualt { }"), "agent.hcl line 4: the configuration has no `vualt`"),
         (with("vault { adress = \"x\" }"), "agent.hcl line 4: vault has no `adress`"),
+        (with("vault { address = \"http://a\" }\nvault { }"), "agent.hcl line 5: vault comes more than once"),
+        (with("template_config { }\nauto_auth { }"), "agent.hcl line 5: auto_auth comes more than once"),
         (with("env_template \"A\" { source = \"/x\" }"), "agent.hcl line 4: source is not served in env_template"),
         (with("exec { command = [\"x\"] }"), "exec has no env_template"),
         (with("exec { restart_on_secret_changes = \"often\" }"), "line 4: restart_on_secret_changes is neither"),
