@@ -38,7 +38,8 @@ fn a_pod_is_injected_by_one_of_two_injectors_whoever_is_asked_first() {
 
     let native = [("inject", "true"), ("role", "web"), ("secret-web", "secret/web")];
     let vault = [("agent-inject", "true"), ("role", "web"), ("agent-inject-secret-web", "secret/web")];
-    let shape = || Shape::new("web", &["sleep"]);
+    // vault-k8s refuses a pod that has no token of its own.
+    let shape = || Shape::new("web", &["sleep"]).spec("automountServiceAccountToken", json!(true));
     let create = |shape: Shape| {
         let answer = api::create(&format!("{}?dryRun=All", sandbox.path("pods")), &shape.manifest);
         injectors(&answer.expect("a pod"), IMAGE)
