@@ -8,7 +8,7 @@ help: ## this list
 
 demo: ## the main job on an embedded server: a pod through the webhook, then the agent; DEMO_ARGS=--json for machines
 	@cargo build --quiet --locked --profile demo -p sidekey-agent -p sidekey-demo
-	@target/demo/sidekey-demo $(DEMO_ARGS)
+	@"$${CARGO_TARGET_DIR:-target}/demo/sidekey-demo" $(DEMO_ARGS)
 
 test: ## everything that needs no cluster
 	@cargo test --quiet --locked

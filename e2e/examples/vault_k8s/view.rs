@@ -116,7 +116,7 @@ impl Seen {
                 ("role", filled(&method["config"]["role"])),
                 (
                     "namespace",
-                    filled(&method["namespace"]).take().as_str().map_or_else(|| filled(namespace), Value::from),
+                    filled(if text(&method["namespace"]).is_empty() { namespace } else { &method["namespace"] }),
                 ),
                 ("address", or(&vault["address"], text(env.get("VAULT_ADDR").copied().unwrap_or(&Value::Null))).into()),
                 ("CA", filled(&vault["ca_cert"])),
@@ -130,7 +130,7 @@ impl Seen {
                     or(env.get("VAULT_LOG_LEVEL").copied().unwrap_or(&Value::Null), "info").to_lowercase().into(),
                 ),
             ];
-            seen.agents.insert(place_name(place), Agent { files, login });
+            seen.agents.insert(place.1, Agent { files, login });
         }
         seen
     }
@@ -162,9 +162,7 @@ impl Seen {
                 ("exits", (contract["lifecycle"]["exitOnLoginFailure"] == true).into()),
                 ("level", contract["log"]["level"].clone()),
             ];
-            if contract["outputs"].as_array().is_some() {
-                seen.agents.insert(place_name(place), Agent { files: files.collect(), login });
-            }
+            seen.agents.insert(place.1, Agent { files: files.collect(), login });
         }
         seen
     }
@@ -176,7 +174,7 @@ impl Seen {
         }
         let agents = || {
             self.agents.iter().find_map(|(name, theirs)| {
-                let ours = other.agents.get(name)?;
+                let Some(ours) = other.agents.get(name) else { return Some(format!("{name} has no contract")) };
                 let files = || one(&format!("files of {name}"), &theirs.files, &ours.files);
                 files().or_else(|| one(&format!("login of {name}"), &theirs.login, &ours.login))
             })
@@ -187,10 +185,6 @@ impl Seen {
             .or_else(|| one("users", &self.users, &other.users))
             .or_else(agents)
     }
-}
-
-const fn place_name((_, agent): (&'static str, &'static str)) -> &'static str {
-    agent
 }
 
 impl File {
