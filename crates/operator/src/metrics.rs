@@ -5,6 +5,7 @@ mod kept;
 pub(crate) mod labels;
 mod process;
 mod register;
+mod underway;
 
 use std::hash::Hash;
 use std::time::Duration;
@@ -25,6 +26,7 @@ use labels::{
     Queue, Reconcile, Why, Written,
 };
 pub use register::Configured;
+use underway::Underway;
 
 /// Upper bounds of a request to Vault and of a look, seconds.
 const BUCKETS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 10.0];
@@ -50,6 +52,7 @@ pub struct Metrics {
     reconcile_errors: Family<Controller, Counter>,
     reconcile_time: Histograms<Controller>,
     active: Family<Controller, Gauge>,
+    underway: Underway,
     depth: Family<Queue, Gauge>,
     adds: Family<Queue, Counter>,
     retries: Family<Queue, Counter>,
@@ -135,8 +138,9 @@ impl Metrics {
     }
 
     /// A look at a resource begins.
-    pub fn looking(&self, kind: Kind) {
-        self.active.get_or_create(&Controller { controller: kind }).inc();
+    pub fn looking(&self, key: &Key) {
+        self.active.get_or_create(&Controller { controller: key.kind }).inc();
+        self.underway.begun(key);
     }
 
     /// A resource's turn has come, so long after it was due.
@@ -153,6 +157,7 @@ impl Metrics {
 
     /// A look has ended.
     pub fn looked(&self, key: &Key, ready: bool, took: Duration) {
+        self.underway.ended(key);
         let Key { kind: controller, namespace, name } = key.clone();
         self.active.get_or_create(&Controller { controller }).dec();
         self.reconcile_time.get_or_create(&Controller { controller }).observe(took.as_secs_f64());

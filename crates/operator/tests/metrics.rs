@@ -72,6 +72,8 @@ async fn each_number_says_what_it_is_named_for() {
     has(r#"workqueue_retries_total{name="vaultstaticsecret"}"#);
     has(r#"workqueue_queue_duration_seconds_count{name="vaultstaticsecret"}"#);
     has(r#"workqueue_work_duration_seconds_count{name="vaultstaticsecret"}"#);
+    has(r#"workqueue_unfinished_work_seconds{name="vaultpkisecret"} 0"#);
+    has(r#"workqueue_longest_running_processor_seconds{name="vaultpkisecret"} 0"#);
     let config = text.lines().find(|line| line.starts_with("vso_runtime_config{")).unwrap();
     assert!(config.contains(r#"clientCacheSize="4321""#), "{config}");
     has(r#"leader_election_master_status{name="b0d477c0.hashicorp.com"} 1"#);

@@ -67,7 +67,7 @@ fn operator_lives(metrics: &OperatorMetrics, calls: &Calls) {
     for kind in Kind::ALL {
         let key = Key::new(kind, "app", "web");
         metrics.counted(&key, true);
-        metrics.looking(kind);
+        metrics.looking(&key);
         metrics.looked(&key, false, time);
         metrics.looked(&key, true, time);
         metrics.looked(&Key::new(kind, "app", "broken"), false, time);

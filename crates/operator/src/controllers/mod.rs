@@ -190,7 +190,7 @@ pub enum Next {
 /// Looks at one object.
 pub async fn look(tools: Tools, job: Job) -> Done {
     let begun = Instant::now();
-    tools.metrics.looking(job.key.kind);
+    tools.metrics.looking(&job.key);
     let done = match job.object.is_leaving() {
         true => leave(&tools, job).await,
         false => look_at(&tools, job).await,

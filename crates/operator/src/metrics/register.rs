@@ -11,6 +11,7 @@ use prometheus_client::registry::{Registry, Unit};
 use super::kept::Kept;
 use super::labels::Controller;
 use super::process::Process;
+use super::underway::Underway;
 use super::{BUCKETS, Calls, Metrics};
 use crate::backoff::Backoff;
 use crate::plan::storage::Persistence;
@@ -85,6 +86,7 @@ impl Metrics {
             reconcile_errors: Family::default(),
             reconcile_time: Family::new_with_constructor(histogram),
             active: Family::default(),
+            underway: Underway::default(),
             depth: Family::default(),
             adds: Family::default(),
             retries: Family::default(),
@@ -148,6 +150,7 @@ impl Metrics {
         registry.register_with_unit(name, about, Unit::Seconds, self.queue_time.clone());
         let (name, about) = ("workqueue_work_duration", "Time of a look at a resource");
         registry.register_with_unit(name, about, Unit::Seconds, self.work_time.clone());
+        registry.register_collector(Box::new(self.underway.clone()));
     }
 
     fn resources(&self, registry: &mut Registry) {
