@@ -61,7 +61,9 @@ fn key(prefix: &str, place: u8, suffix: &str) -> String {
         [Dialect::Native, Dialect::Vault]
             .map(|dialect| TABLE.iter().filter_map(|row| Some(row.key(dialect)?.name)).collect())
     });
-    match KEYS[usize::from(prefix != NATIVE)].get(usize::from(place)) {
+    let keys = &KEYS[usize::from(prefix != NATIVE)];
+    // Most places are known keys.
+    match keys.get(usize::from(place) % (keys.len() + keys.len() / 8)) {
         Some(name) => format!("{prefix}{name}{suffix}"),
         None => format!("{prefix}{suffix}"),
     }

@@ -1,5 +1,7 @@
 //! RFC 6902 operations whose values are JSON text already: they are written once, and never become a tree here.
 
+use json_patch::jsonptr::PointerBuf;
+use json_patch::{AddOperation, MoveOperation, PatchOperation};
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
@@ -12,21 +14,21 @@ use thiserror::Error;
 pub struct Patch(Vec<Operation>);
 
 #[derive(Clone, Debug, Serialize)]
-struct Operation {
-    op: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    from: Option<String>,
-    path: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    value: Option<Box<RawValue>>,
+#[serde(tag = "op", rename_all = "lowercase")]
+enum Operation {
+    Add { path: String, value: Box<RawValue> },
+    Move { from: String, path: String },
 }
 
 /// Why a patch does not apply.
 #[derive(Debug, Error)]
 pub enum ApplyError {
-    /// An operation does not read back.
-    #[error("an operation cannot be read: {0}")]
-    Operation(#[from] serde_json::Error),
+    /// A value does not read back.
+    #[error("an operation's value cannot be read: {0}")]
+    Value(#[from] serde_json::Error),
+    /// A path is no JSON pointer.
+    #[error("{0} is no JSON pointer")]
+    Pointer(String),
     /// A path is not there.
     #[error(transparent)]
     Path(#[from] json_patch::PatchError),
@@ -43,19 +45,19 @@ impl Patch {
     /// # Errors
     /// [`ApplyError`], when `pod` is not the pod it was made for.
     pub fn apply(&self, pod: &mut Value) -> Result<(), ApplyError> {
-        let operations: json_patch::Patch = serde_json::from_value(serde_json::to_value(self)?)?;
+        let operations = self.0.iter().map(Operation::read).collect::<Result<Vec<_>, _>>()?;
         Ok(json_patch::patch(pod, &operations)?)
     }
 
     /// `path` is a JSON pointer, escaped.
     pub(crate) fn add<T: Serialize + ?Sized>(&mut self, path: String, value: &T) -> Result<(), Cause> {
-        self.0.push(Operation { op: "add", from: None, path, value: Some(raw(value)?) });
+        self.0.push(Operation::Add { path, value: raw(value)? });
         Ok(())
     }
 
     /// The index is that of the list without the moved element.
     pub(crate) fn shift(&mut self, from: String, path: String) {
-        self.0.push(Operation { op: "move", from: Some(from), path, value: None });
+        self.0.push(Operation::Move { from, path });
     }
 
     /// Appends to the list at `path`; one that is absent, null or empty is written whole.
@@ -64,6 +66,20 @@ impl Patch {
             return self.add(path.to_owned(), values);
         }
         values.iter().try_for_each(|value| self.add(format!("{path}/-"), value))
+    }
+}
+
+impl Operation {
+    fn read(&self) -> Result<PatchOperation, ApplyError> {
+        let pointer = |text: &String| PointerBuf::parse(text.as_str()).map_err(|_| ApplyError::Pointer(text.clone()));
+        Ok(match self {
+            Self::Add { path, value } => {
+                PatchOperation::Add(AddOperation { path: pointer(path)?, value: serde_json::from_str(value.get())? })
+            }
+            Self::Move { from, path } => {
+                PatchOperation::Move(MoveOperation { from: pointer(from)?, path: pointer(path)? })
+            }
+        })
     }
 }
 

@@ -184,6 +184,8 @@ pub(crate) enum Parsed<'a> {
 
 struct Index {
     plain: HashMap<&'static str, Field>,
+    /// The same keys, for what is nearly one of them.
+    words: Vec<Word<'static>>,
     families: Vec<(&'static str, Field)>,
 }
 
@@ -192,10 +194,11 @@ impl Index {
     fn of(dialect: Dialect) -> Self {
         let keys = || TABLE.iter().filter_map(move |row| Some((row.key(dialect)?, row.field)));
         let plain = keys().filter(|(key, _)| key.suffix != Suffix::Always).map(|(key, field)| (key.name, field));
+        let words = plain.clone().map(|(name, _)| Word::of(name)).collect();
         let families = keys().filter(|(key, _)| key.suffix != Suffix::Never).map(|(key, field)| (key.name, field));
         let mut families: Vec<_> = families.collect();
         families.sort_by_key(|(name, _)| (std::cmp::Reverse(name.len()), *name));
-        Self { plain: plain.collect(), families }
+        Self { plain: plain.collect(), words, families }
     }
 }
 
@@ -227,13 +230,15 @@ pub(crate) fn parse(dialect: Dialect, key: &str) -> Parsed<'_> {
 pub(crate) fn nearest(dialect: Dialect, key: &str) -> Option<String> {
     let lower = key.to_ascii_lowercase();
     let index = index(dialect);
-    let near = |typed: &str, name: &str, length: usize| distance(typed, name, length.min(key.len()) / 5 + 1);
+    let near = |typed: Word<'_>, name: Word<'_>, length: usize| distance(typed, name, length.min(key.len()) / 5 + 1);
     let families = index.families.iter().filter_map(|(name, _)| {
         let (head, tail) = head(&lower, key, name.matches('-').count());
         let tail = if tail.is_empty() { "<NAME>" } else { tail };
-        Some((near(head, name, name.len() + 1 + tail.len())?, format!("{name}-{tail}")))
+        Some((near(Word::of(head), Word::of(name), name.len() + 1 + tail.len())?, format!("{name}-{tail}")))
     });
-    let plain = index.plain.keys().filter_map(|name| Some((near(&lower, name, name.len())?, (*name).to_owned())));
+    let typed = Word::of(&lower);
+    let plain =
+        index.words.iter().filter_map(|name| Some((near(typed, *name, name.text.len())?, name.text.to_owned())));
     plain.chain(families).min().map(|(_, known)| known)
 }
 
@@ -247,14 +252,13 @@ fn head<'a>(lower: &'a str, key: &'a str, dashes: usize) -> (&'a str, &'a str) {
 
 /// Levenshtein's distance in bytes, if it is not above `bound`. What is farther is given up as soon as that is clear: a key is
 /// held against every known one, and a pod may have many that are unknown.
-fn distance(left: &str, right: &str, bound: usize) -> Option<usize> {
-    let (of_left, of_right) = (letters(left), letters(right));
+fn distance(left: Word<'_>, right: Word<'_>, bound: usize) -> Option<usize> {
     // Each letter that the other one lacks takes an edit.
-    let lacking = (of_left & !of_right).count_ones().max((of_right & !of_left).count_ones());
+    let lacking = (left.letters & !right.letters).count_ones().max((right.letters & !left.letters).count_ones());
+    let (left, right) = (left.text, right.text.as_bytes());
     if left.len().abs_diff(right.len()).max(lacking as usize) > bound {
         return None;
     }
-    let right = right.as_bytes();
     let mut row: Vec<usize> = (0..=right.len()).collect();
     for (i, a) in (1_usize..).zip(left.bytes()) {
         // Cells farther from the diagonal than the bound are above it, whatever they hold.
@@ -275,9 +279,17 @@ fn distance(left: &str, right: &str, bound: usize) -> Option<usize> {
     row.last().copied().filter(|cost| *cost <= bound)
 }
 
-/// Which bytes are in a text, several to a bit.
-fn letters(text: &str) -> u64 {
-    text.bytes().fold(0, |found, byte| found | 1 << (byte % 64))
+/// A text, and which bytes are in it, several to a bit.
+#[derive(Clone, Copy)]
+struct Word<'t> {
+    text: &'t str,
+    letters: u64,
+}
+
+impl<'t> Word<'t> {
+    fn of(text: &'t str) -> Self {
+        Self { text, letters: text.bytes().fold(0, |found, byte| found | 1 << (byte % 64)) }
+    }
 }
 
 #[cfg(test)]

@@ -86,6 +86,6 @@ proptest::proptest! {
     #[test]
     fn gives_up_on_nothing_within_the_bound(left in "[a-c]{0,12}", right in "[a-c]{0,12}", bound in 0_usize..8) {
         let whole = whole_distance(left.as_bytes(), right.as_bytes());
-        proptest::prop_assert_eq!(distance(&left, &right, bound), Some(whole).filter(|cost| *cost <= bound));
+        proptest::prop_assert_eq!(distance(Word::of(&left), Word::of(&right), bound), Some(whole).filter(|cost| *cost <= bound));
     }
 }
