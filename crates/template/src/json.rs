@@ -57,11 +57,12 @@ fn write(value: &Val, style: Style, level: usize, out: &mut Vec<u8>) {
         Val::List(items) => {
             block(b"[]", items.iter(), style, level, out, |item, out| write(item, style, level + 1, out));
         }
+        Val::Map(entries) if entries.is_nil() => out.extend_from_slice(b"null"),
         Val::Map(entries) => block(b"{}", entries.borrow().iter(), style, level, out, |(key, item), out| {
             entry(key, item, style, level, out);
         }),
         Val::Struct(fields) => block(b"{}", fields.iter(), style, level, out, |(key, item), out| {
-            entry(key, item, style, level, out);
+            entry(&fields.json_name(key), item, style, level, out);
         }),
     }
 }

@@ -9,6 +9,7 @@ mod engine;
 mod environment;
 mod error;
 mod failure;
+mod fields;
 mod files;
 mod format;
 mod functions;
@@ -36,7 +37,7 @@ pub use error::TemplateError;
 pub use files::ExtraFile;
 pub use helpers::pattern::Pattern;
 pub use inputs::{Answers, Frozen, Inputs, Rendered};
-pub use set::TemplateSet;
+pub use set::{Input, Settled, TemplateSet};
 
 use engine::Engine;
 

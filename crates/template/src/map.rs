@@ -13,6 +13,8 @@ pub(crate) struct Map(Rc<Cell>);
 
 struct Cell {
     kind: Kind,
+    /// Go's nil map: empty for ever, and `null` in JSON.
+    nil: bool,
     entries: RefCell<BTreeMap<String, Val>>,
 }
 
@@ -29,17 +31,26 @@ enum Kind {
 
 impl Map {
     pub(crate) fn new(entries: BTreeMap<String, Val>) -> Self {
-        Self(Rc::new(Cell { kind: Kind::Any, entries: RefCell::new(entries) }))
+        Self(Rc::new(Cell { kind: Kind::Any, nil: false, entries: RefCell::new(entries) }))
+    }
+
+    /// Go's `map[string]interface {}` that was never made.
+    pub(crate) fn nil() -> Self {
+        Self(Rc::new(Cell { kind: Kind::Any, nil: true, entries: RefCell::default() }))
     }
 
     /// Go's `map[string]string`.
     pub(crate) fn of_texts(entries: BTreeMap<String, Val>) -> Self {
-        Self(Rc::new(Cell { kind: Kind::Texts, entries: RefCell::new(entries) }))
+        Self(Rc::new(Cell { kind: Kind::Texts, nil: false, entries: RefCell::new(entries) }))
     }
 
     /// Go's map of what YAML says.
     pub(crate) fn of_yaml(entries: BTreeMap<String, Val>) -> Self {
-        Self(Rc::new(Cell { kind: Kind::Yaml, entries: RefCell::new(entries) }))
+        Self(Rc::new(Cell { kind: Kind::Yaml, nil: false, entries: RefCell::new(entries) }))
+    }
+
+    pub(crate) fn is_nil(&self) -> bool {
+        self.0.nil
     }
 
     pub(crate) fn is_of_anything(&self) -> bool {
@@ -53,7 +64,7 @@ impl Map {
     /// A new map with the same keys.
     pub(crate) fn like(other: &Self, mut each: impl FnMut(&Val) -> Val) -> Self {
         let entries = other.borrow().iter().map(|(key, item)| (key.clone(), each(item))).collect();
-        Self(Rc::new(Cell { kind: other.0.kind, entries: RefCell::new(entries) }))
+        Self(Rc::new(Cell { kind: other.0.kind, nil: other.0.nil, entries: RefCell::new(entries) }))
     }
 
     pub(crate) fn borrow(&self) -> Ref<'_, BTreeMap<String, Val>> {
@@ -85,8 +96,11 @@ impl Map {
     /// Changes the map for all who see it.
     ///
     /// # Errors
-    /// A value that holds the map itself: it could never be printed, nor forgotten.
+    /// A map that is nil, and a value that holds the map itself: it could never be printed, nor forgotten.
     pub(crate) fn insert(&self, key: &str, value: Val) -> Result<(), Failure> {
+        if self.0.nil {
+            return Err(Failure::new("there is no map to put this into: it is nil"));
+        }
         value.weight().ok_or_else(|| Failure::new("the value nests too deep, or is too large"))?;
         if holds(&value, self) {
             return Err(Failure::new("a map cannot be put into itself"));

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use sidekey_core::{Response, Value};
 use zeroize::Zeroizing;
 
+use crate::fields::{Fields, Shape};
 use crate::list::{Elem, List};
 use crate::map::Map;
 use crate::object::Object;
@@ -41,7 +42,7 @@ pub(crate) enum Val {
     List(List),
     Map(Map),
     /// Go struct: fields in their order; asking for another one is always an error.
-    Struct(Rc<Vec<(&'static str, Self)>>),
+    Struct(Fields),
     /// A value with methods: a moment, a version.
     Object(Rc<dyn Object>),
 }
@@ -127,7 +128,7 @@ impl Val {
             Self::Number(_) => "json.Number",
             Self::List(items) => items.go_type(),
             Self::Map(entries) => entries.go_type(),
-            Self::Struct(_) => "*dependency.Secret",
+            Self::Struct(fields) => fields.go_type(),
             Self::Object(object) => object.go_type(),
         }
     }
@@ -141,16 +142,22 @@ impl Val {
 
     /// What Go templates see of an answer: the fields of consul-template's secret.
     pub(crate) fn response(answer: &Response) -> Self {
-        Self::Struct(Rc::new(vec![
-            ("RequestID", Self::str(answer.request_id.as_str())),
-            ("LeaseID", Self::str(answer.lease_id.as_str())),
-            ("LeaseDuration", Self::Int(i64::try_from(answer.lease_duration).unwrap_or(i64::MAX))),
-            ("Renewable", Self::Bool(answer.renewable)),
-            ("Data", if answer.data == Value::Null { Self::map(BTreeMap::new()) } else { Self::from(&answer.data) }),
-            ("Warnings", warnings(answer)),
-            ("Auth", auth(&answer.auth)),
-            ("WrapInfo", Self::Nil),
-        ]))
+        Self::Struct(Fields::new(
+            Shape::Secret,
+            vec![
+                ("RequestID", Self::str(answer.request_id.as_str())),
+                ("LeaseID", Self::str(answer.lease_id.as_str())),
+                ("LeaseDuration", Self::Int(i64::try_from(answer.lease_duration).unwrap_or(i64::MAX))),
+                ("Renewable", Self::Bool(answer.renewable)),
+                (
+                    "Data",
+                    if answer.data == Value::Null { Self::map(BTreeMap::new()) } else { Self::from(&answer.data) },
+                ),
+                ("Warnings", warnings(answer)),
+                ("Auth", auth(&answer.auth)),
+                ("WrapInfo", Self::Nil),
+            ],
+        ))
     }
 }
 
@@ -176,14 +183,17 @@ fn auth(auth: &Value) -> Val {
         _ => BTreeMap::new(),
     };
     let duration = auth.get("lease_duration").and_then(Value::as_u64).unwrap_or_default();
-    Val::Struct(Rc::new(vec![
-        ("ClientToken", Val::str(text("client_token"))),
-        ("Accessor", Val::str(text("accessor"))),
-        ("Policies", Val::texts(policies)),
-        ("Metadata", Val::Map(Map::of_texts(metadata))),
-        ("LeaseDuration", Val::Int(i64::try_from(duration).unwrap_or(i64::MAX))),
-        ("Renewable", Val::Bool(matches!(auth.get("renewable"), Some(Value::Bool(true))))),
-    ]))
+    Val::Struct(Fields::new(
+        Shape::Secret,
+        vec![
+            ("ClientToken", Val::str(text("client_token"))),
+            ("Accessor", Val::str(text("accessor"))),
+            ("Policies", Val::texts(policies)),
+            ("Metadata", Val::Map(Map::of_texts(metadata))),
+            ("LeaseDuration", Val::Int(i64::try_from(duration).unwrap_or(i64::MAX))),
+            ("Renewable", Val::Bool(matches!(auth.get("renewable"), Some(Value::Bool(true))))),
+        ],
+    ))
 }
 
 fn weigh(value: &Val, depth: usize, left: &mut usize) -> Option<()> {

@@ -4,13 +4,13 @@
 
 mod common;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use common::{Store, data, go, rendered, strict};
 use sidekey_core::contract::Source;
 use sidekey_core::{Lookup, Value};
-use sidekey_template::{Frozen, Rendered, TemplateSet, reference};
+use sidekey_template::{Frozen, Input, Rendered, TemplateSet, reference};
 
 const DATA: &str = include_str!("cases/data.json");
 
@@ -92,14 +92,16 @@ fn fails_where_consul_templates_strict_mode_fails() {
 
 #[test]
 fn prints_what_the_operator_prints() {
-    let labels = r#"{"version": 3}, "Annotations": {"a": "1"}, "Labels": {"app": "web"}"#;
-    let data = Value::parse(&format!(r#"{{"Secrets": {DATA}, "Metadata": {labels}}}"#)).unwrap();
+    let (secrets, metadata) = (Value::parse(DATA).unwrap(), Value::parse(r#"{"version": 3}"#).unwrap());
+    let map = |key: &str, value: &str| BTreeMap::from([(key.to_owned(), value.to_owned())]);
+    let (annotations, labels) = (map("a", "1"), map("app", "web"));
+    let input = Input { secrets: &secrets, metadata: Some(&metadata), annotations: &annotations, labels: &labels };
     let all = [include_str!("cases/operator.json"), include_str!("cases/operator_calls.json")];
     let all: Vec<_> = all.into_iter().flat_map(cases).collect();
     differences(&all, |text| {
         let set = TemplateSet::compile([("t", text)]).ok()?;
-        let bytes = set.render("t", &data, Frozen::default()).ok()?;
-        Some(String::from_utf8_lossy(bytes.expose()).into_owned())
+        let settled = set.render(["t"], input, Frozen::default()).ok()?;
+        Some(String::from_utf8_lossy(settled.texts[0].expose()).into_owned())
     });
 }
 

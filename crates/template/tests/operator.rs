@@ -3,21 +3,27 @@
 
 mod common;
 
+use std::collections::BTreeMap;
+
 use common::{MARKER, go, outcome, store, table};
 use sidekey_core::{Code, Value};
-use sidekey_template::{Frozen, TemplateSet, compile};
+use sidekey_template::{Frozen, Input, Settled, TemplateError, TemplateSet, compile};
 
 const FROZEN: Frozen = Frozen { unix_seconds: 1_700_000_000, seed: 7 };
 
 fn render(templates: &[(&str, &str)], name: &str, frozen: Frozen) -> String {
-    let data = Value::parse(&format!(
-        r#"{{"Secrets": {{"user": "app", "password": "{MARKER}", "port": 5432}}, "Labels": {{"app": "web"}}}}"#
-    ));
     let set = TemplateSet::compile(templates.iter().copied());
-    match set.and_then(|set| set.render(name, &data.unwrap(), frozen)) {
-        Ok(bytes) => String::from_utf8(bytes.expose().clone()).unwrap(),
+    match set.and_then(|set| settle(&set, &[name], frozen)) {
+        Ok(settled) => String::from_utf8(settled.texts[0].expose().clone()).unwrap(),
         Err(error) => format!("{}: {error}", error.code),
     }
+}
+
+fn settle(set: &TemplateSet, names: &[&str], frozen: Frozen) -> Result<Settled, TemplateError> {
+    let secrets = Value::parse(&format!(r#"{{"user": "app", "password": "{MARKER}", "port": 5432}}"#)).unwrap();
+    let (annotations, labels) = (BTreeMap::new(), BTreeMap::from([("app".to_owned(), "web".to_owned())]));
+    let input = Input { secrets: &secrets, metadata: None, annotations: &annotations, labels: &labels };
+    set.render(names.iter().copied(), input, frozen)
 }
 
 fn one(text: &str) -> String {
@@ -28,8 +34,17 @@ fn one(text: &str) -> String {
 fn renders_the_data_that_it_is_given() {
     let cases = [
         ("{{ .Secrets.user }}:{{ get .Secrets \"port\" }} {{ .Labels.app | upper | b64enc }}", "app:5432 V0VC"),
-        ("{{ .Secrets.nope }} {{ .Secrets.nope.deeper }} {{ .Nope }}", "<no value> <no value> <no value>"),
+        ("{{ .Secrets.nope }} {{ .Secrets.nope.deeper }} {{ .Labels.nope }}", "<no value> <no value> <no value>"),
+        ("{{ typeOf . }} {{ kindOf . }} {{ .Metadata }}{{ .Annotations }}", "*helpers.SecretInput ptr map[]map[]"),
+        (
+            "{{ . | toJson | trunc -72 }} {{ .Metadata | toJson }}",
+            r#"2,"user":"app"},"metadata":{},"annotations":null,"labels":{"app":"web"}} {}"#,
+        ),
         ("{{ $.Secrets.port | int | add 1 }} {{ slice (list 1 2 3) 1 }}", "5433 [2 3]"),
+        (
+            "{{ .Secrets.port.Int64 | add 1 }} {{ .Secrets.port.String | len }} {{ .Secrets.port.Float64 }}",
+            "5433 4 5432",
+        ),
         ("{{ fail \"no user\" }}", "SK2003: template ns/cr/key, line 1, column 4: fail: no user"),
         ("{{ range $k, $_ := .Secrets }}{{ $k }} {{ end }}", "password port user "),
         (
@@ -51,13 +66,17 @@ fn calls_templates_of_the_same_set() {
     assert_eq!(render(&set, "ns/cr/a", FROZEN), "[app!]");
     assert_eq!(
         render(&set, "in", FROZEN),
-        "map[Labels:map[app:web] Secrets:map[password:s3cr3t-mArKeR-value port:5432 user:app]]"
+        "{map[password:s3cr3t-mArKeR-value port:5432 user:app] map[] map[] map[app:web]}"
     );
     assert_eq!(render(&set, "nope", FROZEN), "SK2003: template nope: there is no template of this name");
     let twice = [("a", "1"), ("a", "2")];
     assert_eq!(render(&twice, "a", FROZEN), "SK2001: template a: another template has this name");
-    let taken = [("a", "1"), ("b", "x{{ define \"a\" }}2{{ end }}")];
-    assert_eq!(render(&taken, "a", FROZEN), "SK2001: template b, line 1, column 5: template \"a\" is defined twice");
+    let later = [("a", "1"), ("b", "x{{ define \"a\" }}2{{ end }}")];
+    assert_eq!(render(&later, "a", FROZEN), "2", "of two sources the later one counts");
+    let empty = [("a", "1"), ("b", "x{{ define \"a\" }}{{ end }}")];
+    assert_eq!(render(&empty, "a", FROZEN), "1");
+    let taken = [("b", "{{ define \"a\" }}1{{ end }}{{ define \"a\" }}2{{ end }}")];
+    assert!(render(&taken, "b", FROZEN).ends_with("template \"a\" is defined twice"));
 }
 
 #[test]

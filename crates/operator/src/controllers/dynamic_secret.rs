@@ -207,7 +207,7 @@ async fn replace(
     destination::decide(wish(&empty), observed.as_ref()).map_err(blocked)?;
     let begun = Instant::now();
     let (session, response) = fetch::ask(tools, question).await?;
-    let source = Source { raw: Some(&response.data), fields: &response.data, metadata: None };
+    let source = Source { raw: Some(&response.data), fields: &response.data, metadata: response.data.get("metadata") };
     let data = shape(tools, job, &spec.destination, source)?;
     let creds = plan::static_creds(spec, &response);
     let mac = if creds.is_some() { plan::lasting(&data).mac(&tools.mac_key) } else { data.mac(&tools.mac_key) };

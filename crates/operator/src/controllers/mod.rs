@@ -31,7 +31,7 @@ use crate::plan::auth::{Connection, Login};
 use crate::plan::data::{self, Data, MacKey, Recipe};
 use crate::plan::outcome::{Event, Trouble};
 use crate::plan::storage::Persistence;
-use crate::plan::transformation::{Shared, Source, Transformer};
+use crate::plan::transformation::{Rendered, Shared, Source, Transformer};
 use crate::plan::vault_auth::About;
 use crate::reads::Reads;
 use crate::restart::Restarts;
@@ -339,10 +339,10 @@ fn shape(tools: &Tools, job: &Job, destination: &Destination, source: Source<'_>
     let failed = |cause| Trouble::new("TransformationError", cause);
     let shared = job.shared.as_ref().map_err(Trouble::clone)?;
     let recipe = Transformer::new(&job.key, &destination.transformation, shared).map_err(failed)?;
-    let rendered = recipe.render(&job.object.metadata, source).map_err(failed)?;
+    let Rendered { data: rendered, fields } = recipe.render(&job.object.metadata, source).map_err(failed)?;
     let excluded = destination.transformation.exclude_raw.unwrap_or(false) || tools.exclude_raw;
     let recipe = Recipe { filter: recipe.filter(), exclude_raw: excluded || source.raw.is_none(), rendered };
-    data::build(source.raw.unwrap_or(source.fields), source.fields, recipe)
+    data::build(source.raw.unwrap_or(source.fields), &fields, recipe)
         .map_err(|cause| Trouble::new("SecretDataBuilderError", cause))
 }
 

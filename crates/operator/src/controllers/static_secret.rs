@@ -108,7 +108,7 @@ async fn sync(
     let source = Source {
         raw: Some(&response.data).filter(|_| joined.is_none()),
         fields: joined.as_ref().unwrap_or_else(|| response.user_data()),
-        metadata,
+        metadata: response.data.get("metadata"),
     };
     let data = shape(tools, job, &spec.destination, source)?;
     let client = ClientMeta { cache_key: Some(session.cache_key.clone()), id: Some(session.id.clone()) };

@@ -1,9 +1,9 @@
 //! Templates and filters of an object and of the SecretTransformations it refers to, put together and rendered.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
 use sidekey_core::{Cause, Value};
-use sidekey_template::{Frozen, TemplateSet};
+use sidekey_template::{Frozen, Input, Settled, TemplateSet};
 
 use super::auth::{House, invalid};
 use super::data::{Data, Filter};
@@ -23,6 +23,14 @@ pub struct Shared {
     reference: TransformationRef,
 }
 
+/// What has come of the templates.
+pub struct Rendered<'s> {
+    /// Their texts, by key.
+    pub data: Data,
+    /// The fields of the source, as the templates have left them: `set` and `unset` are seen in the Secret, as with VSO.
+    pub fields: Cow<'s, Value>,
+}
+
 /// What Vault has answered.
 #[derive(Clone, Copy)]
 pub struct Source<'a> {
@@ -30,7 +38,7 @@ pub struct Source<'a> {
     pub raw: Option<&'a Value>,
     /// The fields.
     pub fields: &'a Value,
-    /// KV v2's metadata.
+    /// The map `metadata` of the answer, as of KV v2.
     pub metadata: Option<&'a Value>,
 }
 
@@ -64,56 +72,87 @@ pub fn referred(
 /// The first template or expression at fault.
 pub fn check(key: &Key, spec: &SecretTransformationSpec) -> Result<(), Cause> {
     let reference = TransformationRef { name: key.name.to_string(), ..TransformationRef::default() };
-    let shared = Shared { key: key.clone(), spec: spec.clone(), reference };
-    Transformer::new(key, &Transformation::default(), &[shared]).map(drop)
+    let wrong = |words: String| invalid(key, &words);
+    let mut gathered = Gathered::default();
+    gathered.add_shared(&Shared { key: key.clone(), spec: spec.clone(), reference }).map_err(wrong)?;
+    // Two of one name are a fault only of who uses both.
+    for index in 1..gathered.texts.len() {
+        let (before, rest) = gathered.texts.split_at_mut(index);
+        if before.iter().any(|other| other.name == rest[0].name) {
+            rest[0].name = format!("{} ({index})", rest[0].name);
+        }
+    }
+    gathered.compile()?;
+    Filter::new(&spec.includes, &spec.excludes).map(drop).map_err(wrong)
 }
 
 /// Everything parsed and compiled. Not kept over an await: templates share their parts without locks.
 pub struct Transformer {
     set: Option<TemplateSet>,
-    /// Names of templates, by the key that they fill.
-    outputs: BTreeMap<String, String>,
+    /// A key and the name of the template that fills it, in order: of two for one key the last counts.
+    outputs: Vec<(String, String)>,
     filter: Filter,
 }
 
 /// What is gathered before it is compiled.
 #[derive(Default)]
 struct Gathered {
-    texts: Vec<(String, String)>,
-    outputs: BTreeMap<String, String>,
+    texts: Vec<Text>,
+    outputs: Vec<(String, String)>,
+}
+
+/// A template that is to be compiled, and the key that it fills; none of a source template.
+struct Text {
+    output: String,
+    name: String,
+    text: String,
 }
 
 impl Gathered {
-    /// Of two templates for one key the one whose name is the last counts, as VSO renders them in that order.
     fn add(&mut self, at: &Key, source: &str, output: &str, template: &Template) {
         let own = template.name.as_deref().filter(|name| !name.is_empty());
         let name = own.map_or_else(|| format!("{}/{}/{source}", at.namespace, at.name), str::to_owned);
-        if self.outputs.get(output).is_none_or(|other| *other < name) {
-            self.outputs.insert(output.to_owned(), name.clone());
+        let pair = (output.to_owned(), name.clone());
+        if !self.outputs.contains(&pair) {
+            self.outputs.push(pair);
         }
         // One template under two keys is one template.
-        if !self.texts.iter().any(|(other, text)| *other == name && *text == template.text) {
-            self.texts.push((name, template.text.clone()));
+        if !self.texts.iter().any(|other| other.name == name && other.text == template.text) {
+            self.texts.push(Text { output: output.to_owned(), name, text: template.text.clone() });
         }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.texts.iter().any(|other| other.name == name)
     }
 
     fn add_shared(&mut self, shared: &Shared) -> Result<(), String> {
         let Shared { key, spec, reference } = shared;
-        for (index, template) in spec.source_templates.iter().enumerate() {
-            let own = template.name.as_deref().filter(|name| !name.is_empty());
-            let name = own.map_or_else(|| format!("{}/{}/{index}", key.namespace, key.name), str::to_owned);
-            self.texts.push((name, template.text.clone()));
-        }
-        if reference.template_refs.is_empty() {
-            spec.templates.iter().for_each(|(output, template)| self.add(key, output, output, template));
-        }
-        reference.template_refs.iter().try_for_each(|wanted| {
+        for wanted in &reference.template_refs {
             let template = spec.templates.get(&wanted.name);
             let template = template.ok_or_else(|| format!("{key} has no template {}", wanted.name))?;
             let output = wanted.key_override.as_deref().filter(|key| !key.is_empty()).unwrap_or(&wanted.name);
             self.add(key, &wanted.name, output, template);
-            Ok(())
-        })
+        }
+        for (index, template) in spec.source_templates.iter().enumerate() {
+            let own = template.name.as_deref().filter(|name| !name.is_empty());
+            let name = own.map_or_else(|| format!("{}/{}/{index}", key.namespace, key.name), str::to_owned);
+            self.texts.push(Text { output: String::new(), name, text: template.text.clone() });
+        }
+        // What has its key for a name was there before, and goes first.
+        let all = spec.templates.iter().filter(|_| reference.template_refs.is_empty());
+        let all: Vec<_> = all.filter(|(output, _)| !self.has(output)).collect();
+        all.into_iter().for_each(|(output, template)| self.add(key, output, output, template));
+        Ok(())
+    }
+
+    /// All in the order in which VSO parses and renders them: of two parts that templates define under one name, and of two
+    /// templates for one key, the later one counts.
+    fn compile(&mut self) -> Result<Option<TemplateSet>, Cause> {
+        self.texts.sort_by_cached_key(|one| format!("{}0{}", one.output, one.name));
+        self.outputs.sort_by_cached_key(|(output, name)| format!("{output}0{name}"));
+        let texts = self.texts.iter().map(|one| (one.name.as_str(), one.text.as_str()));
+        if self.texts.is_empty() { Ok(None) } else { Ok(Some(TemplateSet::compile(texts)?)) }
     }
 }
 
@@ -138,11 +177,8 @@ impl Transformer {
                 excludes.extend(shared.spec.excludes.iter().cloned());
             }
         }
-        let Gathered { texts, outputs } = gathered;
-        let set = match texts.is_empty() {
-            true => None,
-            false => Some(TemplateSet::compile(texts.iter().map(|(name, text)| (name.as_str(), text.as_str())))?),
-        };
+        let set = gathered.compile()?;
+        let outputs = gathered.outputs;
         Ok(Self { set, outputs, filter: Filter::new(&includes, &excludes).map_err(wrong)? })
     }
 
@@ -151,28 +187,21 @@ impl Transformer {
         &self.filter
     }
 
-    /// Renders every template. The same answer renders to the same bytes, whatever functions of chance are called: else each
-    /// look would find a change.
+    /// Renders every template, in the order of their keys. The same answer renders to the same bytes, whatever functions of chance
+    /// are called: else each look would find a change.
     ///
     /// # Errors
     /// The template and place at fault; no value of the data.
-    pub fn render(&self, metadata: &Metadata, source: Source<'_>) -> Result<Data, Cause> {
-        let Some(set) = &self.set else { return Ok(Data::default()) };
-        let strings = |map: &BTreeMap<String, String>| {
-            Value::Map(map.iter().map(|(key, value)| (key.clone(), Value::text(value.clone()))).collect())
+    pub fn render<'s>(&self, metadata: &Metadata, source: Source<'s>) -> Result<Rendered<'s>, Cause> {
+        let Some(set) = &self.set else {
+            return Ok(Rendered { data: Data::default(), fields: Cow::Borrowed(source.fields) });
         };
-        let data = Value::Map(BTreeMap::from([
-            ("Secrets".to_owned(), source.fields.clone()),
-            ("Metadata".to_owned(), source.metadata.cloned().unwrap_or_else(|| Value::Map(BTreeMap::new()))),
-            ("Annotations".to_owned(), strings(&metadata.annotations)),
-            ("Labels".to_owned(), strings(&metadata.labels)),
-        ]));
-        let frozen = frozen(source);
-        let mut rendered = Data::default();
-        for (output, name) in &self.outputs {
-            rendered.0.insert(output.clone(), set.render(name, &data, frozen)?);
-        }
-        Ok(rendered)
+        let Metadata { annotations, labels, .. } = metadata;
+        let input = Input { secrets: source.fields, metadata: source.metadata, annotations, labels };
+        let names = self.outputs.iter().map(|(_, name)| name.as_str());
+        let Settled { texts, secrets } = set.render(names, input, frozen(source))?;
+        let keys = self.outputs.iter().map(|(key, _)| key.clone());
+        Ok(Rendered { data: Data(keys.zip(texts).collect()), fields: Cow::Owned(secrets) })
     }
 }
 
@@ -215,9 +244,12 @@ mod tests {
         let metadata = Metadata { labels: [("team".to_owned(), "red".to_owned())].into(), ..Metadata::default() };
         let source = Source { raw: Some(&raw), fields: &raw, metadata: Some(&kv2) };
         match Transformer::new(&key(), &own, shared).and_then(|transformer| transformer.render(&metadata, source)) {
-            Ok(data) => {
-                let pairs =
-                    data.0.iter().map(|(key, text)| format!("{key}={}", String::from_utf8_lossy(text.expose())));
+            Ok(rendered) => {
+                let pairs = rendered
+                    .data
+                    .0
+                    .iter()
+                    .map(|(key, text)| format!("{key}={}", String::from_utf8_lossy(text.expose())));
                 pairs.collect::<Vec<_>>().join(" ")
             }
             Err(cause) => format!("{} {}", cause.code, cause.answer),
@@ -283,6 +315,31 @@ mod tests {
         assert!(
             check(&key(), &serde_json::from_value(json!({ "templates": { "a": { "text": "{{" } } })).unwrap()).is_err()
         );
+    }
+
+    #[test]
+    fn what_templates_change_in_the_data_is_seen_by_the_next_and_in_the_secret() {
+        let own = json!({ "templates": {
+            "a": { "text": "{{ $_ := set .Secrets \"user\" (list 1 .Secrets.n) }}{{ $_ = unset .Secrets \"pass\" }}" },
+            "b": { "text": "{{ .Secrets.user }}" },
+        } });
+        let raw = Value::parse(r#"{"user":"app","pass":"p","n":1.50}"#).unwrap();
+        let own: Transformation = serde_json::from_value(own).unwrap();
+        let transformer = Transformer::new(&key(), &own, &[]).unwrap();
+        let source = Source { raw: Some(&raw), fields: &raw, metadata: None };
+        let rendered = transformer.render(&Metadata::default(), source).unwrap();
+        assert_eq!(rendered.data.0["b"].expose(), b"[1 1.50]");
+        assert_eq!(rendered.fields.to_json().expose(), r#"{"n":1.50,"user":[1,1.50]}"#);
+    }
+
+    #[test]
+    fn a_template_named_like_one_of_a_library_goes_first_and_of_two_parts_the_later_one_counts() {
+        let library = json!({ "templates": { "a": { "text": "theirs" }, "z": { "text": "{{ template \"d\" }}" } },
+            "sourceTemplates": [{ "text": "{{ define \"d\" }}source{{ end }}" }] });
+        let own = json!({ "templates": { "b": { "name": "a", "text": "mine" } } });
+        assert_eq!(rendered(own, &[shared(library.clone(), json!({}))]), "b=mine z=source");
+        let own = json!({ "templates": { "y": { "text": "{{ define \"d\" }}own{{ end }}" } } });
+        assert_eq!(rendered(own, &[shared(library, json!({}))]), "a=theirs y= z=own");
     }
 
     #[test]

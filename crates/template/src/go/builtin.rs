@@ -28,9 +28,17 @@ pub(crate) fn urlquery(args: &[Val]) -> Out {
     Ok(Val::str(gotmpl::url_encode(&joined(args))))
 }
 
-/// As `print`, but nothing is a text of its own, as an action prints it.
+/// As `print`, but nothing is a text of its own and a pointer is what it points at, as an action prints them.
 fn joined(args: &[Val]) -> String {
-    let shown = |value: &Val| if value.is_nothing() { Val::str("<no value>") } else { value.clone() };
+    let shown = |value: &Val| match value {
+        value if value.is_nothing() => Val::str("<no value>"),
+        Val::Struct(_) => {
+            let mut out = Vec::new();
+            printer::action(value, &mut out);
+            Val::str(out)
+        }
+        value => value.clone(),
+    };
     let out = printer::print(&args.iter().map(shown).collect::<Vec<_>>());
     String::from_utf8_lossy(&out).into_owned()
 }

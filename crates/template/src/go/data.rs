@@ -1,13 +1,13 @@
 //! The functions that ask the inputs: Vault's answers, the environment, the frozen time.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
 
 use sidekey_core::Lookup;
 use sidekey_core::lookup::Verb;
 
 use super::Run;
 use crate::failure::Failure;
+use crate::fields::{Fields, Shape};
 use crate::files::Place;
 use crate::helpers::{Out, bytes, text};
 use crate::list::{Elem, List};
@@ -28,16 +28,16 @@ pub(crate) fn secrets(run: &mut Run<'_>, args: &[Val]) -> Out {
 pub(crate) fn pki_cert(run: &mut Run<'_>, args: &[Val]) -> Out {
     let answer = ask(run, "pkiCert", args)?;
     let Val::Struct(fields) = &answer else { return Ok(answer) };
-    let data = fields.iter().find(|(name, _)| *name == "Data").map(|(_, data)| data);
+    let data = fields.get("Data");
     let part = |key: &str| match data {
         Some(Val::Map(map)) => map.get(key).map_or_else(|| Val::str(""), |part| pem(&part)),
         _ => Val::str(""),
     };
     let mut parts = vec![("Cert", part("certificate")), ("Key", part("private_key")), ("CA", part("issuing_ca"))];
     parts.push(("CAChain", chain(data)));
-    let own = Val::Struct(Rc::new(parts.clone()));
+    let own = Val::Struct(Fields::new(Shape::Secret, parts.clone()));
     parts.push(("Data", own));
-    Ok(Val::Struct(Rc::new(parts)))
+    Ok(Val::Struct(Fields::new(Shape::Secret, parts)))
 }
 
 fn chain(data: Option<&Val>) -> Val {

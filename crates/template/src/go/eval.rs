@@ -184,14 +184,29 @@ impl<'a> Run<'a> {
                 None => Ok(Val::Void),
             },
             Val::Struct(fields) => {
-                let found = fields.iter().find(|(field, _)| *field == name).map(|(_, value)| value.clone());
-                found.ok_or_else(|| no_field(name, fields.iter().map(|(field, _)| *field)))
+                fields.get(name).cloned().ok_or_else(|| no_field(name, fields.iter().map(|(field, _)| *field)))
             }
+            Val::Number(text) => number_method(text, name),
             Val::Object(object) => object
                 .method(name, &[])
                 .unwrap_or_else(|| Err(Failure::new(format!("{} has no method `{name}`", object.kind())))),
             other => Err(Failure::new(format!("`.{name}` is asked of {}", other.kind()))),
         }
+    }
+}
+
+/// The methods of Go's `json.Number`.
+fn number_method(text: &[u8], name: &str) -> Out {
+    let text = std::str::from_utf8(text).unwrap_or_default();
+    let wrong = |kind: &str| Failure::new(format!("`.{name}` of a number of a secret that is {kind}"));
+    match name {
+        "String" => Ok(Val::str(text)),
+        "Int64" => text.parse().map(Val::Long).map_err(|_| wrong("no 64-bit integer")),
+        "Float64" => match text.parse::<f64>() {
+            Ok(float) if float.is_finite() => Ok(Val::Float(float)),
+            _ => Err(wrong("beyond a float")),
+        },
+        _ => Err(Failure::new(format!("`.{name}` is asked of a number of a secret (a string to Go)"))),
     }
 }
 

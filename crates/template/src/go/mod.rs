@@ -106,12 +106,12 @@ impl Program {
         Ok(())
     }
 
-    /// Of two definitions with one name, one must be empty, as in Go.
+    /// Of two definitions with one name in one source, one must be empty; of two sources the later one counts. As in Go.
     fn define(&mut self, name: SmolStr, body: ListNode) -> Result<(), Failure> {
         let empty = body.is_empty_tree();
         match self.templates.get(&name) {
             Some(_) if empty => {}
-            Some(before) if !before.body.is_empty_tree() => {
+            Some(before) if before.source == self.sources.len() && !before.body.is_empty_tree() => {
                 return Err(Failure::new(format!("template {:?} is defined twice", name.as_str())));
             }
             _ => drop(self.templates.insert(name, Defined { source: self.sources.len(), body })),

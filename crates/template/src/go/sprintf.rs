@@ -69,7 +69,17 @@ fn format_value(value: &Val, spec: Spec, out: &mut Vec<u8>) {
             });
             out.push(b']');
         }
-        Val::Struct(_) => print::show(value, out),
+        Val::Struct(fields) => {
+            out.extend_from_slice(b"&{");
+            print::spaced(fields.iter(), out, |(name, item), out| {
+                if spec.plus && spec.verb == 'v' {
+                    out.extend_from_slice(name.as_bytes());
+                    out.push(b':');
+                }
+                format_element(item, spec, out);
+            });
+            out.push(b'}');
+        }
         scalar => format_scalar(scalar, spec, out),
     }
 }

@@ -9,12 +9,23 @@ pub(super) fn show(value: &Val, inside: bool, out: &mut Vec<u8>, scalar: &dyn Fn
         Val::Absent | Val::Void | Val::Nil if inside => out.extend_from_slice(b"interface {}(nil)"),
         Val::List(items) if items.is_nil() => out.extend_from_slice(format!("{}(nil)", items.go_type()).as_bytes()),
         Val::List(items) => block(items.go_type(), items.iter(), out, |item, out| show(item, true, out, scalar)),
+        Val::Map(entries) if entries.is_nil() => {
+            out.extend_from_slice(format!("{}(nil)", entries.go_type()).as_bytes());
+        }
+        Val::Struct(fields) => {
+            let kind = fields.go_type().replacen('*', "&", 1);
+            block(&kind, fields.iter(), out, |(name, item), out| {
+                out.extend_from_slice(name.as_bytes());
+                out.push(b':');
+                show(item, true, out, scalar);
+            });
+        }
         Val::Map(entries) => block(entries.go_type(), entries.borrow().iter(), out, |(key, item), out| {
             scalar(&Val::str(key.as_str()), out);
             out.push(b':');
             show(item, true, out, scalar);
         }),
-        Val::Absent | Val::Void | Val::Nil | Val::Struct(_) => print::show(value, out),
+        Val::Absent | Val::Void | Val::Nil => print::show(value, out),
         value => scalar(value, out),
     }
 }

@@ -1,13 +1,12 @@
 //! `buildCustomCert`: a certificate and its key that are handed in.
 
-use std::rc::Rc;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use super::{Out, bytes};
 use crate::failure::Failure;
+use crate::fields::{Fields, Shape};
 use crate::value::Val;
 
 /// `buildCustomCert CERT KEY`, each PEM in base 64. That the blocks hold DER is seen, not what it says.
@@ -20,7 +19,8 @@ pub(crate) fn build_custom(args: &[Val]) -> Out {
     if !kind(&key).is_some_and(|kind| kind.ends_with("PRIVATE KEY")) {
         return Err(Failure::new("the private key is no PEM block of a private key that holds DER"));
     }
-    Ok(Val::Struct(Rc::new(vec![("Cert", Val::str(cert.as_slice())), ("Key", Val::str(key.as_slice()))])))
+    let parts = vec![("Cert", Val::str(cert.as_slice())), ("Key", Val::str(key.as_slice()))];
+    Ok(Val::Struct(Fields::new(Shape::Secret, parts)))
 }
 
 fn decoded(args: &[Val], index: usize, what: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
