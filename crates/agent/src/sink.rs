@@ -51,6 +51,11 @@ impl Sink {
         self.retry.succeeded();
     }
 
+    /// Whether its file has the token of now.
+    pub(crate) const fn is_in_step(&self) -> bool {
+        !self.stale
+    }
+
     /// When to try again after a failure.
     pub(crate) fn due(&self) -> Option<Time> {
         self.retry.until().filter(|_| self.stale && !self.asked)

@@ -142,7 +142,7 @@ impl Supervisor {
         loop {
             let now = self.now();
             self.settle(now);
-            if self.once && self.state.published && self.groups.iter().all(Group::is_on_disk) {
+            if self.once && self.state.published && self.is_on_disk() {
                 return self.hand_over();
             }
             if !self.state.published && deadline.is_some_and(|deadline| deadline <= now) {
@@ -194,18 +194,25 @@ impl Supervisor {
     fn settle(&mut self, now: Time) {
         self.render(now);
         self.want();
+        self.write_sinks(now);
         if self.state.published || self.groups.iter().all(Group::is_whole) {
             self.publish(now);
-            if !self.state.published && self.groups.iter().all(Group::is_on_disk) && self.notifier.is_open() {
+            if !self.state.published && self.is_on_disk() && self.notifier.is_open() {
                 self.state.published = true;
                 self.keep();
                 tracing::info!(files = self.config.outputs.len(), "ready: the first set is written");
             }
         }
-        self.write_sinks(now);
         if self.keep_by.is_some_and(|by| by <= now) {
             self.keep();
         }
+    }
+
+    /// Whether the disk holds a first set. The token's files are a part of it where nobody would wait for them after this, or where
+    /// they are all there is.
+    fn is_on_disk(&self) -> bool {
+        let waits = self.once || self.groups.is_empty();
+        self.groups.iter().all(Group::is_on_disk) && (!waits || self.sinks.iter().all(Sink::is_in_step))
     }
 
     /// What a change asks for is kept before the change: an agent that is killed in between does it after its restart.

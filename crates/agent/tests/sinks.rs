@@ -74,3 +74,25 @@ async fn a_sink_that_fails_keeps_no_file_from_the_app_and_is_tried_again() {
     bench.until("no cause", |bench| bench.status().unwrap().cause.is_none()).await;
     agent.stop().await;
 }
+
+#[tokio::test]
+async fn an_agent_for_the_token_alone_is_done_or_ready_when_it_is_written_and_not_before() {
+    for shape in ["initOnly", "init", "sidecar"] {
+        let bench = Bench::new().await;
+        let sinks = json!([
+            {"path": path(&bench, "plain"), "mode": 0o400},
+            {"path": path(&bench, "wrapped"), "mode": 0o640, "wrapTtlSeconds": 60},
+        ]);
+        let bench = bench.set(json!({"tokenSinks": sinks, "lifecycle": {"shape": shape, "revoke": false}}));
+        bench.fake.fault(Matcher::path("sys/wrapping/wrap"), Fault::Status(503, vec!["later".to_owned()]), Times::N(1));
+        let agent = bench.start();
+        bench.until("the first token", |bench| exists(&bench.path("plain"))).await;
+        assert!(!exists(&bench.path("wrapped")) && !bench.line().starts_with("ready"), "{shape}: {}", bench.line());
+        bench.idle(Duration::from_secs(5)).await;
+        match shape {
+            "sidecar" => bench.ready().await,
+            _ => assert_eq!(agent.exit().await, Exit::Done, "{shape}"),
+        }
+        assert!(exists(&bench.path("plain")) && exists(&bench.path("wrapped")), "{shape}");
+    }
+}
