@@ -208,11 +208,12 @@ impl Supervisor {
         }
     }
 
-    /// Whether the disk holds a first set. The token's files are a part of it where nobody would wait for them after this, or where
-    /// they are all there is.
+    /// Whether the disk holds a first set. The token's files belong to it where they are all there is; a one-shot agent tries each
+    /// of them before it goes, but an app's files never wait for one that cannot be written.
     fn is_on_disk(&self) -> bool {
-        let waits = self.once || self.groups.is_empty();
-        self.groups.iter().all(Group::is_on_disk) && (!waits || self.sinks.iter().all(Sink::is_in_step))
+        let alone = self.groups.is_empty();
+        let settled = |sink: &Sink| sink.is_in_step() || !alone && (!self.once || sink.due().is_some());
+        self.groups.iter().all(Group::is_on_disk) && self.sinks.iter().all(settled)
     }
 
     /// What a change asks for is kept before the change: an agent that is killed in between does it after its restart.
