@@ -12,6 +12,8 @@
 
 #[path = "vso/cases.rs"]
 mod cases;
+#[path = "vso/texts.rs"]
+mod texts;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};

@@ -101,13 +101,13 @@ async fn an_agent_for_the_token_alone_is_done_or_ready_when_it_is_written_and_no
 async fn a_one_shot_agent_tries_each_sink_and_waits_for_none_that_cannot_be_written() {
     let bench = bench(|bench| {
         json!([
-            {"path": path(bench, "nowhere/token"), "mode": 0o400},
+            {"path": path(bench, "file/token"), "mode": 0o400},
             {"path": path(bench, "plain"), "mode": 0o400},
         ])
     })
     .await;
+    std::fs::write(bench.path("file"), "no directory").unwrap();
     let bench = bench.set(json!({"lifecycle": {"shape": "initOnly", "revoke": false}}));
     assert_eq!(bench.start().exit().await, Exit::Done);
     assert!(exists(&bench.path("plain")) && bench.read("web.json").is_some());
-    assert!(!exists(&bench.path("nowhere")), "it was to fail");
 }
