@@ -19,7 +19,7 @@ use sidekey_webhook::certs::files::{Pair, follow};
 use sidekey_webhook::certs::keeper::{Keeper, Names};
 use sidekey_webhook::certs::plan::SETTLE;
 use sidekey_webhook::certs::{Served, unix_now};
-use support::{CONFIGURATION, Cluster, LEASE, SECRET, metrics};
+use support::{CONFIGURATION, Cluster, LEASE, SECRET, SILENT, metrics};
 use tokio::time::{advance, timeout};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
@@ -311,6 +311,27 @@ async fn a_watch_that_is_refused_is_begun_ever_later() {
     let watches = calls.iter().filter(|call| call.starts_with("WATCH ")).count();
     assert!((30..=80).contains(&watches), "{watches} watches begun in ten minutes");
     assert!(calls.len() < 200, "{} calls in ten minutes", calls.len());
+}
+
+/// As on a slow machine whose API server is started again twice.
+#[tokio::test(start_paused = true)]
+async fn an_api_server_that_was_away_for_long_is_watched_again_soon() {
+    let cluster = Cluster::with_hooks(HOOKS);
+    tokio::spawn(Replica::new(&cluster, "a").keeper.run());
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    cluster.take_calls();
+    for away in [100, 20] {
+        cluster.fail(SILENT);
+        cluster.end_watches();
+        tokio::time::sleep(Duration::from_secs(away)).await;
+        cluster.fail(0);
+        tokio::time::sleep(Duration::from_secs(4)).await;
+    }
+    let calls = cluster.take_calls().len();
+    assert!((60..=260).contains(&calls), "{calls} calls in two minutes without an answer");
+    cluster.change(CONFIGURATION, |object| object["webhooks"][0]["clientConfig"]["caBundle"] = json!(""));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(all_trust(&cluster), "a change right after it is seen by a watch");
 }
 
 fn write_pair(directory: &Path, name: &str) -> Vec<u8> {

@@ -38,6 +38,9 @@ pub const CONFIGURATION: &str = "/apis/admissionregistration.k8s.io/v1/mutatingw
 pub const SECRET: &str = "/api/v1/namespaces/sidekey/secrets/sidekey-webhook-ca";
 pub const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/sidekey/leases/sidekey-webhook";
 
+/// In the place of a status: nobody answers.
+pub const SILENT: u16 = 599;
+
 /// Objects by path, with an API server's resourceVersion rules.
 #[derive(Clone, Default)]
 pub struct Cluster(Arc<State>);
@@ -46,7 +49,7 @@ pub struct Cluster(Arc<State>);
 struct State {
     objects: Mutex<(u64, BTreeMap<String, Value>)>,
     calls: Mutex<Vec<String>>,
-    /// Every call fails with this status; 0 means none does.
+    /// Every call fails with this status, or without an answer if it is [`SILENT`]; 0 means none does.
     broken: AtomicU16,
     /// Paths that changed, for watches. Dropping the sender ends them.
     changes: Mutex<Option<broadcast::Sender<String>>>,
@@ -82,7 +85,10 @@ impl Cluster {
                         (status, Full::new(Bytes::from(answer.to_string())).boxed_unsync())
                     }
                 };
-                Ok::<_, Infallible>(Response::builder().status(status).body(answer).unwrap())
+                if state.broken.load(Ordering::SeqCst) == SILENT {
+                    return Err(std::io::Error::from(std::io::ErrorKind::ConnectionRefused));
+                }
+                Ok(Response::builder().status(status).body(answer).unwrap())
             }
             .boxed()
         });
