@@ -26,7 +26,8 @@ pub enum LogError {
 /// standard library quotes the string at fault, which may be a secret.
 ///
 /// `level` is `off`, `error`, `warn` (`warning`), `info`, `debug` or `trace`, in any case. Other people's crates say
-/// no more than `info`, since below that some quote what they carry.
+/// no more than `info`, since below that some quote what they carry, and the Kubernetes client nothing of a call that failed: it
+/// does not say which, and who made the call does.
 ///
 /// # Errors
 /// [`LogError`].
@@ -53,7 +54,10 @@ fn layer<W>(level: LevelFilter, json: bool, writer: W) -> Box<dyn Layer<Registry
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let targets = Targets::new().with_default(level.min(LevelFilter::INFO)).with_target("sidekey", level);
+    let targets = Targets::new()
+        .with_default(level.min(LevelFilter::INFO))
+        .with_target("kube_client::client::builder", LevelFilter::OFF)
+        .with_target("sidekey", level);
     let lines = fmt::layer().with_ansi(false).with_writer(writer);
     if json {
         lines.json().flatten_event(true).with_current_span(false).with_span_list(false).with_filter(targets).boxed()
@@ -129,6 +133,15 @@ mod tests {
         let text = Lines::of("trace", true, || [fine(), detail(), plain(), ours()].into_iter().collect());
         assert_eq!(text.lines().count(), 2, "{text}");
         assert!(text.contains("fit to print") && text.contains("ours"));
+    }
+
+    #[test]
+    fn leaves_a_failed_call_to_who_made_it() {
+        let text = Lines::of("info", true, || {
+            tracing::error!(target: "kube_client::client::builder", "failed with error client error (Connect)");
+            tracing::warn!(target: "sidekey_operator::leader", error = "GET /apis/x: refused", "the Lease cannot be taken");
+        });
+        assert!(text.lines().count() == 1 && text.contains("GET /apis/x"), "{text}");
     }
 
     #[test]
