@@ -70,6 +70,9 @@ pub struct ApiError {
     pub failure: Failure,
 }
 
+const TOKEN_REFUSED: &str = "The token of this pod's ServiceAccount is not taken: if that was deleted and made anew, delete the pod, \
+    and the one in its place gets a token that is.";
+
 /// What came back instead of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
@@ -109,7 +112,9 @@ impl ApiError {
 
     /// As a person reads it.
     pub fn cause(&self, code: Code) -> Cause {
-        Cause::new(code, format!("calling the Kubernetes API, {}", self.what), self.failure.to_string())
+        let cause = Cause::new(code, format!("calling the Kubernetes API, {}", self.what), self.failure.to_string());
+        // A token lives and dies with its ServiceAccount, whose namesake is another.
+        if self.status() == Some(401) { cause.with_fix(TOKEN_REFUSED) } else { cause }
     }
 }
 
@@ -260,6 +265,16 @@ mod tests {
         let refused = read::<u8>(StatusCode::FORBIDDEN, said.as_bytes());
         assert_eq!(refused, Err(Failure::Status(403, "x".repeat(300))));
         assert_eq!(read::<u8>(StatusCode::BAD_GATEWAY, b"<html>"), Err(Failure::Status(502, "Bad Gateway".to_owned())));
+    }
+
+    #[test]
+    fn a_token_that_is_not_taken_is_told_from_a_right_that_lacks() {
+        let told = |status, words: &str| {
+            let failure = Failure::Status(status, words.to_owned());
+            ApiError { what: "GET /api/v1/nodes".to_owned(), failure }.cause(Code::KubernetesApi).to_string()
+        };
+        assert!(told(401, "Unauthorized").contains("401 Unauthorized. The token of this pod's ServiceAccount"));
+        assert!(told(403, "forbidden").contains(Code::KubernetesApi.advice()));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What befalls clusters: the operator killed, Vault sealed, objects and CRDs replaced. Nothing is lost, nothing hangs.
+//! What befalls clusters: Vault sealed, objects and CRDs replaced. Nothing is lost, nothing hangs.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -6,40 +6,9 @@ use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use sidekey_e2e::kept::{OPERATOR, decoded, kill_leader, restarted};
+use sidekey_e2e::kept::decoded;
 use sidekey_e2e::wait::{seconds, until};
 use sidekey_e2e::{Kept, api, command, sandbox, setting};
-
-#[test]
-fn changes_reach_the_secret_while_the_operator_that_works_is_killed_again_and_again() {
-    let kept = Kept::new("op-killed");
-    let workload = kept.workload("deployments", "web");
-    kept.sandbox.put("web", &json!({"n": "0"}));
-    let targets = json!([{"kind": "Deployment", "name": "web"}]);
-    kept.static_secret("web", &json!({"rolloutRestartTargets": targets}));
-    kept.holds("web", "n", "0");
-    let mut worst = Duration::ZERO;
-    for n in 1..=9_u64 {
-        kept.sandbox.put("web", &json!({"n": n.to_string()}));
-        // Other moments of a look each time: before it, in it, after it.
-        sleep(Duration::from_millis(n * 370));
-        if n % 3 == 0 {
-            let (killed, after) = (Instant::now(), kill_leader());
-            println!("{after} took over after {:?}", killed.elapsed());
-        }
-        let begun = Instant::now();
-        kept.holds("web", "n", &n.to_string());
-        until(seconds(30), "restarted", || restarted(&workload).ok_or("no annotation"));
-        worst = worst.max(begun.elapsed());
-    }
-    println!("9 changes, 3 kills: the slowest change took {worst:?} once an operator worked");
-    until(seconds(120), "two replicas again", || {
-        let status =
-            api::get(&format!("/apis/apps/v1/namespaces/{OPERATOR}/deployments/sidekey-operator")).json()["status"]
-                .clone();
-        if status["availableReplicas"] == 2 { Ok(()) } else { Err(status) }
-    });
-}
 
 #[test]
 fn a_vault_that_is_sealed_leaves_secrets_as_they_are_and_is_taken_up_when_it_is_back() {

@@ -184,6 +184,8 @@ fn sink(block: &Block, line: usize, said: &mut Said) -> Option<TokenSink> {
     }
     if sealed == seal.key_file.is_empty() {
         said.wrong(line, "dh_type and dh_path need each other");
+    } else if !sealed && seal != Seal::default() {
+        said.wrong(line, "aad, aad_env_var and derive_key do nothing without dh_type and dh_path");
     }
     sink.seal = sealed.then_some(seal);
     if !sink.path.starts_with('/') {

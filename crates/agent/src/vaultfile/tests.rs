@@ -192,6 +192,13 @@ fn names_file_and_line_of_what_it_cannot_serve() {
             ),
             "line 3: wrap_ttl of a method is not served",
         ),
+        (
+            format!(
+                "{template}auto_auth {{ method \"kubernetes\" {{ config {{ role = \"r\" }} }}\n\
+                 sink \"file\" {{ aad = \"hidden-key\"\n config {{ path = \"/t\" }} }} }}"
+            ),
+            "line 4: aad, aad_env_var and derive_key do nothing without dh_type",
+        ),
         (template.to_owned(), "agent.hcl: there is no auto_auth with a method"),
         (auth.to_owned(), "agent.hcl: there is neither a template nor a sink"),
     ];

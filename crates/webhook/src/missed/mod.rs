@@ -67,6 +67,8 @@ pub struct Watch {
     told: BTreeSet<String>,
     /// The uid of the webhook configuration at the last beat.
     asked_by: Option<String>,
+    /// Why the last look failed.
+    said: Option<Cause>,
 }
 
 /// What one look found.
@@ -82,7 +84,7 @@ impl Watch {
     /// Looks at nothing yet.
     pub fn new(api: Api, names: Names, admission: Arc<Admission>, metrics: Metrics) -> Self {
         let claim = lease::claim(names.namespace.clone(), names.lease.clone(), names.identity.clone());
-        Self { api, admission, metrics, names, claim, told: BTreeSet::new(), asked_by: None }
+        Self { api, admission, metrics, names, claim, told: BTreeSet::new(), asked_by: None, said: None }
     }
 
     /// Keeps on, for ever.
@@ -102,6 +104,7 @@ impl Watch {
         let outcome = match self.claim.take(&self.api).await {
             Ok(Taken::Theirs { .. } | Taken::Raced) => {
                 self.metrics.missed.set(0);
+                self.said = None;
                 return;
             }
             Ok(Taken::Ours) => {
@@ -118,10 +121,14 @@ impl Watch {
                 Err(error)
             }
         };
-        if let Err(error) = outcome {
+        let cause = outcome.err().map(|error| error.cause(Code::KubernetesApi));
+        if let Some(cause) = &cause {
             self.metrics.api_failed();
-            tracing::warn!(cause = %error.cause(Code::KubernetesApi), "pods without their agent were not looked for");
+            if self.said.as_ref() != Some(cause) {
+                tracing::warn!(%cause, "pods without their agent were not looked for");
+            }
         }
+        self.said = cause;
     }
 
     /// Whether the configuration is another object than at the last beat: in between, nobody asked the webhook. One that is not

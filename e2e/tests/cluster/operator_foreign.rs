@@ -1,60 +1,8 @@
-//! The operator's logins over its own end: encrypted by Vault's transit engine, taken up by whoever works next.
-
-use std::thread::sleep;
+//! An operator beside a Vault Secrets Operator.
 
 use serde_json::{Value, json};
-use sidekey_e2e::kept::{OPERATOR, decoded, kill_leader, restarted};
-use sidekey_e2e::manuals::transit;
 use sidekey_e2e::wait::{seconds, until};
-use sidekey_e2e::{Kept, Pod, Shape, api, audit, setting};
-
-#[test]
-fn the_end_of_the_operator_that_works_makes_no_login_and_no_lease_and_restarts_no_workload() {
-    transit();
-    let kept = Kept::with_database("op-cache");
-    let namespace = kept.sandbox.namespace.clone();
-    let workload = kept.workload("deployments", "app");
-    let targets = json!({"rolloutRestartTargets": [{"kind": "Deployment", "name": "app"}]});
-    kept.sandbox.put("web", &json!({"n": "0"}));
-    kept.static_secret("web", &json!({}));
-    kept.dynamic_secret("db", &targets);
-    kept.ready("vaultstaticsecrets", "web", "True");
-    kept.ready("vaultdynamicsecrets", "db", "True");
-    let user = || decoded(&api::get(&kept.secret_path("db")).json(), "username");
-    let first = user();
-    encrypted(&kept);
-    for n in 1..=2 {
-        kill_leader();
-        kept.sandbox.put("web", &json!({"n": n.to_string()}));
-        kept.holds("web", "n", &n.to_string());
-        sleep(seconds(5));
-        assert_eq!(user(), first, "the credentials stay");
-    }
-    let seen = audit::of(&namespace, "");
-    let count = |prefix: &str| audit::count(&seen, prefix);
-    println!(
-        "{namespace}: {} logins, {} leases over three lives",
-        count("auth/kubernetes/login"),
-        count("database/creds/")
-    );
-    assert_eq!((count("auth/kubernetes/login"), count("database/creds/")), (1, 1));
-    assert_eq!(restarted(&workload), None);
-}
-
-/// What is kept is nothing that one can use without Vault.
-fn encrypted(kept: &Kept) {
-    let status = kept.get("vaultdynamicsecrets", "db")["status"].clone();
-    let name = format!("vso-cc-{}", status["vaultClientMeta"]["cacheKey"].as_str().expect("a cache key"));
-    let secret = until(seconds(30), "kept: the login", || {
-        let answer = api::get(&format!("/api/v1/namespaces/{OPERATOR}/secrets/{name}"));
-        if answer.ok() { Ok(answer.json()) } else { Err(answer.message()) }
-    });
-    let labels = &secret["metadata"]["labels"];
-    assert_eq!((&labels["encrypted"], &secret["immutable"]), (&json!("true"), &json!(true)));
-    assert_eq!(labels["vaultTransitRef"], "vault-secrets-operator-default-transit-auth");
-    let text = decoded(&secret, "secret");
-    assert!(text.contains("vault:v1:") && !text.contains("client_token"), "it is a ciphertext");
-}
+use sidekey_e2e::{Kept, Pod, Shape, api, setting};
 
 /// Another operator's Lease in a namespace of the test's own: none of this cluster's objects must be touched by it.
 #[test]
