@@ -83,10 +83,11 @@ impl Supervisor {
             }
             Err(error) => {
                 let kind = error.failure().kind;
-                matches!(kind, FailureKind::Unreachable | FailureKind::Limited | FailureKind::Stale)
+                error.class == Class::Internal
+                    || matches!(kind, FailureKind::Unreachable | FailureKind::Limited | FailureKind::Stale)
             }
         };
-        self.state.superseded.retain(|old| old.lease != lease || (again && old.tries < TRIES));
+        self.state.superseded.retain(|old| old.lease != lease || (again && old.tries + 1 < TRIES));
         if let Some(old) = self.state.superseded.iter_mut().find(|old| old.lease == lease) {
             (old.in_flight, old.tries, old.due) = (false, old.tries + 1, Some(now + PAUSE));
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sidekey_core::Code;
-use sidekey_fakevault::{DatabaseRole, RoleSpec};
+use sidekey_fakevault::{DatabaseRole, Fault, Matcher, RoleSpec, Times};
 use support::{Bench, MOUNT, role};
 
 const fn seconds(seconds: u64) -> Duration {
@@ -219,6 +219,52 @@ async fn a_lease_that_was_replaced_is_revoked_early_only_where_asked_for() {
         assert!(bench.read("told").is_some());
         agent.stop().await;
     }
+}
+
+#[tokio::test]
+async fn an_old_lease_that_cannot_be_revoked_for_now_is_tried_five_times_a_minute_apart() {
+    for (times, wanted) in [(Times::Always, 5), (Times::N(2), 3)] {
+        let spec = DatabaseRole { ttl: seconds(1200), max_ttl: seconds(1200), renewable: true };
+        let bench = database(spec, role()).await.set(json!({"refresh": {"revokeSupersededSeconds": 30}}));
+        bench.fake.policy("web", &[("database/creds/*", &["read"]), ("sys/leases/revoke", &["update"])]);
+        let fault = Fault::Status(500, vec!["as told by the test".to_owned()]);
+        bench.fake.fault(Matcher::path("sys/leases/revoke"), fault, times);
+        let agent = bench.start();
+        bench.ready().await;
+        let first = bench.fake.leases()[0].id.clone();
+        let (mut second, mut tries) = (0, Vec::new());
+        bench
+            .pass_and(seconds(1180), |bench| {
+                second += 1;
+                let before = tries.len();
+                tries.resize(asked(bench, "sys/leases/revoke"), second);
+                assert!(tries.len() <= before + 1, "two tries in one second");
+            })
+            .await;
+        assert_eq!(tries.len(), wanted, "tries at {tries:?}");
+        assert!(tries.windows(2).all(|pair| pair[1] - pair[0] >= 59), "{tries:?}");
+        let lives = bench.fake.leases().iter().any(|lease| lease.id == first);
+        assert_eq!(lives, times == Times::Always);
+        agent.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn an_old_lease_is_not_revoked_before_the_app_was_told_of_the_new_one() {
+    let spec = DatabaseRole { ttl: seconds(600), max_ttl: seconds(600), renewable: true };
+    let bench = database(spec, role()).await;
+    bench.fake.policy("web", &[("database/creds/*", &["read"]), ("sys/leases/revoke", &["update"])]);
+    let signal = json!({ "kind": "signal", "signal": "HUP", "process": { "name": "no-such-process" } });
+    let bench = bench.set(json!({
+        "refresh": {"revokeSupersededSeconds": 5},
+        "notify": [{"group": "db.json", "action": signal}],
+    }));
+    let agent = bench.start();
+    bench.ready().await;
+    no_gap(&bench, seconds(580)).await;
+    assert_eq!(asked(&bench, CREDS), 2, "it was replaced");
+    assert_eq!(asked(&bench, "sys/leases/revoke"), 0);
+    agent.stop().await;
 }
 
 #[tokio::test]
