@@ -28,6 +28,11 @@ use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::time::{Instant, sleep_until};
 
+/// As in the program that is shipped (`crates/cli/src/main.rs`).
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 const SERVE: &str = "SIDEKEY_BENCH_SERVE";
 const CONNECTIONS: usize = 4;
 const FLOOD: Duration = Duration::from_secs(5);
