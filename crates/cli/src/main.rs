@@ -31,7 +31,7 @@ use clap::{CommandFactory, Parser};
 use args::{Cli, Command};
 use error::Error;
 
-/// musl's own gives memory back so eagerly that an admission cost four times as much.
+/// musl's own gives memory back so eagerly that deciding one review took four times as long (docs/benchmarks.md).
 #[cfg(target_env = "musl")]
 #[global_allocator]
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;

@@ -283,12 +283,18 @@ async fn what_others_delete_change_and_make_anew_is_right_again_at_once() {
     within(Duration::from_secs(1), "caBundle changed while nothing was watched", || all_trust(&cluster)).await;
 }
 
-#[tokio::test(start_paused = true)]
-async fn whoever_writes_against_it_all_day_makes_no_loop() {
+/// Half a minute after a replica has begun to keep it; the calls till then are forgotten.
+async fn at_rest() -> Cluster {
     let cluster = Cluster::with_hooks(HOOKS);
     tokio::spawn(Replica::new(&cluster, "a").keeper.run());
     tokio::time::sleep(Duration::from_secs(30)).await;
     cluster.take_calls();
+    cluster
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_writes_against_it_all_day_makes_no_loop() {
+    let cluster = at_rest().await;
     let end = tokio::time::Instant::now() + Duration::from_secs(60);
     while tokio::time::Instant::now() < end {
         cluster.change(CONFIGURATION, |object| object["webhooks"][0]["clientConfig"]["caBundle"] = json!(""));
@@ -300,9 +306,7 @@ async fn whoever_writes_against_it_all_day_makes_no_loop() {
 
 #[tokio::test(start_paused = true)]
 async fn a_watch_that_is_refused_is_begun_ever_later() {
-    let cluster = Cluster::with_hooks(HOOKS);
-    tokio::spawn(Replica::new(&cluster, "a").keeper.run());
-    tokio::time::sleep(Duration::from_secs(30)).await;
+    let cluster = at_rest().await;
     cluster.fail(403);
     cluster.end_watches();
     cluster.take_calls();
@@ -316,10 +320,7 @@ async fn a_watch_that_is_refused_is_begun_ever_later() {
 /// As on a slow machine whose API server is started again twice.
 #[tokio::test(start_paused = true)]
 async fn an_api_server_that_was_away_for_long_is_watched_again_soon() {
-    let cluster = Cluster::with_hooks(HOOKS);
-    tokio::spawn(Replica::new(&cluster, "a").keeper.run());
-    tokio::time::sleep(Duration::from_secs(30)).await;
-    cluster.take_calls();
+    let cluster = at_rest().await;
     for away in [100, 20] {
         cluster.fail(SILENT);
         cluster.end_watches();
