@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use sidekey_core::output::full_path;
 use sidekey_core::{AgentConfig, Cause, Lookup, Sensitive};
-use sidekey_template::{Frozen, Inputs};
+use sidekey_template::Inputs;
 use sidekey_vault::{Client, Credential, Mounts, Unready, VaultError, diagnose};
 
 use crate::credential::Source;
 use crate::exit::Exit;
 use crate::extra::Volumes;
+use crate::group::freeze;
 use crate::local::Local;
 use crate::member::Member;
 use crate::pair;
@@ -94,12 +95,12 @@ async fn secrets(
     members: &mut [Member],
     lines: &mut Lines<'_>,
 ) -> io::Result<()> {
-    let (mounts, mut answers) = (Mounts::default(), Answers::new());
+    let (mounts, mut answers, frozen) = (Mounts::default(), Answers::new(), freeze());
     let mut asked = BTreeSet::new();
     let mut whole = vec![false; members.len()];
     for _ in 0..ROUNDS {
         let seen = Local { answers: &answers, private: &config.state_dir };
-        let inputs = Inputs { answers: &seen, env: &platform.env, frozen: Frozen::default() };
+        let inputs = Inputs { answers: &seen, env: &platform.env, frozen: &frozen };
         for (member, whole) in members.iter_mut().zip(&mut whole) {
             *whole = member.render(&inputs).is_some();
         }

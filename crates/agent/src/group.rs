@@ -10,7 +10,7 @@ use std::time::Duration;
 use sidekey_core::contract::{Dialect, Layout, Output, Source};
 use sidekey_core::output::{self, Rendered};
 use sidekey_core::time::Time;
-use sidekey_core::{AgentConfig, Cause, Lookup};
+use sidekey_core::{AgentConfig, Cause, Lookup, Sensitive};
 use sidekey_template::{Frozen, Inputs};
 use tokio::sync::watch;
 
@@ -106,8 +106,8 @@ impl Group {
     }
 
     /// The time and seed its bytes are rendered with.
-    pub(crate) const fn frozen(&self) -> Frozen {
-        self.frozen
+    pub(crate) const fn frozen(&self) -> &Frozen {
+        &self.frozen
     }
 
     /// Its outputs.
@@ -163,7 +163,7 @@ impl Group {
         for member in &mut self.members {
             let Some(session) = sessions.get(member.login()) else { continue };
             let answers = Local { answers: &session.answers, private };
-            let inputs = Inputs { answers: &answers, env, frozen: self.frozen };
+            let inputs = Inputs { answers: &answers, env, frozen: &self.frozen };
             if let Some((bytes, beside)) = member.render(&inputs) {
                 rendered.insert(member.output().name.clone(), bytes);
                 for extra in beside {
@@ -352,12 +352,17 @@ pub(crate) fn all(config: &AgentConfig, state: &State, desk: &watch::Sender<Hand
     };
     let volumes = Arc::new(Volumes::of(&config.outputs));
     let group = |(name, outputs): &(&str, Vec<&Output>)| {
-        let frozen = state.frozen.get(*name).copied();
+        let frozen = state.frozen.get(*name).cloned();
         Group::new(name, config.dialect, outputs, frozen, &volumes, |dir| linked(dir) == 1, desk)
     };
     named.iter().map(group).collect()
 }
 
-fn freeze() -> Frozen {
-    Frozen { unix_seconds: unix_seconds(), seed: random() }
+/// Now, and a seed; where the system has no random numbers, none.
+pub(crate) fn freeze() -> Frozen {
+    let mut seed = Sensitive::new([0; 32]);
+    if getrandom::fill(seed.expose_mut()).is_err() {
+        seed = Sensitive::default();
+    }
+    Frozen { unix_seconds: unix_seconds(), seed }
 }

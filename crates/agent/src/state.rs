@@ -1,7 +1,7 @@
 //! The resume state: what a killed agent needs to go on with no login and no new lease.
 //!
 //! One file of the private tmpfs, replaced by one rename before anything is done with an answer. Its first line is JSON
-//! without secrets; then one line for each token and each answer it names, so that no secret passes through a type that
+//! without secrets; then one line for each token and each answer it names, and one for each group's seed, so that no secret passes through a type that
 //! can be printed.
 
 use std::collections::BTreeMap;
@@ -9,6 +9,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use sidekey_core::contract::Action;
 use sidekey_core::planner::{Planner, TokenId};
@@ -21,7 +23,7 @@ use crate::superseded::Old;
 use crate::{credential, private};
 
 /// Raised when the form changes; another release's file is a fresh start.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// Name of the file in `state_dir`.
 const FILE: &str = "state";
@@ -61,7 +63,8 @@ struct Head {
     version: u32,
     boot: String,
     sessions: Vec<SessionHead>,
-    frozen: BTreeMap<String, (i64, u64)>,
+    /// The moments; a line with the seed for each follows the sessions'.
+    frozen: BTreeMap<String, i64>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     owed: Vec<Action>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -167,7 +170,7 @@ impl State {
 
     fn encode(&self, boot: &str) -> Result<Sensitive<String>, serde_json::Error> {
         let mut text = Sensitive::new(serde_json::to_string(&self.head(boot))?);
-        for line in self.sessions.iter().flat_map(secrets) {
+        for line in self.sessions.iter().flat_map(secrets).chain(self.frozen.values().map(seed)) {
             text.expose_mut().push('\n');
             text.expose_mut().push_str(line.expose());
         }
@@ -179,13 +182,19 @@ impl State {
             version: VERSION,
             boot: boot.to_owned(),
             sessions: self.sessions.iter().map(SessionHead::of).collect(),
-            frozen: self.frozen.iter().map(|(group, f)| (group.clone(), (f.unix_seconds, f.seed))).collect(),
+            frozen: self.frozen.iter().map(|(group, f)| (group.clone(), f.unix_seconds)).collect(),
             owed: self.owed.clone(),
             superseded: self.superseded.clone(),
             published: self.published,
             revoking: self.revoking,
         }
     }
+}
+
+/// The line of a group's seed.
+fn seed(frozen: &Frozen) -> Sensitive<String> {
+    let digits = Sensitive::new(STANDARD.encode(frozen.seed.expose()));
+    Value::text(digits.expose().as_str()).to_json()
 }
 
 /// The lines of one login: its tokens, then its answers.
@@ -270,10 +279,16 @@ fn decode(text: &str, boot: &str) -> Result<State, String> {
     let mut value =
         || lines.next().and_then(|line| Value::parse(line).ok()).ok_or_else(|| "it ends too early".to_owned());
     let sessions = head.sessions.into_iter().map(|session| session.with(&mut value)).collect::<Result<_, _>>()?;
-    let frozen = |(group, (unix_seconds, seed))| (group, Frozen { unix_seconds, seed });
+    let frozen = head.frozen.into_iter().map(|(group, unix_seconds)| {
+        let (line, mut seed) = (value()?, Sensitive::new([0; 32]));
+        let decoded = line.as_text().and_then(|text| STANDARD.decode_slice(text, seed.expose_mut()).ok());
+        decoded.filter(|length| *length == 32).ok_or("a seed is not its form")?;
+        Ok::<_, String>((group, Frozen { unix_seconds, seed }))
+    });
+    let frozen = frozen.collect::<Result<_, _>>()?;
     Ok(State {
         sessions,
-        frozen: head.frozen.into_iter().map(frozen).collect(),
+        frozen,
         owed: head.owed,
         announced: Vec::new(),
         superseded: head.superseded,
@@ -314,7 +329,7 @@ mod tests {
         let second = Session::of(planner, [(id, other)].into(), answers, mounts);
         State {
             sessions: vec![first, second],
-            frozen: [("g".to_owned(), Frozen { unix_seconds: 3, seed: 4 })].into(),
+            frozen: [("g".to_owned(), Frozen { unix_seconds: 3, seed: Sensitive::new([4; 32]) })].into(),
             owed: vec![Action::Command { argv: vec!["/reload".to_owned()] }],
             announced: Vec::new(),
             superseded: Vec::new(),
@@ -350,7 +365,8 @@ mod tests {
             assert_eq!(session.mounts.find("secret/x"), kept.sessions[0].mounts.find("secret/x"));
         }
         assert_eq!(back.sessions.len(), 2);
-        assert_eq!((&back.frozen, &back.owed), (&kept.frozen, &kept.owed));
+        assert!(back.frozen == kept.frozen);
+        assert_eq!(back.owed, kept.owed);
         assert!(back.published && !back.revoking);
     }
 
@@ -364,7 +380,7 @@ mod tests {
         assert_eq!(refused(dir, "another"), "it is from before the node's last boot");
         let text = fs::read_to_string(State::path(dir)).unwrap();
         let cases = [
-            (text.replacen("\"version\":2", "\"version\":9", 1), "it has version 9, this agent keeps version 2"),
+            (text.replacen("\"version\":3", "\"version\":9", 1), "it has version 9, this agent keeps version 3"),
             (text[..text.rfind('\n').unwrap()].to_owned(), "it ends too early"),
             ("hvs.secret".to_owned(), "not its form at line 1, column 1"),
         ];

@@ -267,7 +267,7 @@ impl Supervisor {
     pub(crate) fn keep(&mut self) {
         self.keep_by = None;
         self.state.owed = self.notifier.owed(&self.state.announced, !self.state.published);
-        self.state.frozen = self.groups.iter().map(|group| (group.name().to_owned(), group.frozen())).collect();
+        self.state.frozen = self.groups.iter().map(|group| (group.name().to_owned(), group.frozen().clone())).collect();
         match self.state.save(&self.config.state_dir, &self.platform.boot) {
             Ok(()) => self.troubles.clear(&Subject::State),
             Err(cause) => self.troubles.set(Subject::State, cause),

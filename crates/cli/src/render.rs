@@ -130,8 +130,12 @@ fn env(args: &RenderArgs) -> Result<BTreeMap<String, String>, Error> {
 }
 
 fn frozen() -> Frozen {
+    let mut seed = Sensitive::new([0; 32]);
+    if getrandom::fill(seed.expose_mut()).is_err() {
+        seed = Sensitive::default();
+    }
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Frozen { unix_seconds: i64::try_from(since.as_secs()).unwrap_or(0), seed: u64::from(since.subsec_nanos()) }
+    Frozen { unix_seconds: i64::try_from(since.as_secs()).unwrap_or(0), seed }
 }
 
 /// A dry run and what it has learnt.
@@ -172,7 +176,7 @@ impl Dry {
         }
         let hidden: BTreeMap<Lookup, Arc<Response>> =
             self.answers.iter().map(|(lookup, response)| (lookup.clone(), Arc::new(mask(lookup, response)))).collect();
-        match compiled.render(&Inputs { answers: &hidden, env: &self.env, frozen: self.frozen }) {
+        match compiled.render(&Inputs { answers: &hidden, env: &self.env, frozen: &self.frozen }) {
             Ok(Rendered::Complete { bytes, .. }) => Ok(bytes),
             _ => {
                 let _ = say(&format!("{}: not shown, as it depends on the values; --show-secrets shows it", job.name));
@@ -183,7 +187,7 @@ impl Dry {
 
     async fn rendered(&mut self, compiled: &Compiled, job: &Job) -> Result<Sensitive<Vec<u8>>, Cause> {
         for _ in 0..ROUNDS {
-            let inputs = Inputs { answers: &self.answers, env: &self.env, frozen: self.frozen };
+            let inputs = Inputs { answers: &self.answers, env: &self.env, frozen: &self.frozen };
             match compiled.render(&inputs)? {
                 Rendered::Complete { bytes, .. } => return Ok(bytes),
                 Rendered::Incomplete { missing } => self.fetch(missing).await?,

@@ -169,7 +169,7 @@ fn rendered(format: Format) -> String {
     };
     let answers: BTreeMap<Lookup, Arc<Response>> =
         [("secret/data/login", &kv), ("pki/web", &pki)].map(|(path, data)| (Lookup::read(path), answer(data))).into();
-    let inputs = Inputs { answers: &answers, env: &BTreeMap::new(), frozen: Frozen::default() };
+    let inputs = Inputs { answers: &answers, env: &BTreeMap::new(), frozen: &Frozen::default() };
     match compile(&output.name, &output.source, None).unwrap().render(&inputs) {
         Ok(Rendered::Complete { bytes, .. }) => String::from_utf8(bytes.expose().clone()).unwrap(),
         Ok(Rendered::Incomplete { missing }) => panic!("{}: {missing:?}", format.word()),

@@ -179,7 +179,7 @@ fn answers() -> BTreeMap<Lookup, Arc<Response>> {
 /// File name to text.
 fn rendered(config: &AgentConfig) -> BTreeMap<String, String> {
     let (answers, env) = (answers(), BTreeMap::new());
-    let inputs = Inputs { answers: &answers, env: &env, frozen: Frozen::default() };
+    let inputs = Inputs { answers: &answers, env: &env, frozen: &Frozen::default() };
     let render = |output: &Output| match compile(&output.name, &output.source, None).unwrap().render(&inputs) {
         Ok(Rendered::Complete { bytes, .. }) => String::from_utf8(bytes.expose().clone()).unwrap(),
         Ok(Rendered::Incomplete { missing }) => panic!("{missing:?}"),

@@ -9,6 +9,11 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     text(digest(&SHA256, bytes).as_ref())
 }
 
+/// SHA-256.
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    digest(&SHA256, bytes).as_ref().try_into().unwrap_or_default()
+}
+
 /// BLAKE2b-256 in hex: what the Vault Secrets Operator calls a token in statuses, so that leases it made are known to be of a
 /// token that was taken over from it.
 pub(crate) fn blake2b(bytes: &[u8]) -> String {

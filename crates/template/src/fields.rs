@@ -12,9 +12,11 @@ pub(crate) enum Shape {
     Secret,
     /// What a template of the operator has for its dot.
     Input,
+    /// A certificate and its key: sprig hands it over itself, and no pointer to it.
+    Certificate,
 }
 
-/// A pointer to a struct.
+/// A struct, or a pointer to one.
 #[derive(Clone)]
 pub(crate) struct Fields(Rc<Typed>);
 
@@ -36,13 +38,19 @@ impl Fields {
         match self.0.shape {
             Shape::Secret => "*dependency.Secret",
             Shape::Input => "*helpers.SecretInput",
+            Shape::Certificate => "sprig.certificate",
         }
+    }
+
+    /// Whether it is a pointer to the struct.
+    pub(crate) fn is_pointer(&self) -> bool {
+        self.0.shape != Shape::Certificate
     }
 
     /// The field's name in JSON.
     pub(crate) fn json_name(&self, field: &str) -> String {
         match self.0.shape {
-            Shape::Secret => field.to_owned(),
+            Shape::Secret | Shape::Certificate => field.to_owned(),
             Shape::Input => field.to_lowercase(),
         }
     }

@@ -28,12 +28,12 @@ impl Answers for BTreeMap<Lookup, Arc<Response>> {
 }
 
 /// What a template might ask of the outside world, fixed for as long as its data is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Frozen {
     /// What `timestamp` and `now` answer: seconds since 1970-01-01 UTC.
     pub unix_seconds: i64,
-    /// Where functions that want randomness start.
-    pub seed: u64,
+    /// Where functions of chance start. A secret: private keys are made from it. All zeros is none, and makes no key.
+    pub seed: Sensitive<[u8; 32]>,
 }
 
 /// Everything a rendering depends on.
@@ -44,7 +44,7 @@ pub struct Inputs<'a> {
     /// What `env` reads.
     pub env: &'a BTreeMap<String, String>,
     /// The time and the seed.
-    pub frozen: Frozen,
+    pub frozen: &'a Frozen,
 }
 
 /// What came of a rendering. No `Debug`: the bytes are secret.

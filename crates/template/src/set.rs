@@ -67,7 +67,7 @@ impl TemplateSet {
         &self,
         names: impl IntoIterator<Item = &'n str>,
         input: Input<'_>,
-        frozen: Frozen,
+        frozen: &Frozen,
     ) -> Result<Settled, TemplateError> {
         let (answers, env) = (BTreeMap::new(), BTreeMap::new());
         let (dot, mut texts) = (input.dot(), Vec::new());

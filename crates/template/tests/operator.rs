@@ -5,29 +5,27 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::{MARKER, go, outcome, store, table};
+use common::{MARKER, frozen, go, outcome, store, table};
 use sidekey_core::{Code, Value};
-use sidekey_template::{Frozen, Input, Settled, TemplateError, TemplateSet, compile};
+use sidekey_template::{Input, Settled, TemplateError, TemplateSet, compile};
 
-const FROZEN: Frozen = Frozen { unix_seconds: 1_700_000_000, seed: 7 };
-
-fn render(templates: &[(&str, &str)], name: &str, frozen: Frozen) -> String {
+fn render(templates: &[(&str, &str)], name: &str, seed: u8) -> String {
     let set = TemplateSet::compile(templates.iter().copied());
-    match set.and_then(|set| settle(&set, &[name], frozen)) {
+    match set.and_then(|set| settle(&set, &[name], seed)) {
         Ok(settled) => String::from_utf8(settled.texts[0].expose().clone()).unwrap(),
         Err(error) => format!("{}: {error}", error.code),
     }
 }
 
-fn settle(set: &TemplateSet, names: &[&str], frozen: Frozen) -> Result<Settled, TemplateError> {
+fn settle(set: &TemplateSet, names: &[&str], seed: u8) -> Result<Settled, TemplateError> {
     let secrets = Value::parse(&format!(r#"{{"user": "app", "password": "{MARKER}", "port": 5432}}"#)).unwrap();
     let (annotations, labels) = (BTreeMap::new(), BTreeMap::from([("app".to_owned(), "web".to_owned())]));
     let input = Input { secrets: &secrets, metadata: None, annotations: &annotations, labels: &labels };
-    set.render(names.iter().copied(), input, frozen)
+    set.render(names.iter().copied(), input, &frozen(seed))
 }
 
 fn one(text: &str) -> String {
-    render(&[("ns/cr/key", text)], "ns/cr/key", FROZEN)
+    render(&[("ns/cr/key", text)], "ns/cr/key", 7)
 }
 
 #[test]
@@ -63,29 +61,29 @@ fn calls_templates_of_the_same_set() {
         ("ns/cr/a", "[{{ template \"ns/st/b\" .Secrets }}]"),
         ("ns/st/b", "{{ define \"in\" }}{{ . }}{{ end }}{{ template \"in\" .user }}!"),
     ];
-    assert_eq!(render(&set, "ns/cr/a", FROZEN), "[app!]");
+    assert_eq!(render(&set, "ns/cr/a", 7), "[app!]");
     assert_eq!(
-        render(&set, "in", FROZEN),
+        render(&set, "in", 7),
         "{map[password:s3cr3t-mArKeR-value port:5432 user:app] map[] map[] map[app:web]}"
     );
-    assert_eq!(render(&set, "nope", FROZEN), "SK2003: template nope: there is no template of this name");
+    assert_eq!(render(&set, "nope", 7), "SK2003: template nope: there is no template of this name");
     let twice = [("a", "1"), ("a", "2")];
-    assert_eq!(render(&twice, "a", FROZEN), "SK2001: template a: another template has this name");
+    assert_eq!(render(&twice, "a", 7), "SK2001: template a: another template has this name");
     let later = [("a", "1"), ("b", "x{{ define \"a\" }}2{{ end }}")];
-    assert_eq!(render(&later, "a", FROZEN), "2", "of two sources the later one counts");
+    assert_eq!(render(&later, "a", 7), "2", "of two sources the later one counts");
     let empty = [("a", "1"), ("b", "x{{ define \"a\" }}{{ end }}")];
-    assert_eq!(render(&empty, "a", FROZEN), "1");
+    assert_eq!(render(&empty, "a", 7), "1");
     let taken = [("b", "{{ define \"a\" }}1{{ end }}{{ define \"a\" }}2{{ end }}")];
-    assert!(render(&taken, "b", FROZEN).ends_with("template \"a\" is defined twice"));
+    assert!(render(&taken, "b", 7).ends_with("template \"a\" is defined twice"));
 }
 
 #[test]
 fn names_the_source_in_which_a_template_fails() {
     let set = [("a", "\n\n{{ template \"b\" . }}"), ("b", "é {{ .Secrets.user.x }}")];
-    assert_eq!(render(&set, "a", FROZEN), "SK2003: template b, line 1, column 6: `.x` is asked of a string");
+    assert_eq!(render(&set, "a", 7), "SK2003: template b, line 1, column 6: `.x` is asked of a string");
     let unknown = [("a", "fine"), ("b", "\n {{ if false }}{{ tojson . }}{{ end }}")];
     assert_eq!(
-        render(&unknown, "a", FROZEN),
+        render(&unknown, "a", 7),
         "SK2002: template b, line 2, column 19: function `tojson` is not known (did you mean `toJson`?)"
     );
 }
@@ -123,8 +121,8 @@ fn refuses_what_the_operator_does_not_have() {
                 "SK2002: template t, line 1, column 4: function `sprig_uuidv4` is refused (It makes something new each time; keep what it makes in Vault.)",
             ),
             (
-                "{{ sprig_genCA \"a\" 1 }}",
-                "SK2002: template t, line 1, column 4: function `sprig_genCA` is refused (Its key would be no stronger than the 64 bits that freeze a template's chance, and cost every pod's agent seconds; use Vault's PKI engine, with `secret` or `pkiCert`.)",
+                "{{ sprig_now }}",
+                "SK2002: template t, line 1, column 4: function `sprig_now` is refused (It depends on the clock or the time zone; neither consul-template nor the operator knows it.)",
             ),
         ],
     );
@@ -162,7 +160,7 @@ fn freezes_clock_and_chance_with_the_data() {
     assert!(first.ends_with(" 1h0m0s 4d"), "{first}");
     let numbers: Vec<&str> = first.split(' ').collect();
     assert_ne!(numbers[0], numbers[1]);
-    assert_ne!(render(&[("a", text)], "a", Frozen { seed: 8, ..FROZEN }), first);
+    assert_ne!(render(&[("a", text)], "a", 8), first);
     let mut letters: Vec<char> = numbers[2].chars().collect();
     letters.sort_unstable();
     assert_eq!(letters.into_iter().collect::<String>(), "abcdefghijklmnop");
@@ -262,8 +260,7 @@ fn shows_no_secret_in_any_error() {
 /// A hash costs time: it is made once for the same data, and not without bound.
 #[test]
 fn hashes_passwords_the_same_way_until_the_data_changes() {
-    let line =
-        |seed| render(&[("t", "{{ htpasswd .Secrets.user .Secrets.password }}")], "t", Frozen { seed, ..FROZEN });
+    let line = |seed| render(&[("t", "{{ htpasswd .Secrets.user .Secrets.password }}")], "t", seed);
     let (first, again, other) = (line(1), line(1), line(2));
     assert!(first.starts_with("app:$2a$10$") && first.len() == 4 + 60, "{first}");
     assert_eq!(first, again);

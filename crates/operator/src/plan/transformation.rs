@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use sidekey_core::{Cause, Value};
+use sidekey_core::{Cause, Sensitive, Value};
 use sidekey_template::{Frozen, Input, Settled, TemplateSet};
 
 use super::auth::{House, invalid};
@@ -199,7 +199,7 @@ impl Transformer {
         let Metadata { annotations, labels, .. } = metadata;
         let input = Input { secrets: source.fields, metadata: source.metadata, annotations, labels };
         let names = self.outputs.iter().map(|(_, name)| name.as_str());
-        let Settled { texts, secrets } = set.render(names, input, frozen(source))?;
+        let Settled { texts, secrets } = set.render(names, input, &frozen(source))?;
         let keys = self.outputs.iter().map(|(key, _)| key.clone());
         Ok(Rendered { data: Data(keys.zip(texts).collect()), fields: Cow::Owned(secrets) })
     }
@@ -209,11 +209,8 @@ impl Transformer {
 fn frozen(source: Source<'_>) -> Frozen {
     let created = source.metadata.and_then(|metadata| metadata.get("created_time")).and_then(Value::as_text);
     let created = created.and_then(|text| text.parse::<jiff::Timestamp>().ok());
-    let digest = digest::hex(source.fields.to_json().expose().as_bytes());
-    Frozen {
-        unix_seconds: created.map_or(0, jiff::Timestamp::as_second),
-        seed: u64::from_str_radix(&digest[..16], 16).unwrap_or_default(),
-    }
+    let seed = Sensitive::new(digest::sha256(source.fields.to_json().expose().as_bytes()));
+    Frozen { unix_seconds: created.map_or(0, jiff::Timestamp::as_second), seed }
 }
 
 #[cfg(test)]

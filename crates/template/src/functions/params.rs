@@ -6,7 +6,7 @@ use crate::map::Map;
 use crate::value::Val;
 
 /// Parameters in order: `s` string, `i` int, `u` uint32, `f` float64, `b` bool, `a` anything, `m` map, `l` list, `t` list of strings,
-/// `T` date. `?` after a letter: may be left out; `*`: any number of them.
+/// `T` date, `c` a certificate. `?` after a letter: may be left out; `*`: any number of them.
 #[derive(Clone, Copy)]
 pub(crate) struct Params(pub(super) &'static str);
 
@@ -50,6 +50,7 @@ impl Params {
             ('m', Val::Map(map)) if map.is_of_anything() => Val::Map(map),
             ('l', Val::List(list)) if list.elem() == Elem::Any => Val::List(list),
             ('t', Val::List(list)) if list.elem() == Elem::Text => Val::List(list),
+            ('c', Val::Struct(fields)) if !fields.is_pointer() => Val::Struct(fields),
             ('T', Val::Object(object)) if object.moment().is_some() => Val::Object(object),
             (letter, arg) => return Err(wrong(letter, index, &arg)),
         })
@@ -66,6 +67,7 @@ fn wrong(letter: char, index: usize, arg: &Val) -> Failure {
         'm' => "a map of strings to anything",
         'l' => "a list of anything",
         't' => "a list of strings",
+        'c' => "a certificate (of `genCA` or `buildCustomCert`)",
         _ => "a date",
     };
     let failure = Failure::new(format!("argument {} is {}, not {want}", index + 1, described(arg)));

@@ -39,7 +39,6 @@ impl Function {
     }
 }
 
-const KEYS: &str = "Its key would be no stronger than the 64 bits that freeze a template's chance, and cost every pod's agent seconds; use Vault's PKI engine, with `secret` or `pkiCert`.";
 const CLOCK: &str = "It depends on the clock or the time zone; neither consul-template nor the operator knows it.";
 const CHANCE: &str = "It makes something new each time; keep what it makes in Vault.";
 const ENVIRONMENT: &str = "sprig's access to the environment is off, as in consul-template; use `env`.";
@@ -104,13 +103,13 @@ pub(crate) static SPRIG: &[Sprig] = &[
     pure("float64", "float64 VALUE", "As a float.", "a", numbers::to_float64).of(BOTH),
     pure("floor", "floor NUMBER", "Down to a whole number.", "a", numbers::floor).of(BOTH),
     pure("fromJson", "fromJson TEXT", "Numbers become floats; what is no JSON is nothing.", "s", encode::from_json).of(BOTH),
-    refused("genCA", KEYS).of(AGENT),
-    refused("genCAWithKey", KEYS).of(AGENT),
-    refused("genPrivateKey", KEYS).of(AGENT),
-    refused("genSelfSignedCert", KEYS).of(AGENT),
-    refused("genSelfSignedCertWithKey", KEYS).of(AGENT),
-    refused("genSignedCert", KEYS).of(AGENT),
-    refused("genSignedCertWithKey", KEYS).of(AGENT),
+    run("genCA", "genCA NAME DAYS", "A new authority of 2048 bits, as .Cert and .Key; the same until the data changes.", "si", go::keys::authority).of(AGENT),
+    run("genCAWithKey", "genCAWithKey NAME DAYS KEY", "An authority of this key (PEM: RSA, P-256, Ed25519).", "sis", go::keys::authority_with_key).of(AGENT),
+    run("genPrivateKey", "genPrivateKey KIND", "In PEM: `rsa` (4096 bits), `ecdsa` (P-256), `ed25519`, `dsa`; the same until the data changes.", "s", go::keys::private_key).of(AGENT),
+    run("genSelfSignedCert", "genSelfSignedCert NAME IPS HOSTS DAYS", "As .Cert and .Key, of 2048 bits; the same until the data changes.", "slli", go::keys::self_signed).of(AGENT),
+    run("genSelfSignedCertWithKey", "genSelfSignedCertWithKey NAME IPS HOSTS DAYS KEY", "Of this key.", "sllis", go::keys::self_signed_with_key).of(AGENT),
+    run("genSignedCert", "genSignedCert NAME IPS HOSTS DAYS CA", "Signed by an authority that `genCA` or `buildCustomCert` answered.", "sllic", go::keys::signed).of(AGENT),
+    run("genSignedCertWithKey", "genSignedCertWithKey NAME IPS HOSTS DAYS CA KEY", "Signed so, of this key.", "sllics", go::keys::signed_with_key).of(AGENT),
     pure("get", "get MAP KEY", "An empty string when it is not there.", "ms", dict::get).of(BOTH),
     refused("getHostByName", NETWORK).of(NEITHER),
     pure("has", "has VALUE LIST", "Whether the list has it, of the same type.", "aa", lists::has).of(BOTH),

@@ -106,10 +106,16 @@ impl<'a> Run<'a> {
     /// The next of a row of numbers that the data's seed alone decides.
     pub(super) const fn chance(&mut self) -> u64 {
         self.drawn = self.drawn.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.inputs.frozen.seed ^ self.drawn;
+        let [start, ..] = self.inputs.frozen.seed.expose().as_chunks::<8>().0 else { return self.drawn };
+        let mut mixed = u64::from_be_bytes(*start) ^ self.drawn;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
+    }
+
+    /// What the data's chance comes from.
+    pub(super) const fn seed(&self) -> &[u8; 32] {
+        self.inputs.frozen.seed.expose()
     }
 
     /// A defined template's output as a string.

@@ -12,6 +12,7 @@ pub(crate) mod data;
 mod eval;
 mod exec;
 pub(crate) mod frozen;
+pub(crate) mod keys;
 mod lexical;
 mod outline;
 pub(crate) mod print;

@@ -34,7 +34,9 @@ pub(crate) fn show(value: &Val, out: &mut Vec<u8>) {
             out.push(b']');
         }
         Val::Struct(fields) => {
-            out.push(b'&');
+            if fields.is_pointer() {
+                out.push(b'&');
+            }
             fields_of(fields, out);
         }
         Val::Object(object) => out.extend_from_slice(object.text().as_bytes()),

@@ -70,7 +70,7 @@ fn format_value(value: &Val, spec: Spec, out: &mut Vec<u8>) {
             out.push(b']');
         }
         Val::Struct(fields) => {
-            out.extend_from_slice(b"&{");
+            out.extend_from_slice(if fields.is_pointer() { b"&{" } else { b"{" });
             print::spaced(fields.iter(), out, |(name, item), out| {
                 if spec.plus && spec.verb == 'v' {
                     out.extend_from_slice(name.as_bytes());

@@ -3,6 +3,7 @@
 pub(crate) mod bcrypt;
 pub(crate) mod case;
 pub(crate) mod cast;
+pub(crate) mod certificate;
 mod char_set;
 pub(crate) mod cipher;
 pub(crate) mod collect;
@@ -15,6 +16,7 @@ pub(crate) mod dict;
 pub(crate) mod digest;
 pub(crate) mod encode;
 mod go_regex;
+pub(crate) mod keys;
 pub(crate) mod layout;
 pub(crate) mod lists;
 pub(crate) mod math;

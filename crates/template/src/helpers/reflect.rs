@@ -40,7 +40,8 @@ fn kind(value: &Val) -> &'static str {
         Val::List(items) if items.elem() == Elem::Turns => "chan",
         Val::List(_) => "slice",
         Val::Map(_) => "map",
-        Val::Struct(_) => "ptr",
+        Val::Struct(fields) if fields.is_pointer() => "ptr",
+        Val::Struct(_) => "struct",
         Val::Object(object) => object.go_kind(),
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use sidekey_core::contract::{Engine, Format, FormatSource, Source, Template};
 use sidekey_core::lookup::Verb;
-use sidekey_core::{Lookup, Response, Value};
+use sidekey_core::{Lookup, Response, Sensitive, Value};
 use sidekey_template::{Frozen, Inputs, Rendered, TemplateError, compile};
 
 /// A value that must never be seen in an error.
@@ -81,11 +81,18 @@ pub(crate) fn env() -> BTreeMap<String, String> {
     BTreeMap::from([("POD".to_owned(), "web-1".to_owned()), ("EMPTY".to_owned(), String::new())])
 }
 
+/// A moment, and a seed of this number.
+pub(crate) fn frozen(number: u8) -> Frozen {
+    let mut seed = [0; 32];
+    seed[7] = number;
+    Frozen { unix_seconds: 1_700_000_000, seed: Sensitive::new(seed) }
+}
+
 /// Compiles and renders once.
 pub(crate) fn rendered(source: &Source, store: &Store) -> Result<Rendered, TemplateError> {
     let env = env();
-    let frozen = Frozen { unix_seconds: 1_700_000_000, seed: 1 };
-    compile("t", source, None)?.render(&Inputs { answers: store, env: &env, frozen })
+    let frozen = frozen(1);
+    compile("t", source, None)?.render(&Inputs { answers: store, env: &env, frozen: &frozen })
 }
 
 /// The text, or the error as a person reads it, or what is missing.
