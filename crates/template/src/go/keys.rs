@@ -14,7 +14,7 @@ use crate::helpers::keys::{Key, dsa};
 use crate::helpers::{Out, bytes, int, list, text};
 use crate::value::Val;
 
-/// What making a key costs of a rendering's steps, by the time it takes: at most twenty of RSA's 2048 bits in a rendering.
+/// What making a key costs of a rendering's steps, by the time it takes: at most thirteen certificates in a rendering.
 const STEPS_2048: u32 = 50_000;
 const STEPS_4096: u32 = 250_000;
 const STEPS_DSA: u32 = 750_000;
