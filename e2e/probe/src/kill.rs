@@ -1,4 +1,4 @@
-//! SIGKILL by program name, within a pod whose containers share their processes.
+//! SIGKILL by program name, within a pod whose containers share their processes; and any signal by number of the process.
 
 use std::{fs, io};
 
@@ -19,4 +19,16 @@ pub(crate) fn kill(name: &str) -> io::Result<()> {
         }
     }
     if found { Ok(()) } else { Err(io::Error::new(io::ErrorKind::NotFound, format!("no process is named {name}"))) }
+}
+
+/// Sends SIGUSR1 or SIGTERM to one process.
+pub(crate) fn signal(pid: &str, name: &str) -> io::Result<()> {
+    let invalid = || io::Error::new(io::ErrorKind::InvalidInput, format!("{name} to {pid}"));
+    let pid = pid.parse().ok().and_then(Pid::from_raw).ok_or_else(invalid)?;
+    let signal = match name {
+        "USR1" => Signal::USR1,
+        "TERM" => Signal::TERM,
+        _ => return Err(invalid()),
+    };
+    Ok(kill_process(pid, signal)?)
 }

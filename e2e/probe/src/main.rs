@@ -1,8 +1,9 @@
 //! The app container of the cluster tests.
 //!
-//! `args → watch (read file → log in → query held connections → tally) | cat | stat | env | kill | relay | sleep → lines on stdout`
+//! `args → watch (read file → log in → query held connections → tally) | cat | stat | env | kill | signal | duties | relay | sleep → lines on stdout`
 
 mod credential;
+mod duties;
 mod kill;
 mod relay;
 mod watch;
@@ -13,12 +14,15 @@ use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-const USAGE: &str = "probe sleep | cat FILE | stat FILE | env NAME [sleep] | kill NAME | relay PORT ADDRESS | watch ADDRESS FILE|DIRECTORY SECONDS [USERS AT-MOST]";
+const USAGE: &str = "probe sleep | cat FILE | stat FILE | env NAME [sleep] | kill NAME | signal PID NAME | duties | relay PORT ADDRESS | watch ADDRESS FILE|DIRECTORY SECONDS [USERS AT-MOST]";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    if args == ["duties"] {
+        return duties::work().await.unwrap_or_else(|error| failed(&error));
+    }
     let work = async {
         match args.as_slice() {
             ["sleep"] => std::future::pending().await,
@@ -31,6 +35,12 @@ async fn main() -> ExitCode {
                 Err(error) => Err(error),
             },
             ["kill", name] => kill::kill(name),
+            ["signal", pid, name] => kill::signal(pid, name),
+            ["orphan"] => duties::orphan(),
+            ["nap"] => {
+                duties::nap().await;
+                Ok(())
+            }
             ["relay", port, address] => relay::relay(port, address).await,
             ["watch", rest @ ..] => match watch::Plan::parse(rest) {
                 Some(plan) => watch::run(plan).await,
@@ -46,16 +56,22 @@ async fn main() -> ExitCode {
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "probe: {error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(&error),
     }
+}
+
+fn failed(error: &io::Error) -> ExitCode {
+    let _ = writeln!(io::stderr(), "probe: {error}");
+    ExitCode::FAILURE
+}
+
+fn say(line: &str) -> io::Result<()> {
+    writeln!(io::stdout(), "{line}")
 }
 
 fn show(name: &str) -> io::Result<()> {
     match std::env::var(name) {
-        Ok(value) => writeln!(io::stdout(), "{name}={value}"),
+        Ok(value) => say(&format!("{name}={value}")),
         Err(error) => Err(io::Error::other(format!("{name}: {error}"))),
     }
 }

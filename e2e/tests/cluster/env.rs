@@ -81,6 +81,29 @@ fn a_change_starts_the_program_anew_and_no_container() {
     pod.delete();
 }
 
+/// With `env-on-change: restart` the agent's `exec` stays process 1 of the app's container.
+#[test]
+fn as_process_1_it_takes_in_orphans_hands_signals_on_and_ends_with_the_programs_code() {
+    let sandbox = Sandbox::new("env-duties").with_role();
+    sandbox.put("web", &json!({"password": "first"}));
+    let shape = by_exec(&sandbox, &["duties"], &[("env-on-change", "restart")]).spec("restartPolicy", json!("Never"));
+    let pod = sandbox.start(&shape);
+    pod.ready(START);
+    says(&pod, "app", "0 zombies after 3 orphans\n");
+    assert_eq!(pod.read("/proc/1/comm"), "sidekey-agent\n");
+    pod.exec("app", &["/probe", "signal", "1", "USR1"]).expect("signal");
+    says(&pod, "app", "SIGUSR1\n");
+    pod.exec("app", &["/probe", "signal", "1", "TERM"]).expect("signal");
+    until(seconds(30), "ended with the program's code: the app", || {
+        let statuses = pod.object()["status"]["containerStatuses"].clone();
+        let code = statuses.as_array().into_iter().flatten().find(|one| one["name"] == "app");
+        match code.map(|one| &one["state"]["terminated"]["exitCode"]) {
+            Some(code) if *code == 7 => Ok(()),
+            _ => Err(statuses.to_string()),
+        }
+    });
+}
+
 #[test]
 fn a_command_that_only_the_image_knows_is_refused_with_what_to_write() {
     let sandbox = Sandbox::new("env-denied");

@@ -12,6 +12,7 @@ mod env;
 mod faults;
 mod golden;
 mod identity;
+mod keys;
 mod kv;
 mod lifecycle;
 mod marker;
