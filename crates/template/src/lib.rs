@@ -63,8 +63,12 @@ pub fn compile(name: &str, source: &Source, file_text: Option<&str>) -> Result<C
                 contract::Engine::Handlebars => Box::new(hbs::HandlebarsTemplate::compile(name, text)?),
                 contract::Engine::Go => {
                     let delimiters = go::Delimiters { left: &template.left, right: &template.right };
-                    let sandbox = template.sandbox.clone();
-                    Box::new(go::GoTemplate::compile(name, text, delimiters, template.error_on_missing_key, sandbox)?)
+                    let limits = go::Limits {
+                        strict: template.error_on_missing_key,
+                        sandbox: template.sandbox.clone(),
+                        denied: template.denied.clone(),
+                    };
+                    Box::new(go::GoTemplate::compile(name, text, delimiters, limits)?)
                 }
             }
         }

@@ -260,3 +260,29 @@ fn fails_on_a_missing_key_when_told_to() {
         ],
     );
 }
+
+#[test]
+fn a_denied_function_fails_when_it_is_called_and_no_other_does() {
+    let denied = |text: &str| {
+        let denied = ["env", "sprig_*", "to*er"].map(str::to_owned).to_vec();
+        Source::Template(Template { denied, ..Template::inline(Engine::Go, text) })
+    };
+    table(
+        denied,
+        &[
+            ("{{ envOrDefault \"NONE\" \"x\" }}{{ toTitle \"a\" }}{{ if false }}{{ env \"POD\" }}{{ end }}", "xA"),
+            (
+                "{{ env \"POD\" }}",
+                "SK2003: template t, line 1, column 4: function `env` is disabled (the template's denylist names it)",
+            ),
+            (
+                "{{ \"a\" | sprig_upper }}",
+                "SK2003: template t, line 1, column 10: function `sprig_upper` is disabled (the template's denylist names it)",
+            ),
+            (
+                "{{ toUpper \"a\" }}{{ toLower \"A\" }}",
+                "SK2003: template t, line 1, column 4: function `toUpper` is disabled (the template's denylist names it)",
+            ),
+        ],
+    );
+}

@@ -145,7 +145,11 @@ fn a_file_has_its_own_place_readers_and_sub_path_and_the_agent_its_port_and_ca()
     assert!(!own("app").ok, "the file of the other container");
     assert!(!pod.exec("other", &["/probe", "cat", "/secrets/web.json"]).ok, "the files of the app");
     assert_eq!(pod.object()["metadata"]["annotations"]["prometheus.io/port"], "9102");
-    assert!(get(&pod, 9102, "/metrics").contains("\nsidekey_agent_logins_total 1\n"), "{}", get(&pod, 9102, "/metrics"));
+    assert!(
+        get(&pod, 9102, "/metrics").contains("\nsidekey_agent_logins_total 1\n"),
+        "{}",
+        get(&pod, 9102, "/metrics")
+    );
 }
 
 /// Two roles at one Vault, and a third at another one: a login for each, and no more.

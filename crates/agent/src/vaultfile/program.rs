@@ -99,6 +99,7 @@ fn contents(block: &Block, line: usize, said: &mut Said) -> Template {
             "error_on_missing_key" => template.error_on_missing_key = said.flag(entry),
             "left_delimiter" => template.left = said.filled(entry).unwrap_or(template.left),
             "right_delimiter" => template.right = said.filled(entry).unwrap_or(template.right),
+            "function_denylist" | "function_blacklist" => template.denied = template::denied(entry, said),
             _ => template::other(entry, "env_template", said),
         }
     }

@@ -32,6 +32,7 @@ pub(super) fn read(block: &Block, line: usize, said: &mut Said) -> Option<File> 
             "command" => action = command(entry, said),
             "exec" => action = exec(entry, said).or(action),
             "sandbox_path" => template.sandbox = said.filled(entry),
+            "function_denylist" | "function_blacklist" => template.denied = denied(entry, said),
             _ => other(entry, "template", said),
         }
     }
@@ -68,12 +69,21 @@ pub(super) fn other(entry: &Entry, block: &str, said: &mut Said) {
         "command_timeout" => said.note(entry, "commands have the agent's own time limit"),
         "wait" => said.note(entry, "a file is written once all of its data is there"),
         "user" | "group" | "uid" | "gid" => said.note(entry, "the agent cannot give files away; set perms"),
-        "function_denylist" | "function_blacklist" if matches!(&entry.value, Value::List(list) if list.is_empty()) => {}
-        "function_denylist" | "function_blacklist" => {
-            said.wrong(entry.line, &format!("{} is not served, and is no limit to be left out", entry.key));
-        }
         _ => said.unknown(entry, block),
     }
+}
+
+/// Names of functions that a template may not call.
+pub(super) fn denied(entry: &Entry, said: &mut Said) -> Vec<String> {
+    texts(entry).unwrap_or_else(|| {
+        said.wrong(entry.line, &format!("{} is not a list of texts", entry.key));
+        Vec::new()
+    })
+}
+
+fn texts(entry: &Entry) -> Option<Vec<String>> {
+    let Value::List(items) = &entry.value else { return None };
+    items.iter().map(|item| if let Value::Text(text) = item { Some(text.clone()) } else { None }).collect()
 }
 
 fn command(entry: &Entry, said: &mut Said) -> Option<Action> {
@@ -83,9 +93,8 @@ fn command(entry: &Entry, said: &mut Said) -> Option<Action> {
 /// A line of plain words is a program and its arguments; any other is a shell's.
 pub(super) fn words(entry: &Entry, said: &mut Said) -> Option<Vec<String>> {
     let argv = match &entry.value {
-        Value::List(items) => {
-            let words: Option<Vec<String>> =
-                items.iter().map(|item| if let Value::Text(text) = item { Some(text.clone()) } else { None }).collect();
+        Value::List(_) => {
+            let words = texts(entry);
             if words.is_none() {
                 said.wrong(entry.line, "command is not a list of texts");
             }

@@ -41,6 +41,7 @@ template {
   destination = "/vault/secrets/web.env"
   perms       = "0600"
   error_on_missing_key = true
+  function_denylist    = ["plugin", "sprig_*"]
   command     = "kill -HUP 1"
   contents    = <<-EOT
     {{ with secret "secret/data/web" }}{{ .Data.data.password }}{{ end }}
@@ -70,6 +71,7 @@ fn translates_what_vault_agent_reads() {
     assert_eq!((web.dir.as_str(), web.file.to_string().as_str(), web.mode), ("/vault/secrets", "web.env", Some(0o600)));
     let Source::Template(template) = &web.source else { panic!() };
     assert!(template.error_on_missing_key && template.text.starts_with("{{ with") && template.text.ends_with("}}\n"));
+    assert_eq!(template.denied, ["plugin", "sprig_*"]);
     assert!(
         matches!(&db.source, Source::Template(template) if template.file.as_deref() == Some("/vault/templates/db.ctmpl"))
     );
@@ -163,8 +165,8 @@ fn names_file_and_line_of_what_it_cannot_serve() {
             "line 6: perms is not permission bits",
         ),
         (
-            with("template { contents = \"x\"\n destination = \"/d/z\"\n function_denylist = [\"env\"] }"),
-            "line 6: function_denylist is not served",
+            with("template { contents = \"x\"\n destination = \"/d/z\"\n function_denylist = [1] }"),
+            "line 6: function_denylist is not a list of texts",
         ),
         (with("log_level = \"loud\""), "line 4: log_level is none of"),
         (with(&"a = 1\n".repeat(15)), "; and 3 more"),
@@ -252,6 +254,7 @@ fn a_program_and_its_variables_are_one_output() {
         env_template "A" {
           contents             = "{{ with secret \"s\" }}{{ .Data.a }}{{ end }}"
           error_on_missing_key = true
+          function_blacklist   = ["env"]
         }
         exec {
           command                   = ["app", "serve"]
@@ -263,6 +266,7 @@ fn a_program_and_its_variables_are_one_output() {
     let Source::Environment(source) = &output.source else { panic!("{:?}", output.source) };
     let names: Vec<&str> = source.variables.iter().map(|variable| variable.name.as_str()).collect();
     assert_eq!((names, source.restart, output.layout), (vec!["B", "A"], false, Layout::Served));
+    assert!(matches!(&source.variables[1].source, Source::Template(template) if template.denied == ["env"]));
     let words = ["app", "serve"].map(str::to_owned).to_vec();
     assert_eq!(loaded.program, Some(Program { words, restart: false, stop: Signal::Hup }));
 

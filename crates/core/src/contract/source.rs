@@ -41,6 +41,9 @@ pub struct Template {
     /// Go templates: the directory that `file` does not leave.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<String>,
+    /// Go templates: functions that fail when they are called; `*` stands for any characters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub denied: Vec<String>,
 }
 
 impl Template {
@@ -54,6 +57,7 @@ impl Template {
             right: right(),
             error_on_missing_key: false,
             sandbox: None,
+            denied: Vec::new(),
         }
     }
 }

@@ -72,6 +72,9 @@ impl<'a> Run<'a> {
         }
         let found = self.program.functions.served(name);
         let function = found.ok_or_else(|| Failure::new(format!("function `{name}` is not known")))?;
+        if self.program.limits.deny(name) {
+            return Err(Failure::new(format!("function `{name}` is disabled")).hint("the template's denylist names it"));
+        }
         let literal: Vec<bool> = args.iter().map(|arg| matches!(arg, Expr::Number(..))).collect();
         let args = self.arguments(args, dot, piped)?;
         self.invoke(function, args, &literal)

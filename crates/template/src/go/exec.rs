@@ -92,7 +92,7 @@ impl<'a> Run<'a> {
     }
 
     pub(super) fn file(&self, path: &str) -> Option<Result<Sensitive<Vec<u8>>, String>> {
-        self.inputs.answers.file(path, self.program.sandbox.as_deref())
+        self.inputs.answers.file(path, self.program.limits.sandbox.as_deref())
     }
 
     pub(super) fn variable(&self, name: &str) -> Option<&'a str> {

@@ -54,8 +54,37 @@ pub(crate) struct Program {
     functions: Set,
     missing: MissingKey,
     asked: check::Asked,
+    limits: Limits,
+}
+
+/// What a template may not do.
+pub(crate) struct Limits {
+    /// A missing key is an error.
+    pub(crate) strict: bool,
     /// Below which `file` stays.
-    sandbox: Option<String>,
+    pub(crate) sandbox: Option<String>,
+    /// Functions that fail when they are called, by name or with `*`.
+    pub(crate) denied: Vec<String>,
+}
+
+impl Limits {
+    const fn new() -> Self {
+        Self { strict: false, sandbox: None, denied: Vec::new() }
+    }
+
+    fn deny(&self, name: &str) -> bool {
+        self.denied.iter().any(|pattern| matches(pattern, name))
+    }
+}
+
+/// Whether the name is the pattern with something, or nothing, for each `*`.
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == name,
+        Some((start, rest)) => name
+            .strip_prefix(start)
+            .is_some_and(|name| (0..=name.len()).filter_map(|at| name.get(at..)).any(|name| matches(rest, name))),
+    }
 }
 
 struct Source {
@@ -83,7 +112,7 @@ pub(crate) const BRACES: Delimiters<'static> = Delimiters { left: "{{", right: "
 impl Program {
     pub(crate) const fn new(functions: Set, missing: MissingKey) -> Self {
         let asked = check::Asked { lookups: BTreeSet::new(), files: BTreeSet::new() };
-        Self { sources: Vec::new(), templates: BTreeMap::new(), functions, missing, asked, sandbox: None }
+        Self { sources: Vec::new(), templates: BTreeMap::new(), functions, missing, asked, limits: Limits::new() }
     }
 
     /// Adds one source, whose text outside every definition is the template `key`.
@@ -157,19 +186,18 @@ pub(crate) struct GoTemplate(Program);
 const MAIN: &str = "";
 
 impl GoTemplate {
-    /// Parses and checks; `strict` makes a missing key an error, and `file` stays below `sandbox`.
+    /// Parses and checks.
     pub(crate) fn compile(
         name: &str,
         source: &str,
         delimiters: Delimiters<'_>,
-        strict: bool,
-        sandbox: Option<String>,
+        limits: Limits,
     ) -> Result<Self, TemplateError> {
-        let missing = if strict { MissingKey::Error } else { MissingKey::Zero };
+        let missing = if limits.strict { MissingKey::Error } else { MissingKey::Zero };
         let mut program = Program::new(Set::Agent, missing);
         program.add(name, MAIN, source, delimiters)?;
         program.check(MAIN)?;
-        program.sandbox = sandbox;
+        program.limits = limits;
         Ok(Self(program))
     }
 }
