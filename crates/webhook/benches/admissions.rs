@@ -165,12 +165,14 @@ fn million() -> String {
         })
         .collect();
     let (first, last) = (resident[0], resident[9]);
-    let verdict = if last - first <= FLAT_MIB { "flat" } else { "GROWS" };
+    let grown = last - first;
+    let verdict = if grown <= FLAT_MIB { "flat" } else { "GROWS" };
     let most = resident.iter().copied().fold(0.0, f64::max);
     format!(
         "webhook, {MILLION} admissions in {:.0} s, one in a hundred denied\n\
          \x20 resident after 100000       {first:>8.1} MiB\n\
-         \x20 resident after {MILLION}      {last:>8.1} MiB  at most {most:.1}, budget {RESIDENT_MIB:.1}   {verdict}",
+         \x20 resident after {MILLION}      {last:>8.1} MiB  at most {most:.1}, budget {RESIDENT_MIB:.1}\n\
+         \x20 grown by                    {grown:>8.1} MiB  budget {FLAT_MIB:.1}   {verdict}",
         begun.elapsed().as_secs_f64()
     )
 }
