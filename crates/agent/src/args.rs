@@ -240,14 +240,15 @@ no secret. Leased secrets that it had issued are revoked with the token.
 const EXEC: &str = "\
 Usage: sidekey-agent exec [OPTIONS] -- PROGRAM [ARGUMENT]...
 
-Runs a program with environment variables from Vault, which are never in a file. Signals go to the
-program, and its exit code is that of this command: 128 and the signal's number where a signal ended
-it, 127 where it is not there, 126 where it cannot be run.
+Runs a program with environment variables from Vault, which are never in a file of the program's.
+Signals go to the program, and its exit code is that of this command: 128 and the signal's number
+where a signal ended it, 127 where it is not there, 126 where it cannot be run.
 
   --socket PATH           take the variables from the pod's own agent, without a login. With
                           --on-change=keep (the default here) this process becomes the program
   --config PATH           log in and fetch by Vault Agent's own files, with env_template and exec;
-                          may be repeated. Without it SIDEKEY_CONFIG counts
+                          may be repeated. Without it SIDEKEY_CONFIG counts. What Vault answered is
+                          kept for a restart in SIDEKEY_STATE_DIR, 0600: make that a tmpfs
   --on-change=restart     when a value changes: SIGTERM (or restart_stop_signal), SIGKILL 30 s later,
                           and a new start; five in ten minutes at most, a later one waits
   --on-change=keep        the program keeps what it began with

@@ -1,7 +1,7 @@
 //! `exec`: a program with environment variables from Vault, by the agent of the pod or by an agent of its own.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::Mode;
@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use crate::child::{Program, Runner};
 use crate::environment;
 use crate::exit::Exit;
+use crate::private;
 use crate::serve;
 use crate::supervisor::{Platform, Supervisor};
 use crate::vaultfile::Loaded;
@@ -74,6 +75,12 @@ fn source(config: &AgentConfig) -> Option<&EnvSource> {
 /// # Errors
 /// The system's.
 pub(crate) async fn supervise(loaded: Loaded, program: Program) -> io::Result<Exit> {
+    let state = &loaded.config.state_dir;
+    if !private::is_in_memory(Path::new(state)) {
+        tracing::warn!(
+            "{state} is on disk, and keeps what Vault answered for a restart: make it a tmpfs, or name one in SIDEKEY_STATE_DIR"
+        );
+    }
     let mut runner = Runner::new(program)?;
     runner.umask = Some(umask(Mode::from_raw_mode(0o077)));
     let supervisor = Supervisor::new(loaded.config.clone(), false, Platform::of_process());

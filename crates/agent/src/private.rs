@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
+use rustix::fs::statfs;
+
 use crate::dir::Dir;
 
 /// Replaces a file by one rename; a directory that is missing is made for us alone.
@@ -20,6 +22,15 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     dir.remove(&unfinished);
     dir.write_new(&unfinished, bytes, mode)?;
     dir.rename(&unfinished, &dir, name).inspect_err(|_| dir.remove(&unfinished))
+}
+
+/// What `statfs` calls file systems that are in memory alone: tmpfs and ramfs (`linux/magic.h`).
+const MEMORY: [i128; 2] = [0x0102_1994, 0x8584_58f6];
+
+/// Whether what is kept in the directory stays in memory. One that is not there yet is judged by the nearest above it.
+pub(crate) fn is_in_memory(dir: &Path) -> bool {
+    let system = dir.ancestors().find_map(|dir| statfs(dir).ok());
+    system.is_some_and(|system| MEMORY.contains(&i128::from(system.f_type)))
 }
 
 /// Removes a file; absent is as good.

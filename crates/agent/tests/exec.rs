@@ -1,5 +1,5 @@
 //! `exec`: real programs with their environment, by the pod's agent and by an agent of their own.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, missing_docs, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
 
 mod support;
 
@@ -213,6 +213,17 @@ async fn logs_in_fetches_and_runs_by_files_alone() {
     let (code, out, log) = output(own(&bench, &file, &["--", "sh", "-c", "kill -KILL $$"])).await;
     assert_eq!((code, out.as_str()), (137, ""), "{log}");
 
+    // Where its state lies on a disk, it says so.
+    for dir in [bench.path("state").parent().unwrap(), Path::new("/dev/shm")] {
+        let kind = Command::new("stat").args(["-f", "-c", "%T"]).arg(dir).output().unwrap().stdout;
+        let state = dir.join(format!("sidekey-test-{}", std::process::id()));
+        let mut command = own(&bench, &file, &[]);
+        command.env("SIDEKEY_STATE_DIR", &state);
+        let (_, _, log) = output(command).await;
+        assert_eq!(log.contains("make it a tmpfs"), kind != b"tmpfs\n", "{dir:?}: {log}");
+        std::fs::remove_dir_all(state).unwrap();
+    }
+
     let mut run = Command::new(AGENT);
     run.args(["run", "--config", file.to_str().unwrap()]).env("SIDEKEY_STATE_DIR", bench.path("state"));
     let (code, text, _) = output(run).await;
@@ -250,10 +261,6 @@ async fn an_agent_of_its_own_follows_changes_and_sends_signals_on() {
 /// ends, so it comes to the first process; one that is not taken in stays as `Z`.
 #[tokio::test]
 async fn takes_in_orphans_as_the_first_process() {
-    if !is_root() {
-        eprintln!("skipped: a PID namespace needs root");
-        return;
-    }
     let bench = Bench::new().await;
     let file = files(&bench, "");
     let count = "set -- /proc/[0-9]*; echo $#";
@@ -262,7 +269,8 @@ async fn takes_in_orphans_as_the_first_process() {
     );
     let own = own(&bench, &file, &["--", "sh", "-c", &script]);
     let mut command = Command::new("unshare");
-    command.args(["--pid", "--fork", "--mount-proc", "--"]).arg(own.get_program()).args(own.get_args());
+    let mapped = ["--user", "--map-root-user"].into_iter().filter(|_| !is_root());
+    command.args(mapped).args(["--pid", "--fork", "--mount-proc", "--"]).arg(own.get_program()).args(own.get_args());
     command.envs(own.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let (code, out, log) = output(command).await;
     assert_eq!(code, 0, "{log}");
