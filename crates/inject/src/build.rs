@@ -124,7 +124,8 @@ fn environment(config: &AgentConfig, spec: &InjectSpec) -> Result<Vec<EnvVar>, C
     }
     let mut all: Vec<EnvVar> =
         variables.into_iter().map(|(name, value)| EnvVar { name, value: Some(value), value_from: None }).collect();
-    if spec.secrets.iter().any(Secret::may_read_environment) {
+    // What templates of Vault Agent's own files ask for is known in the pod alone.
+    if spec.extras.config_map.is_some() || spec.secrets.iter().any(Secret::may_read_environment) {
         all.extend(POD.map(|(name, field)| of_pod(name, field)));
     }
     Ok(all)

@@ -159,7 +159,7 @@ const NAMES: &[(&str, &str)] = &[
     ("volumes `home-init`, `home-sidecar` at `/home/vault`", "`sidekey-state` at `/sidekey/state`, for the agent alone"),
     ("`/home/vault/.vault-token`", "no such file; `agent-inject-token` writes `/vault/secrets/token`"),
     ("`/home/vault/config.json`, env `VAULT_CONFIG`", "env `SIDEKEY_CONFIG`, JSON as it stands; `sidekey explain` shows it"),
-    ("env `NAMESPACE`, `HOST_IP`, `POD_IP`", "the same, where a template or a command may read them"),
+    ("env `NAMESPACE`, `HOST_IP`, `POD_IP`", "the same, where a template or a command may read them, those of an `agent-configmap` included"),
     ("env `VAULT_ADDR`, `VAULT_CACERT` of commands", "the same"),
     ("volume `extra-secrets` at `/vault/custom`", "the same"),
     ("volume `vault-tls-secrets` at `/vault/tls`", "the same"),
