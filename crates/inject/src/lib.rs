@@ -6,7 +6,7 @@
 //! | noun | file |
 //! |---|---|
 //! | what can be said, in which dialect | `registry` |
-//! | what was said | `annotations`, `rules`, `reader` |
+//! | what was said | `annotations`, `rules`, `bypass`, `reader` |
 //! | what is wanted | `parse`, `login`, `logins`, `secrets`, `command` → `spec` |
 //! | what is decided | `targets`, `token`, `identity`, `resources`, `outputs`, `directories`, `changes`,
 //! | | `environment` → `plan` |
@@ -21,6 +21,7 @@ pub mod settings;
 mod amend;
 mod annotations;
 mod build;
+mod bypass;
 mod changes;
 mod cloud;
 mod command;

@@ -17,6 +17,8 @@ pub(crate) const VOLUME: &str = "sidekey-ca";
 pub(crate) const DIRECTORY: &str = "/sidekey/ca";
 /// What most who write such objects call it.
 const KEY: &str = "ca.crt";
+/// What says whom to trust: an earlier one counts before a later one.
+pub(crate) const KINDS: [Field; 3] = [Field::CaCert, Field::CaConfigMap, Field::CaSecret];
 
 /// One key of one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,8 +59,7 @@ pub(crate) fn bundle(reader: &mut Reader<'_>, raw: Option<&str>) -> Result<Optio
         Some(raw) => reader.found.of(field, raw),
         None => reader.found.get(field),
     };
-    let all = [Field::CaCert, Field::CaConfigMap, Field::CaSecret];
-    let found: Vec<(Field, Entry<'_>)> = all
+    let found: Vec<(Field, Entry<'_>)> = KINDS
         .into_iter()
         .filter_map(|field| Some((field, find(field)?)))
         .filter(|(_, it)| !it.value.is_empty())

@@ -141,6 +141,21 @@ fn a_pod_chooses_from_what_is_allowed() {
 }
 
 #[test]
+fn with_addresses_a_proxy_and_a_config_map_of_the_pods_own_are_refused() {
+    let settings = Settings::from_yaml(&SETTINGS.replace("vault.hashicorp.com/proxy-address, ", "")).unwrap();
+    let facts = Facts { namespace: "shop".to_owned(), native_sidecars: true, ..Facts::default() };
+    for (key, value) in [("proxy-address", "http://evil:3128"), ("agent-configmap", "web-agent")] {
+        let key = format!("vault.hashicorp.com/{key}");
+        for asks in [NATIVE_ASKS, VAULT_ASKS] {
+            let pod = pod_with(&[&asks[..], &[(&key, value)]].concat());
+            let Outcome::Deny { cause, .. } = mutate(&pod, &facts, &settings) else { panic!("{key} is let in") };
+            assert_eq!((cause.code, cause.attempted), (Code::PolicyRefused, format!("reading annotation {key}")));
+            assert!(cause.answer.contains("`allowed.addresses`"), "{}", cause.answer);
+        }
+    }
+}
+
+#[test]
 fn a_login_that_the_settings_chose_for_a_file_needs_no_leave() {
     let text =
         SETTINGS.replace("secret-ca.pem: pki/cert/ca", "secret-ca.pem: pki/cert/ca\n    sidekey.dev/role-ca.pem: pki");
