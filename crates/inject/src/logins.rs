@@ -104,12 +104,15 @@ fn approle(reader: &Reader<'_>, raw: &str) -> Cause {
         .with_fix("Use the auth method kubernetes or jwt, or leave the annotation out.")
 }
 
-/// What belongs to the pod's address is not taken along to another one; trust is, as both are often of one house.
+/// What belongs to the pod's address is not taken along to another one, unless it is forced; trust is, as both are often of
+/// one house.
 fn server(reader: &mut Reader<'_>, raw: &str, place: &mut Place) -> Result<(), Cause> {
     if let Some(entry) = filled(reader, Field::Address, raw)? {
         parse::scheme(entry.value, entry.key)?;
         entry.value.clone_into(&mut place.server.address);
-        (place.server.server_name, place.address_is_free) = (None, entry.author != Author::Pod);
+        place.address_is_free = entry.author != Author::Pod;
+        let name = reader.found.get(Field::TlsServerName);
+        place.server.server_name.take_if(|_| name.is_none_or(|name| name.author != Author::Forced));
     }
     let of = |field| reader.found.of(field, raw).map(|entry| text(entry.value));
     if let Some(namespace) = of(Field::Namespace) {

@@ -196,3 +196,14 @@ fn a_parameter_is_forbidden_whichever_way_it_is_spelt() {
         );
     }
 }
+
+#[test]
+fn a_forced_server_name_goes_with_a_file_to_its_own_address() {
+    let own: Vec<_> = NATIVE_ON.into_iter().chain([("S/address-db", "https://other:8200")]).collect();
+    for (how, name) in [("forced", Some("vault")), ("defaults", None)] {
+        let settings = format!("policy: {{ {how}: {{ sidekey.dev/tls-server-name: vault }} }}");
+        let Outcome::Patch(injection) = outcome(&settings, &own) else { panic!("not injected") };
+        let server = &injection.agents[0].1.server;
+        assert_eq!((server.address.as_str(), server.server_name.as_deref()), ("https://other:8200", name), "{how}");
+    }
+}
