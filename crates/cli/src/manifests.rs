@@ -3,6 +3,8 @@
 use serde_json::{Value, json};
 use sidekey_core::{Cause, Code};
 use sidekey_inject::Settings;
+use sidekey_inject::registry::{Field, NATIVE, OPENBAO, VAULT};
+use sidekey_inject::settings::Prefix;
 
 use crate::args::{ManifestsArgs, Version};
 use crate::documents;
@@ -36,7 +38,7 @@ pub(crate) fn run(args: &ManifestsArgs) -> Result<(), Error> {
 }
 
 fn render(args: &ManifestsArgs) -> Result<Vec<Document>, Error> {
-    let settings = settings(args)?;
+    let (text, settings) = settings(args)?;
     let mut documents = Vec::new();
     for text in SHIPPED {
         documents.extend(documents::parse(text).map_err(Error::Failed)?);
@@ -44,7 +46,10 @@ fn render(args: &ManifestsArgs) -> Result<Vec<Document>, Error> {
     for Document { value, .. } in &mut documents {
         rename(value, &args.namespace);
         match value["kind"].as_str() {
-            Some("ConfigMap") => value["data"]["settings.yaml"] = json!(settings),
+            Some("ConfigMap") => value["data"]["settings.yaml"] = json!(text),
+            Some("MutatingWebhookConfiguration") => {
+                value["webhooks"][0]["matchConditions"][0]["expression"] = json!(asks(&settings.dialects));
+            }
             Some("Deployment") => deployment(value, args),
             _ => {}
         }
@@ -52,11 +57,31 @@ fn render(args: &ManifestsArgs) -> Result<Vec<Document>, Error> {
     Ok(documents)
 }
 
-/// The settings file to install: the user's own, checked, or the shipped one with what the flags say.
-fn settings(args: &ManifestsArgs) -> Result<String, Error> {
+/// In CEL, a pod with the switch of a dialect that is served; the chart writes the same. Pods of another injector must not
+/// depend on this webhook.
+fn asks(served: &[Prefix]) -> String {
+    let row = Field::Inject.row();
+    let name = |prefix: Prefix| match prefix {
+        Prefix::Native => (NATIVE, row.native),
+        Prefix::Vault => (VAULT, row.vault),
+        Prefix::Openbao => (OPENBAO, row.vault),
+    };
+    let switch = |prefix| {
+        let (prefix, key) = name(prefix);
+        key.map(|key| format!("'{prefix}{}' in object.metadata.annotations", key.name))
+    };
+    let all = [Prefix::Native, Prefix::Vault, Prefix::Openbao];
+    let switches: Vec<_> = all.into_iter().filter(|prefix| served.contains(prefix)).filter_map(switch).collect();
+    let any = if switches.is_empty() { "false".to_owned() } else { switches.join(" || ") };
+    format!("has(object.metadata.annotations) && ( {any})")
+}
+
+/// The settings file to install, and what it says: the user's own, checked, or the shipped one with what the flags say.
+fn settings(args: &ManifestsArgs) -> Result<(String, Settings), Error> {
     if let Some(path) = &args.settings {
-        sidekey_webhook::settings::load(path).map_err(Error::Input)?;
-        return std::fs::read_to_string(path).map_err(|error| Error::Failed(error.to_string()));
+        let settings = sidekey_webhook::settings::load(path).map_err(Error::Input)?;
+        let text = std::fs::read_to_string(path).map_err(|error| Error::Failed(error.to_string()))?;
+        return Ok((text, settings));
     }
     let defaults = Settings::default();
     let image = args.agent_image.as_ref().unwrap_or(&defaults.agent_image);
@@ -65,8 +90,8 @@ fn settings(args: &ManifestsArgs) -> Result<String, Error> {
     if let Some(policy) = &args.image_pull_policy {
         text.push_str(&format!("imagePullPolicy: {}\n", quoted(policy)));
     }
-    Settings::from_yaml(&text).map_err(|error| Error::Input(error.into()))?;
-    Ok(text)
+    let settings = Settings::from_yaml(&text).map_err(|error| Error::Input(error.into()))?;
+    Ok((text, settings))
 }
 
 /// Plain where YAML reads it back as it is; every JSON string is YAML.
@@ -122,7 +147,7 @@ fn each(value: &mut Value, change: &mut impl FnMut(&str, &mut Value)) {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use sidekey_inject::registry::{NATIVE, OPENBAO, TABLE, VAULT};
+    use sidekey_inject::registry::TABLE;
 
     use super::*;
     use crate::args::{Cli, Command};
@@ -192,5 +217,21 @@ mod tests {
         wanted.sort();
         assert_eq!((conditions.len(), named), (1, wanted));
         assert!(expression.starts_with("has(object.metadata.annotations) && ("));
+    }
+
+    #[test]
+    fn pods_of_a_dialect_that_is_not_served_are_not_sent() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let condition = |dialects: &str| {
+            std::fs::write(file.path(), format!("dialects: {dialects}\n")).unwrap();
+            let hooks = find(&rendered(&["--settings", file.path().to_str().unwrap()]), "MutatingWebhookConfiguration");
+            hooks["webhooks"][0]["matchConditions"][0]["expression"].as_str().unwrap().to_owned()
+        };
+        let native = "has(object.metadata.annotations) && ( 'sidekey.dev/inject' in object.metadata.annotations)";
+        assert_eq!(condition("[sidekey.dev]"), native);
+        let both = "has(object.metadata.annotations) && ( 'sidekey.dev/inject' in object.metadata.annotations || \
+                    'openbao.org/agent-inject' in object.metadata.annotations)";
+        assert_eq!(condition("[openbao.org, sidekey.dev]"), both);
+        assert_eq!(condition("[]"), "has(object.metadata.annotations) && ( false)");
     }
 }

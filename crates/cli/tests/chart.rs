@@ -220,6 +220,31 @@ fn fits(schema: &Value, value: &Value, place: &str) {
     }
 }
 
+/// The condition of the webhook configuration by which pods are sent.
+fn asks<'a>(mut objects: impl Iterator<Item = &'a Value>) -> Option<String> {
+    let hooks = objects.find(|object| object["kind"] == "MutatingWebhookConfiguration")?;
+    let conditions = hooks["webhooks"][0]["matchConditions"].as_array().unwrap();
+    let found = conditions.iter().find(|condition| condition["name"] == "asks-for-injection").unwrap();
+    Some(found["expression"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn pods_are_sent_by_the_switches_of_the_dialects_that_the_settings_serve() {
+    let mut seen = BTreeSet::new();
+    for (case, objects) in renders() {
+        let Some(chart) = asks(objects.values()) else { continue };
+        let settings = objects.iter().find(|(name, _)| name.ends_with("-settings")).unwrap().1;
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), settings["data"]["settings.yaml"].as_str().unwrap()).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sidekey"));
+        let printed = command.args(["manifests", "--settings"]).arg(file.path()).output().unwrap();
+        let printed: Vec<Value> = serde_saphyr::from_multiple(std::str::from_utf8(&printed.stdout).unwrap()).unwrap();
+        assert_eq!(Some(&chart), asks(printed.iter()).as_ref(), "{case}");
+        seen.insert(chart.matches(" in ").count());
+    }
+    assert_eq!(seen, BTreeSet::from([1, 2, 3]), "elsewhere, all and default serve so many dialects");
+}
+
 #[test]
 fn cert_manager_by_chart_and_by_kustomize_is_the_same() {
     let overlay = objects("overlays/golden/cert-manager.yaml");

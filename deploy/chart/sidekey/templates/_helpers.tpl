@@ -56,6 +56,18 @@ annotations:
 {{- end -}}
 {{- end -}}
 
+{{/* The switches of the dialects that are served, in CEL: pods of another injector must not depend on this webhook. */}}
+{{- define "sidekey.asks" -}}
+{{- $dialects := .Values.settings.dialects -}}
+{{- $asks := list -}}
+{{- range list "sidekey.dev/inject" "vault.hashicorp.com/agent-inject" "openbao.org/agent-inject" -}}
+{{- if or (kindIs "invalid" $dialects) (has (dir .) $dialects) -}}
+{{- $asks = append $asks (printf "'%s' in object.metadata.annotations" .) -}}
+{{- end -}}
+{{- end -}}
+{{- $asks | join " ||\n" | default "false" -}}
+{{- end -}}
+
 {{/* The Secret whose certificate is mounted; empty when the webhook makes its own. */}}
 {{- define "sidekey.tlsSecret" -}}
 {{- $certificates := .Values.certificates -}}
