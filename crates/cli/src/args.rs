@@ -273,6 +273,23 @@ mod tests {
     }
 
     #[test]
+    fn the_compatibility_page_leads_to_flags_that_are_there() {
+        let command = Cli::command();
+        let arguments: Vec<_> = command.find_subcommand("webhook").unwrap().get_arguments().collect();
+        let page = sidekey_inject::registry::compatibility();
+        let rows: Vec<_> = page.lines().filter(|line| line.contains("| `--")).collect();
+        for row in &rows {
+            let [.., flag, note, _] = row.split(" |").collect::<Vec<_>>()[..] else { panic!("{row}") };
+            let long = flag.trim().trim_matches('`').trim_start_matches("--");
+            let found = arguments.iter().find(|argument| argument.get_long() == Some(long));
+            let argument = found.unwrap_or_else(|| panic!("there is no webhook --{long}: {row}"));
+            let variable = argument.get_env().and_then(|name| name.to_str());
+            assert!(!note.contains("here `") || note.contains(&format!("here `{}`", variable.unwrap())), "{row}");
+        }
+        assert!(rows.len() > 8, "the page has no such rows any more: {rows:?}");
+    }
+
+    #[test]
     fn reads_versions_as_clusters_print_them() {
         let version = |text: &str| text.parse::<Version>().map(|version| (version.major, version.minor));
         assert_eq!(version("1.34"), Ok((1, 34)));

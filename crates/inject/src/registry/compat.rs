@@ -38,7 +38,7 @@ const VERDICTS: &[(Field, Verdict, &str)] = &[
     (Field::DefaultTemplate, Same, "KV v2 gives the whole answer, as today; the native formats give the secret."),
     (Field::LeftDelimiter, Better, "The default template keeps its own delimiters, so that it renders."),
     (Field::RightDelimiter, Better, "The default template keeps its own delimiters, so that it renders."),
-    (Field::ErrorOnMissingKey, Same, ""),
+    (Field::ErrorOnMissingKey, Better, "A value that is no boolean refuses the pod also where no file has that name."),
     (Field::File, Different, "`..` stays inside the volume, with a warning; two files of one name refuse the pod."),
     (Field::Mode, Better, "Checked at admission; a mode that shuts the app out gives a warning."),
     (Field::VolumePath, Different, "Cleaned: `/a/` is `/a`. The root, an empty value and `..` are refused, and so is a directory where a container mounts something else."),
@@ -88,7 +88,7 @@ const VERDICTS: &[(Field, Verdict, &str)] = &[
     (Field::TlsServerName, Same, ""),
     (Field::TlsSkipVerify, Same, ""),
     (Field::Proxy, Same, ""),
-    (Field::ClientTimeout, Same, ""),
+    (Field::ClientTimeout, Different, "Checked at admission. Whole seconds and at least one, so that `0` is not the default of 60; days (`1d`) are not read."),
     (Field::LogLevel, Better, "The settings have a default for all pods."),
     (Field::LogFormat, Different, "Default: the settings' `logFormat`, which ships as `json`."),
     (Field::StaticInterval, Better, "Checked at admission; it is for secrets without a lease alone."),
@@ -163,6 +163,7 @@ const NAMES: &[(&str, &str)] = &[
     ("env `VAULT_ADDR`, `VAULT_CACERT` of commands", "the same"),
     ("volume `extra-secrets` at `/vault/custom`", "the same"),
     ("volume `vault-tls-secrets` at `/vault/tls`", "the same"),
+    ("volume `vault-config` at `/vault/configs`", "the same, where `agent-configmap` names a ConfigMap"),
     ("volume `vault-agent-cache` at `/vault/agent-cache`", "not needed: the agent resumes from `/sidekey/state`"),
     ("the pod's own service account token mount", "volume `sidekey-token` at `/var/run/secrets/sidekey.dev/serviceaccount`, unless a volume is named"),
     ("`/bin/sh`, `vault` in the agent's container", "none; the tools image has busybox. `sidekey-agent status` and `check` show how it stands"),
@@ -254,6 +255,8 @@ const FLAGS: &[(&str, &str, &str, &str)] = &[
     ),
     ("-tls-min-version", "TLS_MIN_VERSION", "", "TLS 1.2 and 1.3"),
     ("-tls-cipher-suites", "TLS_CIPHER_SUITES", "", "rustls' own, which are all of today's good ones"),
+    ("", "NAMESPACE", "--namespace", "without the prefix there; here `POD_NAMESPACE`"),
+    ("", "POD_NAME", "--identity", "without the prefix, in both"),
 ];
 
 #[cfg(test)]
@@ -274,6 +277,7 @@ mod tests {
         assert_eq!(TABLE.iter().filter_map(key).count(), 74);
     }
 
+    // Rows that lead to a flag of the webhook are held against its command line, in the crate that has it.
     #[test]
     fn every_flag_leads_to_a_field_that_is_there() {
         let mut settings = Settings::default();
