@@ -139,6 +139,13 @@ fn objects(kept: &Kept) -> legacy::Login {
     login
 }
 
+/// A VaultAuth `far` by the connection of another namespace, which has no `allowedNamespaces`: the old operator asks for none.
+fn far(kept: &Kept) -> Kept {
+    let far = Kept::new("op-migrate-far");
+    kept.create("vaultauths", "VaultAuth", "far", &kept.auth(&format!("{}/vault", far.sandbox.namespace)));
+    far
+}
+
 #[test]
 #[ignore = "needs helm: E2E_CHART=1 e2e/run"]
 fn the_guide_from_the_vault_secrets_operator_holds_step_by_step() {
@@ -157,11 +164,12 @@ fn the_guide_from_the_vault_secrets_operator_holds_step_by_step() {
     let directory = directory.path();
     old_release(directory, &namespace);
     objects(&kept);
+    let far = far(&kept);
 
     let stop = AtomicBool::new(false);
     scope(|scope| {
         scope.spawn(|| renew(&stop));
-        let walked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| walk(directory, &kept, &workload)));
+        let walked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| walk(directory, &kept, &far, &workload)));
         stop.store(true, Ordering::Relaxed);
         walked.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     });
@@ -173,7 +181,7 @@ fn the_guide_from_the_vault_secrets_operator_holds_step_by_step() {
     drop(away);
 }
 
-fn walk(directory: &Path, kept: &Kept, workload: &str) {
+fn walk(directory: &Path, kept: &Kept, far: &Kept, workload: &str) {
     let namespace = &kept.sandbox.namespace;
     let all = blocks("migrate-vault-secrets-operator.md", "sh");
     let step = |words: &str| run(directory, &commands(block(&all, words)));
@@ -206,6 +214,7 @@ fn walk(directory: &Path, kept: &Kept, workload: &str) {
     let compared = run(directory, &format!("{} || true", block(&all, "diff before.txt")));
     let mut differences = compared.lines().filter(|line| line.starts_with(['<', '>']));
     assert!(!differences.any(|line| line.contains(namespace.as_str())), "{compared}");
+    kept.ready("vaultauths", "far", "True");
 
     step("helm uninstall vault-secrets-operator");
     assert_eq!(
@@ -235,6 +244,13 @@ fn walk(directory: &Path, kept: &Kept, workload: &str) {
     let counts = (audit::count(&seen, "auth/kubernetes/login"), audit::count(&seen, "database/creds/"));
     println!("{namespace}: {counts:?} logins and leases, one of each by the old operator");
     assert_eq!(counts, (2, 1), "one login for the default VaultAuth, which the old operator had not kept");
+
+    step("operator.openReferences=false");
+    let words = kept.ready("vaultauths", "far", "False");
+    assert!(words.contains("SK7003"), "{words}");
+    let leave = json!({"spec": {"allowedNamespaces": [namespace]}});
+    api::patch(&far.one("vaultconnections", "vault"), &leave).expect("leave");
+    kept.ready("vaultauths", "far", "True");
     gone(directory, kept);
 }
 
