@@ -145,6 +145,31 @@ async fn a_failed_restart_is_said_and_the_secret_is_there() {
     world.stop().await;
 }
 
+/// Accepted, and without effect: the Secret is kept, and the object says what it does not get.
+#[tokio::test]
+async fn what_is_asked_for_in_vain_is_said_beside_a_secret_that_is_synced() {
+    let mut world = World::new().await;
+    world.deployment("web");
+    let targets = json!([{ "kind": "Deployment", "name": "web" }]);
+    world.static_secret("app", "blind", json!({ "hmacSecretData": false, "rolloutRestartTargets": targets }));
+    world.static_secret("app", "pushed", json!({ "syncConfig": { "instantUpdates": true } }));
+    world.start();
+    for (name, field) in [("blind", "hmacSecretData: false"), ("pushed", "syncConfig.instantUpdates is not served")] {
+        let object = world.condition(VSS, name, "Ready", "True").await;
+        for kind in ["Ready", "Healthy"] {
+            let message = condition(&object, kind)["message"].as_str().unwrap().to_owned();
+            assert!(message.starts_with("The Secret holds what Vault holds. ") && message.contains(field), "{message}");
+        }
+    }
+    world.vault.put("secret/web", json!({ "user": "new" }));
+    world.secret("blind", "user", "new").await;
+    sleep(Duration::from_millis(500)).await;
+    let object = world.cluster.get(&path(VSS, "blind"));
+    assert_eq!((&object["status"]["secretMAC"], condition(&object, "RolloutRestart")), (&Value::Null, Value::Null));
+    assert_eq!(world.cluster.count("PATCH", "deployments/web"), 0);
+    world.stop().await;
+}
+
 #[tokio::test]
 async fn a_secret_that_must_be_there_is_filled_and_left_unowned() {
     let mut world = World::new().await;

@@ -13,6 +13,7 @@ use crate::plan::auth::Login;
 use crate::plan::data::{self, Data};
 use crate::plan::destination::Change;
 use crate::plan::outcome::{self, Event, ROLLOUT, Trouble};
+use crate::plan::remark;
 use crate::plan::static_secret::{self as plan, Scene};
 use crate::plan::transformation::Source;
 use crate::types::condition::Verdict;
@@ -34,10 +35,13 @@ struct Synced {
 pub(super) async fn look(tools: &Tools, mut job: Job) -> Done {
     let status: VaultStaticSecretStatus = job.object.status();
     let spec = job.object.spec::<VaultStaticSecretSpec>().map_err(|words| unreadable(&job.key, &words));
-    let outcome = match &spec {
+    let mut outcome = match &spec {
         Ok(spec) => sync(tools, &mut job, spec, &status).await,
         Err(trouble) => Err(trouble.clone()),
     };
+    if let (Ok(Synced { verdicts, .. }), Ok(spec)) = (&mut outcome, &spec) {
+        outcome::remark(verdicts, &remark::of(spec));
+    }
     tell(tools, &mut job, outcome.as_ref().err()).await;
     let generation = job.object.metadata.generation;
     let after = match (&outcome, &spec) {

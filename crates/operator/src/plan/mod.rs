@@ -10,6 +10,7 @@ pub mod method;
 pub mod outcome;
 pub mod pki_secret;
 pub mod refer;
+pub mod remark;
 pub mod static_secret;
 pub mod storage;
 pub mod transformation;

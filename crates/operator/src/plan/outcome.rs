@@ -63,6 +63,13 @@ pub fn health(trouble: Option<&Trouble>, well: &str) -> Vec<Verdict> {
     }
 }
 
+/// Adds what is to be said although all is well.
+pub fn remark(verdicts: &mut [Verdict], words: &[&str]) {
+    for verdict in verdicts.iter_mut().filter(|verdict| [HEALTHY, READY].contains(&verdict.kind)) {
+        verdict.message = [&[verdict.message.as_str()], words].concat().join(" ");
+    }
+}
+
 /// Verdicts of an object with a destination.
 pub fn sync(trouble: Option<&Trouble>) -> Vec<Verdict> {
     let synced = match trouble {

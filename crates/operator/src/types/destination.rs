@@ -123,11 +123,11 @@ pub struct RestartTarget {
     pub name: String,
 }
 
-/// Changes pushed by Vault.
+/// How changes are found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SyncConfig {
-    /// Follow Vault's events, where the server has them. Polling goes on in any case.
+    /// Not served: Vault's events are not followed, and changes are found by looking again.
     #[serde(default)]
     pub instant_updates: Option<bool>,
     /// Of kv-v2: look at the metadata first, and read the data only when the version is another. Needs `read` on

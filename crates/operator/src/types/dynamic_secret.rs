@@ -49,7 +49,7 @@ pub struct VaultDynamicSecretSpec {
     #[serde(default)]
     #[schemars(regex(pattern = r"^([0-9]+(\.[0-9]+)?(s|m|h))$"))]
     pub refresh_after: Option<String>,
-    /// Changes pushed by Vault.
+    /// How changes are found.
     #[serde(default)]
     pub sync_config: Option<SyncConfig>,
 }

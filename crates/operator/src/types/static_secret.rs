@@ -43,7 +43,7 @@ pub struct VaultStaticSecretSpec {
     pub rollout_restart_targets: Vec<RestartTarget>,
     /// The Secret to fill.
     pub destination: Destination,
-    /// Changes pushed by Vault.
+    /// How changes are found.
     #[serde(default)]
     pub sync_config: Option<SyncConfig>,
 }
