@@ -20,7 +20,16 @@ use crate::types::destination::RestartTarget;
 pub const RESTARTED_AT: &str = "vso.secrets.hashicorp.com/restartedAt";
 
 type Target = (String, RestartTarget);
-type Reply = oneshot::Sender<Result<(), Cause>>;
+type Reply = oneshot::Sender<Result<(), Failure>>;
+
+/// A workload that was not restarted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Why.
+    pub cause: Cause,
+    /// Whether another try would end the same: it is not there, or of a kind that cannot be restarted.
+    pub lasting: bool,
+}
 
 /// Asks the task that restarts. Cheap to clone.
 #[derive(Clone)]
@@ -37,16 +46,17 @@ impl Restarts {
     ///
     /// # Errors
     /// What the API server said.
-    pub async fn request(&self, namespace: &str, target: &RestartTarget) -> Result<(), Cause> {
-        let ending = || failure(namespace, target, "the operator is ending");
+    pub async fn request(&self, namespace: &str, target: &RestartTarget) -> Result<(), Failure> {
+        let ending = || failure(namespace, target, "the operator is ending", false);
         let (reply, answer) = oneshot::channel();
         self.0.send(((namespace.to_owned(), target.clone()), reply)).await.map_err(|_| ending())?;
         answer.await.map_err(|_| ending())?
     }
 }
 
-fn failure(namespace: &str, target: &RestartTarget, answer: &str) -> Cause {
-    Cause::new(Code::RestartFailed, format!("restarting {} {namespace}/{}", target.kind, target.name), answer)
+fn failure(namespace: &str, target: &RestartTarget, answer: &str, lasting: bool) -> Failure {
+    let attempted = format!("restarting {} {namespace}/{}", target.kind, target.name);
+    Failure { cause: Cause::new(Code::RestartFailed, attempted, answer), lasting }
 }
 
 async fn run(api: Api, metrics: Metrics, moment: Duration, mut asks: mpsc::Receiver<(Target, Reply)>) {
@@ -79,7 +89,7 @@ async fn run(api: Api, metrics: Metrics, moment: Duration, mut asks: mpsc::Recei
     }
 }
 
-async fn restart(api: &Api, (namespace, target): &Target) -> Result<(), Cause> {
+async fn restart(api: &Api, (namespace, target): &Target) -> Result<(), Failure> {
     let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let name = &target.name;
     let (path, kind, patch) = match target.kind.as_str() {
@@ -93,8 +103,8 @@ async fn restart(api: &Api, (namespace, target): &Target) -> Result<(), Cause> {
             let patch = json!({ "spec": { "template": { "metadata": { "annotations": annotations } } } });
             (format!("/apis/apps/v1/namespaces/{namespace}/{plural}/{name}"), STRATEGIC, patch)
         }
-        other => return Err(failure(namespace, target, &format!("the kind {other} cannot be restarted"))),
+        other => return Err(failure(namespace, target, &format!("the kind {other} cannot be restarted"), true)),
     };
     let sent = api.send::<IgnoredAny>(Method::PATCH, &format!("{path}?fieldManager={MANAGER}"), kind, &patch).await;
-    sent.map(drop).map_err(|error| failure(namespace, target, &error.failure.to_string()))
+    sent.map(drop).map_err(|error| failure(namespace, target, &error.failure.to_string(), error.is_absent()))
 }

@@ -142,6 +142,28 @@ async fn a_failed_restart_is_said_and_the_secret_is_there() {
     let message = condition(&object, "RolloutRestart")["message"].as_str().unwrap().to_owned();
     assert!(message.contains("SK7011") && message.contains("StatefulSet app/none"), "{message}");
     world.secret("web", "user", "new").await;
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(world.cluster.count("PATCH", "statefulsets/none"), 1, "what is not there is not asked for again");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_restart_that_failed_is_tried_again_until_it_succeeds_and_no_more() {
+    let mut world = World::new().await;
+    world.deployment("web");
+    world.deployment("well");
+    let target = |name: &str| json!({ "kind": "Deployment", "name": name });
+    world.static_secret("app", "web", json!({ "rolloutRestartTargets": [target("web"), target("well")] }));
+    world.start();
+    world.condition(VSS, "web", "Ready", "True").await;
+    world.cluster.refuse("PATCH", "deployments/web", 503, 3);
+    world.vault.put("secret/web", json!({ "user": "new" }));
+    world.condition(VSS, "web", "RolloutRestart", "False").await;
+    let object = world.condition(VSS, "web", "RolloutRestart", "True").await;
+    assert_eq!(condition(&object, "Ready")["status"], "True");
+    sleep(Duration::from_secs(2)).await;
+    let tries = ["web", "well"].map(|name| world.cluster.count("PATCH", &format!("deployments/{name}")));
+    assert_eq!(tries, [4, 1], "the one that failed alone");
     world.stop().await;
 }
 

@@ -37,7 +37,7 @@ use crate::reads::Reads;
 use crate::restart::Restarts;
 use crate::sessions::Sessions;
 use crate::types::Kind;
-use crate::types::destination::Destination;
+use crate::types::destination::{Destination, RestartTarget};
 use crate::types::object::{Key, Object};
 
 /// The annotation that asks for a new read, new credentials or a new certificate, whenever its value changes.
@@ -135,6 +135,8 @@ pub struct Memory {
     pub seen: Option<String>,
     /// Serial of the login whose policy does not allow the version to be polled.
     pub unseen: Option<u64>,
+    /// Workloads whose restart has failed and is to be tried again.
+    pub owed: Box<[RestartTarget]>,
 }
 
 /// A destination that was right.

@@ -12,6 +12,7 @@ use crate::MANAGER;
 use crate::plan::data::Data;
 use crate::plan::destination::{Change, Owner, Secret, Wish, decide};
 use crate::plan::outcome::Trouble;
+use crate::restart::Failure;
 use crate::types::destination::{Destination, RestartTarget};
 
 #[derive(Deserialize)]
@@ -116,11 +117,18 @@ pub(super) async fn withdraw(tools: &Tools, job: &Job, destination: &Destination
 
 /// Restarts all targets at once; the failures.
 pub(super) async fn restart(tools: &Tools, namespace: &str, targets: &[RestartTarget]) -> Vec<Cause> {
-    let mut failures = Vec::new();
-    for done in futures_join(targets.iter().map(|target| tools.restarts.request(namespace, target))).await {
-        failures.extend(done.err());
-    }
-    failures
+    let failures = restart_each(tools, namespace, targets).await;
+    failures.into_iter().map(|(_, failure)| failure.cause).collect()
+}
+
+/// The same; the failures with their targets.
+pub(super) async fn restart_each(
+    tools: &Tools,
+    namespace: &str,
+    targets: &[RestartTarget],
+) -> Vec<(RestartTarget, Failure)> {
+    let done = futures_join(targets.iter().map(|target| tools.restarts.request(namespace, target))).await;
+    targets.iter().zip(done).filter_map(|(target, done)| Some((target.clone(), done.err()?))).collect()
 }
 
 /// All of them, at the same time.

@@ -17,6 +17,7 @@ use crate::plan::remark;
 use crate::plan::static_secret::{self as plan, Scene};
 use crate::plan::transformation::Source;
 use crate::types::condition::Verdict;
+use crate::types::destination::RestartTarget;
 use crate::types::static_secret::{ClientMeta, VaultStaticSecretSpec, VaultStaticSecretStatus};
 
 /// VSO looks again after 80 to 90 % of the period; so do we.
@@ -58,6 +59,7 @@ pub(super) async fn look(tools: &Tools, mut job: Job) -> Done {
     let well = outcome.is_ok() && written.is_ok();
     let next = match (well, spec.ok().and_then(|spec| plan::period(&spec))) {
         (false, _) => Next::Retry,
+        _ if !job.memory.owed.is_empty() => Next::Retry,
         (true, Some(period)) if let Some(turn) = job.turn => Next::Together(period, turn.of),
         (true, Some(period)) => Next::After(period, EARLY),
         (true, None) => Next::Never,
@@ -118,7 +120,7 @@ async fn sync(
     let client = ClientMeta { cache_key: Some(session.cache_key.clone()), id: Some(session.id.clone()) };
     let scene = scene(tools, job, spec, status, &data);
     let (verdicts, mac, memory) = settle(tools, job, &scene).await?;
-    job.memory.verified = memory.verified;
+    (job.memory.verified, job.memory.owed) = (memory.verified, memory.owed);
     poll::note(tools, job, spec, metadata);
     Ok(Synced { verdicts, mac, client })
 }
@@ -131,7 +133,7 @@ async fn withdraw(
     spec: &VaultStaticSecretSpec,
     status: &VaultStaticSecretStatus,
 ) -> Result<Synced, Trouble> {
-    job.memory.verified = None;
+    (job.memory.verified, job.memory.owed) = (None, Box::default());
     let name = &spec.destination.name;
     if secret::withdraw(tools, job, &spec.destination).await? {
         tracing::info!(object = %job.key, secret = name, "the source is deleted, and what was made of it is taken away");
@@ -195,12 +197,15 @@ async fn settle(
         tell_event(tools, job, &Event::normal(plan.reason, format!("Secret {name} is written"))).await;
     }
     secret::prune(tools, job).await;
-    if plan.restart {
-        verdicts.push(restart(tools, job, scene).await);
+    let (targets, mut owed) = (targets(job, scene, plan.restart), Box::default());
+    if !targets.is_empty() {
+        let verdict;
+        (verdict, owed) = restart(tools, job, &targets, plan.restart).await;
+        verdicts.push(verdict);
     }
     let resource_version = written.or_else(|| observed.map(|secret| secret.resource_version().to_owned()));
     let verified = resource_version.map(|resource_version| Verified { resource_version, mac: digest });
-    Ok((verdicts, plan.mac, Memory { verified, ..Memory::default() }))
+    Ok((verdicts, plan.mac, Memory { verified, owed, ..Memory::default() }))
 }
 
 /// Whether the Secret is, by its version, the one that was right at the last look, and is to hold the same.
@@ -209,24 +214,34 @@ fn is_untouched(job: &Job, scene: &Scene<'_>, digest: &str) -> bool {
     let Some(verified) = &job.memory.verified else { return false };
     let synced = !plan::watches_drift(scene.spec) || scene.status.secret_mac.as_deref() == Some(digest);
     synced
+        && job.memory.owed.is_empty()
         && !scene.respec()
         && job.strays.is_empty()
         && known == Some(verified.resource_version.as_str())
         && verified.mac == digest
 }
 
-async fn restart(tools: &Tools, job: &Job, scene: &Scene<'_>) -> Verdict {
-    let targets = &scene.spec.rollout_restart_targets;
-    let failures = secret::restart(tools, &job.key.namespace, targets).await;
-    for failure in &failures {
-        tell_event(tools, job, &Event::warning("RolloutRestartFailed", failure.to_string())).await;
+/// Whom to restart: all, when the data is new; those whose restart has failed, as long as the spec names them, else.
+fn targets(job: &Job, scene: &Scene<'_>, news: bool) -> Vec<RestartTarget> {
+    let named = scene.spec.rollout_restart_targets.iter();
+    named.filter(|target| news || job.memory.owed.contains(target)).cloned().collect()
+}
+
+/// Restarts them; what is to be said, and who is to be tried again: all that failed, as long as one of them may succeed, so that
+/// the last word is about each of them.
+async fn restart(tools: &Tools, job: &Job, targets: &[RestartTarget], first: bool) -> (Verdict, Box<[RestartTarget]>) {
+    let failures = secret::restart_each(tools, &job.key.namespace, targets).await;
+    for (_, failure) in failures.iter().filter(|_| first) {
+        tell_event(tools, job, &Event::warning("RolloutRestartFailed", failure.cause.to_string())).await;
     }
-    match failures.last() {
-        None => {
-            let message = format!("{} workloads restarted", targets.len());
-            tell_event(tools, job, &Event::normal("RolloutRestartTriggered", message)).await;
-            Verdict::new(ROLLOUT, true, "RolloutRestartTriggered", "The workloads were restarted.")
-        }
-        Some(failure) => Verdict::new(ROLLOUT, false, "RolloutRestartTriggeredFailed", failure.to_string()),
-    }
+    let Some((_, failure)) = failures.last() else {
+        let message = format!("{} workloads restarted", targets.len());
+        tell_event(tools, job, &Event::normal("RolloutRestartTriggered", message)).await;
+        let words = "The workloads were restarted.";
+        return (Verdict::new(ROLLOUT, true, "RolloutRestartTriggered", words), Box::default());
+    };
+    let verdict = Verdict::new(ROLLOUT, false, "RolloutRestartTriggeredFailed", failure.cause.to_string());
+    let hopeless = failures.iter().all(|(_, failure)| failure.lasting);
+    let owed = failures.into_iter().map(|(target, _)| target).filter(|_| !hopeless).collect();
+    (verdict, owed)
 }

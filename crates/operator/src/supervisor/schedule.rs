@@ -195,7 +195,7 @@ impl Schedule {
         let healed = well && entry.failures > 0;
         entry.running = false;
         entry.memory = memory;
-        entry.failures = if well { 0 } else { entry.failures.saturating_add(1) };
+        entry.failures = if well && next != Next::Retry { 0 } else { entry.failures.saturating_add(1) };
         let (again, secret, failures) = (entry.again, entry.secret.take(), entry.failures.max(1));
         let wait = match next {
             Next::Never => None,
