@@ -14,6 +14,7 @@ mod crds;
 mod documents;
 mod error;
 mod explain;
+mod ignored;
 mod inject;
 mod manifests;
 mod mask;

@@ -18,6 +18,7 @@ use tokio::runtime::Builder;
 
 use crate::args::LogFormat;
 use crate::error::Error;
+use crate::ignored::Ignored;
 
 /// A login that no object uses is given back after this time.
 const IDLE_LOGIN: Duration = Duration::from_secs(600);
@@ -112,6 +113,8 @@ pub(crate) struct OperatorArgs {
     /// Shape of log lines.
     #[arg(long, env = "SIDEKEY_LOG_FORMAT", value_enum, default_value_t = LogFormat::Json)]
     pub(crate) log_format: LogFormat,
+    #[command(flatten)]
+    pub(crate) ignored: Ignored,
 }
 
 /// `:8080` is every address, as Go has it.
@@ -178,6 +181,7 @@ fn options(args: &OperatorArgs) -> Options {
         },
         idle_login: IDLE_LOGIN,
         cache_size: args.client_cache_size,
+        without_effect: args.ignored.given(),
     }
 }
 
@@ -187,6 +191,30 @@ mod tests {
 
     use super::*;
     use crate::args::{Cli, Command};
+
+    #[test]
+    fn flags_that_mean_nothing_here_are_accepted_and_named() {
+        assert_eq!(read(&[]).without_effect, [""; 0]);
+        let all = read(&[
+            "--kube-client-qps=50",
+            "--kube-client-burst",
+            "100",
+            "--max-concurrent-reconciles-vds=10",
+            "--min-refresh-after-hvsa=30s",
+            "--zap-devel",
+            "--zap-encoder=json",
+            "--zap-log-level=debug",
+            "--zap-stacktrace-level=panic",
+            "--zap-time-encoding=rfc3339",
+        ]);
+        let named = "--kube-client-qps --kube-client-burst --max-concurrent-reconciles-vds --min-refresh-after-hvsa --zap-devel \
+                     --zap-encoder --zap-log-level --zap-stacktrace-level --zap-time-encoding";
+        assert_eq!(all.without_effect.join(" "), named);
+        assert_eq!(
+            read(&["--zap-devel=false", "--zap-encoder=console"]).without_effect,
+            ["--zap-devel", "--zap-encoder"]
+        );
+    }
 
     fn read(flags: &[&str]) -> Options {
         let line = ["sidekey", "operator"].iter().chain(flags);

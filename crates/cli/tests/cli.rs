@@ -261,3 +261,15 @@ fn completes_in_the_known_shells() {
         assert!(text(&output.stdout).contains("explain"), "{shell}");
     }
 }
+
+/// As a pod does whose values were made for the Vault Secrets Operator.
+#[test]
+fn the_operator_names_the_flags_that_have_no_effect_and_goes_on() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sidekey"));
+    let args = ["operator", "--zap-log-level=debug", "--kube-client-qps=50"];
+    let output = command.args(args).env_clear().env("KUBECONFIG", "/nowhere").output().unwrap();
+    let said = text(&output.stderr);
+    let lines: Vec<_> = said.lines().filter(|line| line.contains("no effect here")).collect();
+    assert!(lines.len() == 1 && lines[0].contains("--kube-client-qps --zap-log-level"), "{said}");
+    assert!(!said.contains("unexpected argument"), "{said}");
+}

@@ -75,6 +75,8 @@ pub struct Options {
     pub idle_login: Duration,
     /// How many logins the flag allows, for `vso_runtime_config` alone: none is given up for another.
     pub cache_size: u32,
+    /// Flags that were given and mean nothing here.
+    pub without_effect: Vec<&'static str>,
 }
 
 impl Options {
@@ -118,6 +120,13 @@ pub enum RunError {
 /// # Errors
 /// [`RunError`].
 pub async fn run(options: Options, drain: Drain) -> Result<(), RunError> {
+    if !options.without_effect.is_empty() {
+        let flags = options.without_effect.join(" ");
+        tracing::warn!(
+            flags,
+            "flags of the Vault Secrets Operator are given that have no effect here; they can be taken out"
+        );
+    }
     let api = Api::connect().await.map_err(|error| RunError::Start(error.cause(Code::KubernetesApi)))?;
     run_with(options, api, drain).await
 }

@@ -59,6 +59,7 @@ pub fn options() -> Options {
         persistence: Persistence::None,
         idle_login: Duration::from_secs(600),
         cache_size: 4321,
+        without_effect: Vec::new(),
     }
 }
 
