@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
-use sidekey_fakevault::RoleSpec;
+use sidekey_fakevault::{DatabaseRole, RoleSpec};
 use sidekey_operator::plan::storage::Persistence;
 use sidekey_operator::run::Options;
 use support::{World, options, path, role, scrape};
@@ -112,6 +112,45 @@ async fn kept_and_copied_logins_are_counted_under_their_known_names() {
     );
     assert!(value(r#"vso_client_factory_operations_time_seconds_count{component="sessions",operation="get"}"#) >= 3.0);
     assert!(text.contains(r#"clientCachePersistenceModel="direct-unencrypted""#), "{text}");
+    world.stop().await;
+}
+
+/// What is issued, revoked or asked for with a body is no read.
+#[tokio::test]
+async fn requests_are_counted_by_their_verb() {
+    let mut world = World::new().await;
+    world.vault.pki("pki");
+    world.vault.database("database", "app", DatabaseRole::default());
+    world.vault.policy(
+        "web",
+        &[
+            ("secret/data/web", &["read"]),
+            ("database/creds/app", &["read", "update"]),
+            ("pki/issue/web", &["update"]),
+            ("pki/revoke", &["update"]),
+        ],
+    );
+    let into = |name: &str| json!({ "name": name, "create": true });
+    world.static_secret("app", "web", json!({ "refreshAfter": "1h" }));
+    let dynamic =
+        json!({ "vaultAuthRef": "vault", "mount": "database", "path": "creds/app", "destination": into("db") });
+    world.apply("vaultdynamicsecrets", "VaultDynamicSecret", "app", "db", dynamic);
+    let pki = json!({ "vaultAuthRef": "vault", "mount": "pki", "role": "web", "commonName": "web.example", "ttl": "1h",
+        "revoke": true, "destination": into("tls") });
+    world.apply("vaultpkisecrets", "VaultPKISecret", "app", "tls", pki);
+    let port = world.start_with_numbers();
+    world.condition(VSS, "web", "Ready", "True").await;
+    world.condition("vaultdynamicsecrets", "db", "Ready", "True").await;
+    world.condition("vaultpkisecrets", "tls", "Ready", "True").await;
+    world.cluster.delete(&path("vaultpkisecrets", "tls"));
+    world.cluster.until(&path("vaultpkisecrets", "tls"), serde_json::Value::is_null).await;
+    let text = scrape(port).await;
+    for (operation, count) in [("read", 2), ("write", 2)] {
+        let line = format!(
+            "vso_client_operations_total{{operation=\"{operation}\",vault_connection=\"app/vault\"}} {count}\n"
+        );
+        assert!(text.contains(&line), "{line} is not in\n{text}");
+    }
     world.stop().await;
 }
 

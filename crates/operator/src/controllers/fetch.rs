@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use sidekey_core::lookup::Verb;
 use sidekey_core::{Lookup, Response};
 use sidekey_vault::{Class, MountKind, Mounts, VaultError, diagnose};
 
@@ -96,8 +97,21 @@ async fn once(tools: &Tools, question: &Question<'_>, session: &Session) -> Resu
     let mounts = Mounts::default();
     mounts.remember(question.lookup.path.split('/').next().unwrap_or_default(), MountKind::Plain);
     let answer = session.client.fetch(&session.token, question.lookup, &mounts).await;
-    tools.metrics.client("read", &question.login.connection.key, begun.elapsed(), answer.is_ok());
+    tools.metrics.client(
+        operation(question.lookup.verb),
+        &question.login.connection.key,
+        begun.elapsed(),
+        answer.is_ok(),
+    );
     answer
+}
+
+/// A request as `vso_client_operations_total` names it.
+const fn operation(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Read | Verb::List => "read",
+        Verb::Write => "write",
+    }
 }
 
 async fn explain(tools: &Tools, question: &Question<'_>, session: &Session, error: VaultError) -> Trouble {
