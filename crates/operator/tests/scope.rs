@@ -13,6 +13,7 @@ mod support;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use sidekey_operator::addresses::Addresses;
 use sidekey_operator::run::Options;
 use support::{HOUSE, World, condition, options, path};
 use tokio::time::sleep;
@@ -213,6 +214,28 @@ async fn one_login_with_lent_credentials_serves_all_namespaces() {
     other_is(&world, "web", "True").await;
     assert_eq!(world.vault.count("PUT", "auth/kubernetes/login"), 1, "other has no service account of its own");
     world.stop().await;
+}
+
+#[tokio::test]
+async fn a_cluster_wide_connection_is_held_to_the_allowed_addresses() {
+    for (allowed, status) in [("127.0.0.1", "True"), ("vault.example", "False")] {
+        let mut world = World::new().await;
+        namespace(&world, "app", json!({ "team": "a" }));
+        shared(&world, &json!({}));
+        world.static_secret("app", "web", json!({ "vaultAuthRef": "shared" }));
+        let addresses = Addresses { allowed: vec![allowed.to_owned()], only: true };
+        world.start_with(Options { addresses, ..options() });
+        world.condition(VSS, "web", "Ready", status).await;
+        for kind in ["clustervaultconnections", "clustervaultauths"] {
+            let ready = move |object: &Value| condition(object, "Ready")["status"] == status;
+            let object = world.cluster.until(&format!("{OWN}/{kind}/shared"), ready).await;
+            let message = condition(&object, "Ready")["message"].as_str().unwrap().to_owned();
+            let refused = message.contains("127.0.0.1 is not an address that tokens may be sent to");
+            assert_eq!(refused, status == "False", "{kind}: {message}");
+        }
+        assert_eq!(world.vault.requests().is_empty(), status == "False", "nothing is sent there");
+        world.stop().await;
+    }
 }
 
 #[tokio::test]
