@@ -114,6 +114,67 @@ async fn workloads_restart_once_per_change_and_never_at_a_start() {
     world.stop().await;
 }
 
+#[tokio::test]
+async fn each_kind_of_workload_is_restarted_in_its_own_way() {
+    let mut world = World::new().await;
+    let kinds = [
+        ("deployments", "Deployment", "apps/v1"),
+        ("daemonsets", "DaemonSet", "apps/v1"),
+        ("statefulsets", "StatefulSet", "apps/v1"),
+        ("rollouts", "Rollout", "argoproj.io/v1alpha1"),
+    ];
+    for (plural, kind, version) in kinds {
+        let metadata = json!({ "name": "web", "namespace": "app" });
+        let spec = json!({ "template": { "metadata": {} } });
+        world.cluster.apply(plural, json!({ "apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec }));
+    }
+    let targets = ["Deployment", "DaemonSet", "StatefulSet", "argo.Rollout"];
+    let targets = targets.map(|kind| json!({ "kind": kind, "name": "web" }));
+    world.static_secret("app", "web", json!({ "rolloutRestartTargets": targets }));
+    world.start();
+    world.condition(VSS, "web", "Ready", "True").await;
+    world.vault.put("secret/web", json!({ "user": "new" }));
+    world.condition(VSS, "web", "RolloutRestart", "True").await;
+    for (plural, kind, version) in kinds {
+        let workload = world.cluster.get(&format!("/apis/{version}/namespaces/app/{plural}/web"));
+        let (template, own) = (workload.pointer(RESTARTED), &workload["spec"]["restartAt"]);
+        let at = match kind {
+            "Rollout" => [Some(own), template],
+            _ => [template, Some(own).filter(|own| !own.is_null())],
+        };
+        let times = at.map(|at| at.and_then(Value::as_str).map(|at| at.parse::<jiff::Timestamp>().is_ok()));
+        assert_eq!(times, [Some(true), None], "{kind}: {workload}");
+    }
+    world.stop().await;
+}
+
+/// So that a kill in between costs a second restart, never a missed one.
+#[tokio::test]
+async fn the_secret_is_written_first_and_the_status_last() {
+    let mut world = World::new().await;
+    world.deployment("web");
+    world.static_secret("app", "web", json!({ "rolloutRestartTargets": [{ "kind": "Deployment", "name": "web" }] }));
+    world.start();
+    world.condition(VSS, "web", "Ready", "True").await;
+    world.condition("vaultauths", "vault", "Ready", "True").await;
+    world.condition("vaultconnections", "vault", "Ready", "True").await;
+    world.cluster.forget_calls();
+    world.vault.put("secret/web", json!({ "user": "new" }));
+    world.condition(VSS, "web", "RolloutRestart", "True").await;
+    let calls = world.cluster.calls().into_iter().filter(|call| {
+        let aside = ["/leases", "/events"].iter().any(|part| call.path.contains(part));
+        !aside && call.method != "GET" && call.method != "WATCH"
+    });
+    let calls: Vec<_> = calls.map(|call| format!("{} {}", call.method, call.path)).collect();
+    let want = [
+        format!("PUT {}", secret("web")),
+        "PATCH /apis/apps/v1/namespaces/app/deployments/web".to_owned(),
+        format!("PATCH {}/status", path(VSS, "web")),
+    ];
+    assert_eq!(calls, want);
+    world.stop().await;
+}
+
 /// An operator that ended between the Secret and the status leaves no digest; the workload has the old value all the same.
 #[tokio::test]
 async fn a_change_restarts_although_the_first_sync_was_never_said() {
