@@ -58,7 +58,7 @@ impl Supervisor {
                 self.troubles.set(Subject::Login(login), cause);
                 self.planner(login).login_failed(&FailureKind::Other.into(), now);
             }
-            Done::Probed(login, id, answer) => self.judge(login, id, verdict(&answer), now),
+            Done::Probed(login, id, answer) => self.judge(login, id, &answer, now),
             Done::Retired(lease, answer) => self.retired(&lease, &answer, now),
             Done::Wrapped(index, answer) => {
                 if let Some(cause) = self.sinks.get_mut(index).and_then(|sink| sink.wrapped(answer, now)) {
@@ -79,12 +79,13 @@ impl Supervisor {
         }
     }
 
-    fn judge(&mut self, login: usize, id: TokenId, kind: FailureKind, now: Time) {
+    fn judge(&mut self, login: usize, id: TokenId, lives: &Result<bool, VaultError>, now: Time) {
+        let kind = verdict(lives);
         if kind == FailureKind::TokenDead {
             self.mourn(login, kind);
             self.planner(login).token_dead(id, now);
         }
-        for (step, error) in self.state.sessions[login].suspects.take() {
+        for (step, error) in self.state.sessions[login].suspects.take(lives, now) {
             self.failed(login, &step, &error, kind.into(), now);
         }
     }
@@ -115,6 +116,7 @@ impl Supervisor {
     }
 
     fn logged_in(&mut self, login: usize, grant: Grant, now: Time) {
+        let has_default = grant.has_default();
         let Grant { token, accessor, ttl, renewable, uses, batch, .. } = grant;
         let session = &mut self.state.sessions[login];
         let id = session.planner.logged_in(&TokenTerms { ttl, renewable, uses, batch }, now);
@@ -127,7 +129,7 @@ impl Supervisor {
             renewable,
             "logged in"
         );
-        session.tokens.insert(id, Held { token, accessor, issued: unix_seconds() });
+        session.tokens.insert(id, Held { token, accessor, issued: unix_seconds(), has_default });
         self.counters.logins += 1;
         self.troubles.clear(&Subject::Login(login));
         if login == 0 {
@@ -168,10 +170,11 @@ impl Supervisor {
     fn doubt(&mut self, login: usize, step: Step, error: VaultError, now: Time) {
         let asks = matches!(step, Step::Fetch(_) | Step::RenewLease(_) | Step::RenewToken);
         let session = &mut self.state.sessions[login];
-        let shown = session.token().zip(session.planner.token()).zip(session.client.clone());
-        if let (true, Class::Denied, Some(((token, id), client))) = (asks, error.class, shown) {
+        let shown = session.held().cloned().zip(session.planner.token()).zip(session.client.clone());
+        if let (true, Class::Denied, Some(((held, id), client))) = (asks, error.class, shown) {
             if session.suspects.add(step, error, id) {
-                self.work.spawn(request::probe(login, client, token, id));
+                let telling = held.has_default && session.suspects.trusts_denials(now);
+                self.work.spawn(request::probe(login, client, held.token, id, telling));
             }
         } else {
             self.failed(login, &step, &error, error.failure(), now);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use sidekey_core::contract::{Action, Auth};
 use sidekey_core::planner::{Step, TokenId};
 use sidekey_core::{AgentConfig, Cause, Lookup, Response, Sensitive};
-use sidekey_vault::{Client, Grant, Mounts, Renewal, TokenInfo, Unready, VaultError, diagnose};
+use sidekey_vault::{Client, Grant, Mounts, Renewal, Unready, VaultError, diagnose};
 
 use crate::action;
 use crate::credential::{Source, service_account};
@@ -24,8 +24,8 @@ pub(crate) enum Done {
     Answered(usize, Step, Result<Answer, VaultError>),
     /// A login that never left: there is nothing to show.
     NoCredential(usize, Cause),
-    /// What the server says of a token that was denied something.
-    Probed(usize, TokenId, Result<TokenInfo, VaultError>),
+    /// Whether a token that was denied something lives.
+    Probed(usize, TokenId, Result<bool, VaultError>),
     /// What is behind a failure.
     Explained(Subject, Cause),
     /// An action after a change, and what came of it.
@@ -127,10 +127,10 @@ pub(crate) fn wrap(client: Client, token: Sensitive<String>, ttl: Duration, sink
     Box::pin(async move { Done::Wrapped(sink, client.wrap_token(&token, ttl).await) })
 }
 
-/// Asks whether a token lives.
+/// Asks whether a token lives; `telling` says whether a denied look-up means that it does not.
 #[inline(never)]
-pub(crate) fn probe(login: usize, client: Client, token: Sensitive<String>, id: TokenId) -> Task {
-    Box::pin(async move { Done::Probed(login, id, client.lookup_token(&token).await) })
+pub(crate) fn probe(login: usize, client: Client, token: Sensitive<String>, id: TokenId, telling: bool) -> Task {
+    Box::pin(async move { Done::Probed(login, id, client.token_lives(&token, telling).await) })
 }
 
 /// Does what is owed after a change.

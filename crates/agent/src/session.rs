@@ -23,6 +23,8 @@ pub(crate) struct Held {
     pub(crate) accessor: String,
     /// When it was issued, seconds since 1970.
     pub(crate) issued: i64,
+    /// Whether it has the policy that lets it look itself up.
+    pub(crate) has_default: bool,
 }
 
 /// A login's part of the state. Which login it is, is its place in the list.

@@ -86,6 +86,8 @@ struct TokenHead {
     id: TokenId,
     accessor: String,
     issued: i64,
+    #[serde(default)]
+    has_default: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -211,8 +213,10 @@ fn parts(answer: &Response) -> impl Iterator<Item = Sensitive<String>> {
 
 impl SessionHead {
     fn of(session: &Session) -> Self {
-        let token =
-            |(id, held): (&TokenId, &Held)| TokenHead { id: *id, accessor: held.accessor.clone(), issued: held.issued };
+        let token = |(id, held): (&TokenId, &Held)| {
+            let Held { accessor, issued, has_default, .. } = held.clone();
+            TokenHead { id: *id, accessor, issued, has_default }
+        };
         Self {
             planner: session.planner.clone(),
             mounts: Mounts::clone(&session.mounts),
@@ -224,9 +228,9 @@ impl SessionHead {
     /// `next` gives the secrets' lines.
     fn with(self, mut next: impl FnMut() -> Result<Value, String>) -> Result<Session, String> {
         let mut tokens = BTreeMap::new();
-        for TokenHead { id, accessor, issued } in self.tokens {
+        for TokenHead { id, accessor, issued, has_default } in self.tokens {
             let token = next()?.as_text().map(Sensitive::from).ok_or("a token is not text")?;
-            tokens.insert(id, Held { token, accessor, issued });
+            tokens.insert(id, Held { token, accessor, issued, has_default });
         }
         let mut answers = Answers::new();
         for answer in self.answers {
@@ -322,7 +326,7 @@ mod tests {
         planner.fetched(&lookup, &LeaseTerms::of(&response, 0), now);
         let mounts = Mounts::default();
         mounts.remember("secret", MountKind::Kv2);
-        let held = Held { token: "hvs.\"quoted\"\n".into(), accessor: "acc".to_owned(), issued: 9 };
+        let held = Held { token: "hvs.\"quoted\"\n".into(), accessor: "acc".to_owned(), issued: 9, has_default: true };
         let answers: Answers = [(lookup, Arc::new(response))].into();
         let other = Held { token: "hvs.other".into(), ..held.clone() };
         let first = Session::of(planner.clone(), [(id, held)].into(), answers.clone(), mounts.clone());
@@ -359,7 +363,7 @@ mod tests {
         let Ok(back) = State::load(dir, "boot", 2) else { panic!("unreadable") };
         for (session, token) in back.sessions.iter().zip(["hvs.\"quoted\"\n", "hvs.other"]) {
             let held = session.held().unwrap();
-            assert_eq!((held.token.expose().as_str(), held.issued), (token, 9));
+            assert_eq!((held.token.expose().as_str(), held.issued, held.has_default), (token, 9, true));
             assert_eq!(session.planner.lease_id(&Lookup::read("database/creds/app")), Some("database/creds/app/1"));
             assert!(session.answers == kept.sessions[0].answers, "answers differ");
             assert_eq!(session.mounts.find("secret/x"), kept.sessions[0].mounts.find("secret/x"));

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use sidekey_fakevault::{DatabaseRole, RoleSpec, StaticRole};
+use sidekey_core::Code;
+use sidekey_fakevault::{DatabaseRole, Flavour, Options, RoleSpec, StaticRole};
 use support::{Bench, MOUNT, exists, read_only, role};
 
 const fn seconds(seconds: u64) -> Duration {
@@ -39,7 +40,12 @@ async fn no_gap(bench: &Bench, time: Duration) -> BTreeSet<String> {
 }
 
 async fn database(ttl: u64, max_ttl: u64, token: RoleSpec) -> Bench {
-    let bench = Bench::new().await.format("db.json", "json", "database/creds/app", json!({}));
+    database_of(Flavour::Vault, ttl, max_ttl, token).await
+}
+
+async fn database_of(flavour: Flavour, ttl: u64, max_ttl: u64, token: RoleSpec) -> Bench {
+    let bench = Bench::with(Options { flavour, ..Options::default() }).await;
+    let bench = bench.format("db.json", "json", "database/creds/app", json!({}));
     let spec = DatabaseRole { ttl: seconds(ttl), max_ttl: seconds(max_ttl), ..DatabaseRole::default() };
     bench.fake.database("database", "app", spec);
     bench.fake.role(MOUNT, "web", token);
@@ -111,15 +117,71 @@ async fn a_read_only_policy_loops_nothing_and_opens_no_gap() {
 
 #[tokio::test]
 async fn a_token_revoked_from_outside_is_replaced_once() {
-    let bench = database(600, 3_600, role()).await.format("web.json", "json", "secret/data/web", json!({}));
+    for flavour in [Flavour::Vault, Flavour::OpenBao] {
+        let bench = database_of(flavour, 600, 3_600, role()).await;
+        let bench = bench.format("web.json", "json", "secret/data/web", json!({}));
+        let agent = bench.start();
+        bench.ready().await;
+        bench.fake.revoke_all_tokens();
+        bench.pass(seconds(75)).await;
+        bench.until("a credential that works", |bench| login(bench).1).await;
+        assert_eq!(bench.logins(), 2, "{flavour:?}");
+        bench.pass(seconds(60)).await;
+        assert_eq!(bench.logins(), 2, "{flavour:?}");
+        agent.stop().await;
+    }
+}
+
+/// OpenBao says the same to both.
+#[tokio::test]
+async fn a_policy_that_denies_is_not_taken_for_a_dead_token() {
+    let cut: &[(&str, &[&str])] = &[("auth/token/renew-self", &["update"]), ("sys/leases/renew", &["update"])];
+    for (name, token, default, most) in [
+        ("default", role(), None, 1),
+        ("no default", read_only(), None, 1),
+        // It looks as dead as can be, once.
+        ("a default without look-ups", role(), Some(cut), 2),
+    ] {
+        let bench = database_of(Flavour::OpenBao, 3_600, 36_000, token).await;
+        let bench = bench.format("web.json", "json", "secret/data/web", json!({}));
+        if let Some(rules) = default {
+            bench.fake.policy("default", rules);
+        }
+        let agent = bench.start();
+        bench.ready().await;
+        bench.fake.policy("web", &[("database/creds/*", &["read"])]);
+        bench.fake.clear_requests();
+        let before = login(&bench).0;
+        bench.idle(seconds(600)).await;
+        let denied = |bench: &Bench| bench.status().unwrap().counters.failures.contains_key(&Code::PolicyDenied);
+        bench.until("the denial", denied).await;
+        let (asked, logins) = (bench.fake.requests().len(), bench.logins() + 1);
+        assert!(logins <= most && (3..60).contains(&asked), "{name}: {logins} logins, {asked} requests");
+        assert!(login(&bench).1 && (most > 1 || login(&bench).0 == before), "{name}: a lease was given up");
+        agent.stop().await;
+    }
+}
+
+/// What an agent of an earlier release kept says nothing of the token's policies.
+#[tokio::test]
+async fn a_token_of_unknown_policies_is_used_on_and_never_taken_for_dead_on_a_denial() {
+    let bench = database_of(Flavour::OpenBao, 600, 3_600, role()).await;
+    let bench = bench.format("web.json", "json", "secret/data/web", json!({}));
     let agent = bench.start();
     bench.ready().await;
-    bench.fake.revoke_all_tokens();
-    bench.pass(seconds(75)).await;
-    bench.until("a credential that works", |bench| login(bench).1).await;
-    assert_eq!(bench.logins(), 2);
-    bench.pass(seconds(60)).await;
-    assert_eq!(bench.logins(), 2);
+    agent.kill().await;
+    let state = bench.path("state/state");
+    let text = std::fs::read_to_string(&state).unwrap();
+    let older = text.replacen(r#","has_default":true"#, "", 1);
+    assert_ne!(older, text);
+    std::fs::write(&state, older).unwrap();
+    let agent = bench.start();
+    bench.pass(seconds(10)).await;
+    bench.ready().await;
+    bench.fake.policy("web", &[("database/creds/*", &["read"])]);
+    bench.fake.policy("default", &[]);
+    bench.idle(seconds(120)).await;
+    assert_eq!(bench.logins(), 1);
     agent.stop().await;
 }
 

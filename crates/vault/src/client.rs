@@ -124,17 +124,15 @@ impl Client {
     }
 
     /// Whether the token lives. Vault says `invalid token` of a dead one; OpenBao says `permission denied`, which then means
-    /// the same when `policies` (the grant's) has `default`, as that allows the question.
+    /// the same of a token that [`has_default`](Grant::has_default), as that allows the question.
     ///
     /// # Errors
     /// [`VaultError`] when it cannot be known: no answer, or [`Class::Denied`] without `default`.
-    pub async fn token_lives(&self, token: &Sensitive<String>, policies: &[String]) -> Result<bool, VaultError> {
+    pub async fn token_lives(&self, token: &Sensitive<String>, has_default: bool) -> Result<bool, VaultError> {
         match self.lookup_token(token).await {
             Ok(_) => Ok(true),
             Err(error) if error.class == Class::InvalidToken => Ok(false),
-            Err(error) if error.class == Class::Denied && policies.iter().any(|policy| policy == "default") => {
-                Ok(false)
-            }
+            Err(error) if error.class == Class::Denied && has_default => Ok(false),
             Err(error) => Err(error),
         }
     }

@@ -31,6 +31,11 @@ impl Grant {
         Self { token: token.clone(), accessor, ttl, renewable, uses, batch, policies }
     }
 
+    /// Whether the token may look itself up, by the policy that Vault gives to whoever does not refuse it.
+    pub fn has_default(&self) -> bool {
+        self.policies.iter().any(|policy| policy == "default")
+    }
+
     /// From the whole answer of a login, as somebody kept it; `None` without a token in it.
     pub fn of_answer(answer: &str) -> Option<Self> {
         Value::parse(answer).ok()?.get("auth").and_then(Self::read)

@@ -71,7 +71,7 @@ async fn logs_in_with_role_id_and_secret_id_and_tells_what_is_refused() {
         secret_id: secret_id.map(Sensitive::from),
     };
     let grant = client.login(&auth, &show(&role_id, Some(&secret_id))).await.unwrap();
-    assert!(client.token_lives(&grant.token, &grant.policies).await.unwrap());
+    assert!(client.token_lives(&grant.token, grant.has_default()).await.unwrap());
 
     let wrong = refused(&client, &auth, &show(&role_id, Some("never-issued-secret-id"))).await;
     says(&wrong, Code::AuthSecretId, &["/vault/custom/secret-id", "vault write -f auth/approle/role/ROLE/secret-id"]);
