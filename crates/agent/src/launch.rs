@@ -80,7 +80,7 @@ impl Supervisor {
             Some(token) if self.groups.iter().filter(|group| group.is_of(login)).all(Group::is_settled) => {
                 drop(self.work.spawn(request::revoke_token(login, client, token, id)));
             }
-            Some(_) => session.planner.token_revoke_failed(id, &FailureKind::Other.into(), now),
+            Some(_) => session.planner.token_revoke_postponed(id, now),
             None => session.planner.token_revoked(id, now),
         }
     }

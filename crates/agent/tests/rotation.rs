@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sidekey_core::Code;
-use sidekey_fakevault::{DatabaseRole, Flavour, Options, RoleSpec, StaticRole};
+use sidekey_fakevault::{DatabaseRole, Fault, Flavour, Matcher, Options, RoleSpec, StaticRole, Times};
 use support::{Bench, MOUNT, exists, read_only, role};
 
 const fn seconds(seconds: u64) -> Duration {
@@ -182,6 +182,60 @@ async fn a_token_of_unknown_policies_is_used_on_and_never_taken_for_dead_on_a_de
     bench.fake.policy("default", &[]);
     bench.idle(seconds(120)).await;
     assert_eq!(bench.logins(), 1);
+    agent.stop().await;
+}
+
+/// With one secret without a lease, past the login that supersedes the first token, which has a third of its life left.
+async fn handed_over(more: impl AsyncFnOnce(&Bench)) -> (Bench, support::Agent) {
+    let bench = Bench::new().await.format("web.json", "json", "secret/data/web", json!({}));
+    bench.fake.role(MOUNT, "web", RoleSpec { ttl: seconds(1_800), max_ttl: seconds(1_800), ..role() });
+    let agent = bench.start();
+    bench.ready().await;
+    more(&bench).await;
+    let mut passed = 0;
+    while bench.logins() < 2 {
+        assert!(passed < 1_300, "no second login");
+        bench.pass(seconds(1)).await;
+        passed += 1;
+    }
+    (bench, agent)
+}
+
+fn revocations(bench: &Bench) -> usize {
+    bench.fake.count("POST", "auth/token/revoke-self")
+}
+
+#[tokio::test]
+async fn an_old_token_whose_successor_cannot_be_written_yet_is_revoked_once_it_is() {
+    let blocked = async |bench: &Bench| {
+        std::fs::remove_file(bench.path("secrets/web.json")).unwrap();
+        std::fs::create_dir_all(bench.path("secrets/web.json/in-the-way")).unwrap();
+        bench.fake.put("secret/web", json!({"password": "two"}));
+        bench.pass(seconds(62)).await;
+        bench.until("the failed write", |bench| bench.line().contains("SK50")).await;
+    };
+    let (bench, agent) = handed_over(blocked).await;
+    bench.pass(seconds(120)).await;
+    assert_eq!((revocations(&bench), bench.fake.tokens().len()), (0, 2));
+    std::fs::remove_dir_all(bench.path("secrets/web.json")).unwrap();
+    bench.pass(seconds(95)).await;
+    bench.until("the write", |bench| bench.read("web.json").is_some_and(|text| text.contains("two"))).await;
+    assert_eq!((revocations(&bench), bench.fake.tokens().len()), (1, 1));
+    assert_eq!(bench.logins(), 2);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn an_old_token_whose_revocation_meets_an_error_of_the_server_is_revoked_a_minute_later() {
+    let (bench, agent) = handed_over(async |_| ()).await;
+    let fault = Fault::Status(500, vec!["as told by the test".to_owned()]);
+    bench.fake.fault(Matcher::path("auth/token/revoke-self"), fault, Times::Once);
+    bench.pass(seconds(40)).await;
+    assert_eq!((revocations(&bench), bench.fake.tokens().len()), (1, 2));
+    bench.pass(seconds(65)).await;
+    bench.until("the second try", |bench| bench.fake.tokens().len() == 1).await;
+    bench.pass(seconds(65)).await;
+    assert_eq!((revocations(&bench), bench.logins()), (2, 2));
     agent.stop().await;
 }
 

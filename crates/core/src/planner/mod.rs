@@ -254,6 +254,13 @@ impl Planner {
         self.tokens.revoke_failed(token, failure, now, &mut self.dice);
     }
 
+    /// It was not even tried, as what replaces the token's leases is not in place yet. It comes again until the token expires.
+    pub fn token_revoke_postponed(&mut self, token: TokenId, now: Time) {
+        self.hear(now);
+        self.revoking = false;
+        self.tokens.revocation_postponed(token, now, &mut self.dice);
+    }
+
     /// A secret was fetched.
     pub fn fetched(&mut self, lookup: &Lookup, terms: &LeaseTerms, now: Time) {
         self.hear(now);

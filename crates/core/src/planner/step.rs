@@ -26,7 +26,8 @@ pub enum Step {
     ///
     /// [`Planner::lease_id`]: super::Planner::lease_id
     RenewLease(Lookup),
-    /// Revoke a superseded token on which nothing hangs any more; answered by `token_revoked` or `token_revoke_failed`.
+    /// Revoke a superseded token on which nothing hangs any more; answered by `token_revoked`, `token_revoke_failed` or
+    /// `token_revoke_postponed`.
     RevokeToken(TokenId),
     /// Nothing to do before that time, or before the next answer or `want`.
     Wait(Option<Time>),

@@ -18,6 +18,10 @@ const YOUNG: Duration = Duration::from_secs(60);
 /// Superseded tokens remembered for revocation, and tries to revoke one; beyond that they are left to expire.
 const MAX_SUPERSEDED: usize = 4;
 const MAX_REVOCATIONS: u32 = 4;
+/// Between two of them after an error of the server's own, during which nothing is held back.
+const REVOCATION_PAUSE: Duration = Duration::from_secs(60);
+/// First and longest wait for what the agent has to do before a revocation; nothing is asked meanwhile.
+const POSTPONED: backoff::Pace = (Duration::from_secs(1), Duration::from_secs(30));
 
 const FIRST: TokenId = TokenId(1);
 
@@ -70,6 +74,8 @@ pub(super) struct Superseded {
     due: Time,
     pub(super) leases_until: Time,
     tries: u32,
+    #[serde(default)]
+    postponed: u32,
     #[serde(skip)]
     in_flight: bool,
 }
@@ -240,6 +246,7 @@ impl Tokens {
             due: now + policy.overlap,
             leases_until: token.leases_until,
             tries: 0,
+            postponed: 0,
             in_flight: false,
         });
     }
@@ -327,12 +334,22 @@ impl Tokens {
     }
 
     pub(super) fn revoke_failed(&mut self, id: TokenId, failure: &Failure, now: Time, dice: &mut Dice) {
-        let again = matches!(failure.kind, FailureKind::Unreachable | FailureKind::Limited | FailureKind::Stale);
+        let again = !matches!(failure.kind, FailureKind::Denied | FailureKind::TokenDead | FailureKind::Missing);
         self.superseded.retain(|old| old.id != id || (again && old.tries < MAX_REVOCATIONS));
         let Some(old) = self.superseded.iter_mut().find(|old| old.id == id) else { return };
         (old.in_flight, old.tries) = (false, old.tries + 1);
-        let wait = backoff::grown(backoff::pace(failure.kind), old.tries, dice);
+        let wait = match failure.kind {
+            FailureKind::Other => REVOCATION_PAUSE,
+            kind => backoff::grown(backoff::pace(kind), old.tries, dice),
+        };
         old.due = now + wait.max(failure.retry_after.unwrap_or_default());
+    }
+
+    /// No try: it is due again a little later each time.
+    pub(super) fn revocation_postponed(&mut self, id: TokenId, now: Time, dice: &mut Dice) {
+        let Some(old) = self.superseded.iter_mut().find(|old| old.id == id) else { return };
+        (old.in_flight, old.postponed) = (false, old.postponed.saturating_add(1));
+        old.due = now + backoff::grown(POSTPONED, old.postponed, dice);
     }
 
     pub(super) fn lease_until(&mut self, id: TokenId, end: Time) {

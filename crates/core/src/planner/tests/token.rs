@@ -146,19 +146,41 @@ fn a_superseded_token_is_revoked_after_the_overlap_or_never_if_so_configured() {
 
 #[test]
 fn a_revocation_that_fails_for_ever_is_given_up() {
-    let mut bench = Bench::with_token(token(0), &[]);
+    for (kind, most) in
+        [(FailureKind::Unreachable, 5), (FailureKind::Other, 5), (FailureKind::Denied, 1), (FailureKind::Missing, 1)]
+    {
+        let mut bench = Bench::with_token(token(0), &[]);
+        let first = bench.planner.token().unwrap();
+        bench.planner.logged_in(&token(0), bench.now);
+        let mut tries = Vec::new();
+        while let Step::Wait(Some(_)) = bench.next() {
+            bench.sleep();
+            if let step @ Step::RevokeToken(_) = bench.next() {
+                tries.push(bench.now);
+                bench.begin(&step);
+                bench.planner.token_revoke_failed(first, &kind.into(), bench.now);
+            }
+        }
+        assert_eq!((tries.len(), bench.next()), (most, Step::Wait(None)), "{kind:?}");
+        let apart = |pair: &[Time]| pair[1].since(pair[0]);
+        assert!(kind != FailureKind::Other || tries.windows(2).all(|pair| apart(pair) == secs(60)), "{tries:?}");
+    }
+}
+
+#[test]
+fn a_revocation_that_is_postponed_costs_no_try_and_comes_again_ever_later_till_the_token_expires() {
+    let mut bench = Bench::with_token(token(3600), &[]);
     let first = bench.planner.token().unwrap();
     bench.planner.logged_in(&token(0), bench.now);
-    let mut tries = 0;
+    let mut waits = Vec::new();
     while let Step::Wait(Some(_)) = bench.next() {
-        bench.sleep();
-        if let step @ Step::RevokeToken(_) = bench.next() {
-            tries += 1;
-            bench.begin(&step);
-            bench.planner.token_revoke_failed(first, &FailureKind::Unreachable.into(), bench.now);
-        }
+        waits.push(bench.sleep());
+        bench.begin(&Step::RevokeToken(first));
+        bench.planner.token_revoke_postponed(first, bench.now);
     }
-    assert_eq!((tries, bench.next()), (5, Step::Wait(None)));
+    assert!(bench.now < at(4600) && bench.now > at(4500), "the token's end is its end: {}", bench.now);
+    assert!((100..250).contains(&waits.len()) && waits[1..].iter().all(|wait| *wait >= 1.0), "{waits:?}");
+    assert_eq!(bench.next(), Step::Wait(None));
 }
 
 #[test]
