@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use serde_json::json;
 use sidekey_agent::exit::Exit;
-use sidekey_fakevault::{Fault, Matcher, Times};
-use support::{Bench, exists};
+use sidekey_fakevault::{DatabaseRole, Fault, Matcher, Times};
+use support::{Bench, LONG, exists};
 
 async fn bench() -> Bench {
     Bench::new()
@@ -71,6 +71,40 @@ async fn a_kill_at_any_moment_of_the_start_leaves_one_login_and_no_torn_file() {
         assert!(bench.logins() <= 2 && bench.fake.leases().len() <= 2, "killed after {wait} ms");
         agent.stop().await;
     }
+}
+
+/// Slow answers come together: the kill is after the server gave so many leases, and before the agent has kept all of them.
+#[tokio::test]
+async fn a_kill_loses_one_lease_for_each_request_under_way_and_at_most_four() {
+    const CREDS: &str = "database/creds/";
+    let mut most = 0;
+    for given in 1..=6 {
+        let mut bench = Bench::new().await;
+        let names = ["a", "b", "c", "d", "e", "f"];
+        for name in names {
+            bench.fake.database("database", name, DatabaseRole::default());
+            bench = bench.format(&format!("{name}.json"), "json", &format!("{CREDS}{name}"), json!({}));
+        }
+        bench.fake.fault(Matcher::path(CREDS), Fault::Slow(Duration::from_millis(40)), Times::Always);
+        let agent = bench.start();
+        let begun = std::time::Instant::now();
+        while bench.fake.leases().len() < given {
+            assert!(begun.elapsed() < LONG, "never came: {given} leases");
+            tokio::task::yield_now().await;
+        }
+        agent.kill().await;
+        let asked = bench.fake.requests().iter().filter(|request| request.path.starts_with(CREDS)).count();
+        let state = std::fs::read_to_string(bench.path("state/state")).unwrap_or_default();
+        let under_way = asked - state.matches(&format!(r#""leaseId":"{CREDS}"#)).count();
+        bench.fake.clear_faults();
+        let agent = bench.start();
+        bench.ready().await;
+        let lost = bench.fake.leases().len() - names.len();
+        assert!(lost <= under_way && under_way <= 4, "{given} given: {lost} lost of {under_way} under way");
+        most = most.max(lost);
+        agent.stop().await;
+    }
+    assert!(most > 1, "no kill met more than one request");
 }
 
 #[tokio::test]
