@@ -43,18 +43,29 @@ pub(crate) fn settings(input: &Input) -> Result<Settings, Error> {
 
 /// Changes every pod and pod template of `object`, also below `List`s, and says what was done.
 pub(crate) fn judge(object: &mut Value, input: &Input, settings: &Settings) -> Result<Vec<Judged>, Error> {
-    let is_list = object["kind"].as_str().is_some_and(|kind| kind.ends_with("List"));
-    if is_list && let Some(items) = object.get_mut("items").and_then(Value::as_array_mut) {
-        let judged: Result<Vec<_>, _> = items.iter_mut().map(|item| judge(item, input, settings)).collect();
+    judge_item(object, "", input, settings)
+}
+
+/// An item that names no kind, as an API server writes those of a `DeploymentList`, is of kind `assumed`.
+fn judge_item(object: &mut Value, assumed: &str, input: &Input, settings: &Settings) -> Result<Vec<Judged>, Error> {
+    let kind = object["kind"].as_str().unwrap_or(assumed).to_owned();
+    if let Some(of) = kind.strip_suffix("List")
+        && let Some(items) = object.get_mut("items").and_then(Value::as_array_mut)
+    {
+        let judged: Result<Vec<_>, _> = items.iter_mut().map(|item| judge_item(item, of, input, settings)).collect();
         return judged.map(|judged| judged.into_iter().flatten().collect());
     }
+    judge_object(object, &kind, input, settings).map(|judged| vec![judged])
+}
+
+fn judge_object(object: &mut Value, kind: &str, input: &Input, settings: &Settings) -> Result<Judged, Error> {
     let namespace = object["metadata"]["namespace"].as_str().unwrap_or(&input.namespace).to_owned();
-    let name = title(object, &namespace);
+    let name = title(object, kind, &namespace);
     let version = input.kubernetes_version;
     let minor = if version.major > NATIVE.major { u32::MAX } else { version.minor };
     let env_files = sidekey_inject::env_files(minor, minor);
     let facts = Facts { namespace, native_sidecars: version >= NATIVE, env_files };
-    let Some(template) = template(object) else { return Ok(vec![Judged { object: name, verdict: Verdict::NoPod }]) };
+    let Some(template) = template(object, kind) else { return Ok(Judged { object: name, verdict: Verdict::NoPod }) };
     let mut pod =
         json!({"apiVersion": "v1", "kind": "Pod", "metadata": template["metadata"], "spec": template["spec"]});
     if pod["metadata"].is_null() {
@@ -73,12 +84,12 @@ pub(crate) fn judge(object: &mut Value, input: &Input, settings: &Settings) -> R
             Verdict::Injected(injection)
         }
     };
-    Ok(vec![Judged { object: name, verdict }])
+    Ok(Judged { object: name, verdict })
 }
 
 /// The pod, or the pod template, of an object.
-fn template(object: &mut Value) -> Option<&mut Value> {
-    let path = match object["kind"].as_str()? {
+fn template<'a>(object: &'a mut Value, kind: &str) -> Option<&'a mut Value> {
+    let path = match kind {
         "Pod" => "",
         "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" | "ReplicationController" | "Job" | "Rollout" => {
             "/spec/template"
@@ -90,10 +101,10 @@ fn template(object: &mut Value) -> Option<&mut Value> {
     object.pointer_mut(path).filter(|template| template["spec"].is_object())
 }
 
-fn title(object: &Value, namespace: &str) -> String {
+fn title(object: &Value, kind: &str, namespace: &str) -> String {
     let metadata = &object["metadata"];
     let name = metadata["name"].as_str().or_else(|| metadata["generateName"].as_str()).unwrap_or("(no name)");
-    format!("{} {namespace}/{name}", object["kind"].as_str().unwrap_or("(no kind)"))
+    format!("{} {namespace}/{name}", if kind.is_empty() { "(no kind)" } else { kind })
 }
 
 /// The outcome in a word or two.
