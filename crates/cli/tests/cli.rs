@@ -107,11 +107,13 @@ fn exits_2_for_input_that_cannot_be_read() {
     let settings = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(settings.path(), "vaultAdress: x\n").unwrap();
     let settings = settings.path().to_str().unwrap();
-    let cases: [(&[&str], &str, &str); 6] = [
+    let cases: [(&[&str], &str, &str); 8] = [
         (&["inject", "-f", "/nowhere.yaml"], "", "SK1012 reading /nowhere.yaml"),
         (&["inject", "-f", "-"], "a: [", "SK1012 reading -"),
         (&["inject", "-f", "-"], "just words", "SK1012 reading -"),
         (&["explain", "-f", "-", "--settings", settings], "", "SK1010 reading the settings file"),
+        (&["check", "-f", "/nowhere.yaml"], "", "SK1012 reading /nowhere.yaml"),
+        (&["explain", "-f", "-"], "a: [", "SK1012 reading -"),
         (&["inject"], "", "--filename"),
         (&["inject", "-f", "-", "--kubernetes-version", "new"], "", "not a version"),
     ];
@@ -253,12 +255,27 @@ fn a_diff_shows_what_changes_and_no_more() {
     assert!(fed(&["inject", "--diff", "-f", "-"], plain).stdout.is_empty());
 }
 
+/// Each shell by the form in which its script offers a subcommand.
 #[test]
-fn completes_in_the_known_shells() {
-    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+fn completes_every_subcommand_in_the_known_shells() {
+    let help = sidekey(&["--help"]);
+    let list = text(&help.stdout).lines().skip_while(|line| *line != "Commands:").skip(1);
+    let names: Vec<_> =
+        list.take_while(|line| !line.is_empty()).filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(names.len() > 9 && names.contains(&"explain"), "{names:?}");
+    let offers = [
+        ("bash", "\n            sidekey,NAME)\n"),
+        ("zsh", "\n'NAME:"),
+        ("fish", "\"__fish_sidekey_needs_command\" -f -a \"NAME\""),
+        ("powershell", "[CompletionResult]::new('NAME'"),
+        ("elvish", "\n            cand NAME "),
+    ];
+    for (shell, offer) in offers {
         let output = sidekey(&["completions", shell]);
         assert_eq!(output.status.code(), Some(0));
-        assert!(text(&output.stdout).contains("explain"), "{shell}");
+        let offered = |name: &str| text(&output.stdout).contains(&offer.replace("NAME", name));
+        let missing: Vec<_> = names.iter().filter(|name| !offered(name)).collect();
+        assert_eq!(missing, [&""; 0], "{shell}");
     }
 }
 
