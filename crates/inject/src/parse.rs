@@ -290,7 +290,12 @@ fn server(reader: &mut Reader<'_>, skip_verify: bool, bundle: Option<&Bundle>) -
         skip_verify,
         proxy: reader.filled(Field::Proxy),
         no_proxy: reader.filled(Field::NoProxy),
-        timeout_seconds: reader.seconds(Field::ClientTimeout)?.map_or(60, whole_seconds).max(1),
+        // To Vault's client, too, none at all means its default.
+        timeout_seconds: reader
+            .seconds(Field::ClientTimeout)?
+            .filter(|it| !it.is_zero())
+            .map_or(60, whole_seconds)
+            .max(1),
     })
 }
 

@@ -156,6 +156,8 @@ fn durations_are_gos_and_a_bare_number_is_none() {
         // Vault's own settings: a number is seconds.
         (&["client-timeout=90"], "/config/server/timeoutSeconds", json!(90)),
         (&["client-timeout=2m"], "/config/server/timeoutSeconds", json!(120)),
+        (&["client-timeout=0"], "/config/server/timeoutSeconds", json!(null)),
+        (&["client-timeout=500ms"], "/config/server/timeoutSeconds", json!(1)),
         (&["template-static-secret-render-interval=10s"], "/config/refresh/staticIntervalMs", json!(10_000)),
         (&["template-static-secret-render-interval="], "/config/refresh/staticIntervalMs", json!(300_000)),
     ]);

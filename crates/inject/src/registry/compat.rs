@@ -88,7 +88,7 @@ const VERDICTS: &[(Field, Verdict, &str)] = &[
     (Field::TlsServerName, Same, ""),
     (Field::TlsSkipVerify, Same, ""),
     (Field::Proxy, Same, ""),
-    (Field::ClientTimeout, Different, "Checked at admission. Whole seconds and at least one, so that `0` is not the default of 60; days (`1d`) are not read."),
+    (Field::ClientTimeout, Different, "Checked at admission. Whole seconds and at least one; days (`1d`) are not read."),
     (Field::LogLevel, Better, "The settings have a default for all pods."),
     (Field::LogFormat, Different, "Default: the settings' `logFormat`, which ships as `json`."),
     (Field::StaticInterval, Better, "Checked at admission; it is for secrets without a lease alone."),
