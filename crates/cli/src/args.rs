@@ -22,7 +22,7 @@ pub(crate) enum Command {
     /// Serve the admission webhook.
     Webhook(WebhookArgs),
     /// Keep Kubernetes Secrets as the custom resources of secrets.hashicorp.com say.
-    Operator(OperatorArgs),
+    Operator(Box<OperatorArgs>),
     /// Do to manifests what the webhook would do, and print them.
     Inject(InjectArgs),
     /// Say which annotation led to what, and where each default came from.
