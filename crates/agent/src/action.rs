@@ -173,7 +173,11 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
+    use sidekey_core::contract::Notify;
+    use sidekey_core::planner::Time;
+
     use super::*;
+    use crate::notify::Notifier;
 
     async fn run(words: &[&str], patience: u64) -> Result<(), String> {
         let argv = words.iter().map(|word| (*word).to_owned()).collect();
@@ -216,6 +220,28 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         panic!("it runs still: {}", state());
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_taken_and_never_answered_ends_in_time_and_is_owed_again() {
+        let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/-/reload", server.local_addr().unwrap());
+        let call = Action::Http { method: "POST".to_owned(), url };
+        let notify = Notify { group: "a".to_owned(), action: call.clone(), first: false };
+        let (mut notifier, mut now) = (Notifier::new(&[notify], &[], false), Time::from_millis(0));
+        notifier.changed("a", false, now);
+        let mut silent = Vec::new();
+        for _ in 0..2 {
+            now = notifier.due().unwrap();
+            assert_eq!(notifier.start(now), [call.clone()]);
+            let nothing = BTreeMap::new();
+            let (result, accepted) =
+                tokio::join!(perform(&call, &nothing, Duration::from_millis(200)), server.accept());
+            silent.push(accepted.unwrap());
+            assert_eq!(result, Err("no end after 0 s".to_owned()));
+            notifier.finished(&call, result, now).unwrap();
+            assert!(notifier.due().unwrap() > now, "no hot loop");
+        }
     }
 
     #[tokio::test]

@@ -42,12 +42,14 @@ struct Visit {
 }
 
 impl Troubles {
-    /// Something is wrong; said in the log when it was not so before.
+    /// Something is wrong; said in the log when it was not so before. Which of many requests met it is no news: during an outage
+    /// those of a token and of leases take turns.
     pub(crate) fn set(&mut self, subject: Subject, cause: Cause) {
-        if self.causes.get(&subject) != Some(&cause) {
+        let met = |before: &Cause| before.code == cause.code && before.answer == cause.answer;
+        if !self.causes.get(&subject).is_some_and(met) {
             tracing::warn!(code = %cause.code, path = subject.path(), login = subject.other_login(), "{cause}");
-            self.causes.insert(subject, cause);
         }
+        self.causes.insert(subject, cause);
     }
 
     /// It is not, or no longer.

@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::json;
@@ -126,6 +128,64 @@ async fn a_sealed_server_keeps_all_files_and_is_asked_rarely() {
     bench.until("recovery", |bench| bench.line() == "ready: 2 files written").await;
     assert_eq!(bench.logins(), 0);
     agent.stop().await;
+}
+
+/// What this thread says: the whole agent of a test runs on it.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// At the level that the agent has in a pod.
+fn record() -> (Log, tracing::subscriber::DefaultGuard) {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::INFO)
+        .with_writer(move || writer.clone())
+        .finish();
+    (log, tracing::subscriber::set_default(subscriber))
+}
+
+/// The lines, and forgets them.
+fn said(log: &Log) -> String {
+    String::from_utf8(std::mem::take(&mut *log.0.lock().unwrap())).unwrap()
+}
+
+#[tokio::test]
+async fn an_hour_without_a_server_is_a_few_lines_of_the_log() {
+    for standing in [true, false] {
+        let bench = Bench::new().await.format("a.json", "json", "secret/data/web", json!({})).format(
+            "db.json",
+            "json",
+            "database/creds/app",
+            json!({}),
+        );
+        let (log, _recording) = record();
+        let agent = bench.start();
+        bench.ready().await;
+        assert!(said(&log).contains("logged in"), "nothing is recorded");
+        if standing {
+            bench.fake.standing(Standing::Sealed);
+        } else {
+            bench.fake.fault(Matcher::any(), Fault::Reset, Times::Always);
+        }
+        bench.idle(Duration::from_secs(3_600)).await;
+        let text = said(&log);
+        let lines = text.lines().count();
+        assert!((1..=20).contains(&lines), "{lines} lines:\n{text}");
+        agent.stop().await;
+    }
 }
 
 #[tokio::test]
