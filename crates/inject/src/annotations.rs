@@ -94,10 +94,15 @@ impl Entry<'_> {
 
 /// The refusal of a value that does not have its kind's shape.
 pub(crate) fn refused(place: &str, value: &str, kind: Kind) -> Cause {
-    let shape = kind.shape();
+    let one_of = if matches!(kind, Kind::OneOf(_)) { "one of " } else { "" };
+    Cause::new(Code::AnnotationValue, format!("reading {place}"), unlike(value, kind))
+        .with_fix(format!("Write {one_of}{}.", kind.shape()))
+}
+
+/// That it does not, in words.
+pub(crate) fn unlike(value: &str, kind: Kind) -> String {
     let verb = if matches!(kind, Kind::OneOf(_)) { "is none of" } else { "is not" };
-    Cause::new(Code::AnnotationValue, format!("reading {place}"), format!("`{}` {verb} {shape}", shown(value)))
-        .with_fix(format!("Write {}{shape}.", if matches!(kind, Kind::OneOf(_)) { "one of " } else { "" }))
+    format!("`{}` {verb} {}", shown(value), kind.shape())
 }
 
 /// All annotations of ours, by meaning.

@@ -17,6 +17,7 @@ use crate::settings::{EnvFiles, Settings};
 use crate::spec::{EnvSpec, EnvVariable, InjectSpec};
 use crate::targets::Target;
 use crate::value::shown;
+use crate::words;
 
 /// Volume and directory of what `exec` needs: the program and the socket.
 pub(crate) const EXEC: (&str, &str) = ("sidekey-exec", "/sidekey/exec");
@@ -56,11 +57,7 @@ pub(crate) fn parse(reader: &mut Reader<'_>) -> Result<EnvSpec, Cause> {
         }
         return Ok(EnvSpec::default());
     }
-    let restart = reader.word(Field::EnvOnChange, |text| match text {
-        "restart" => Some(true),
-        "keep" | "" => Some(false),
-        _ => None,
-    })?;
+    let restart = reader.word(Field::EnvOnChange, words::restarts)?;
     let exec = reader.flag(Field::EnvExec)?;
     for variable in &variables {
         let value = format!("{} of {}", variable.name, variable.shown());

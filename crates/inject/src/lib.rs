@@ -6,7 +6,7 @@
 //! | noun | file |
 //! |---|---|
 //! | what can be said, in which dialect | `registry` |
-//! | what was said | `annotations`, `rules`, `bypass`, `reader` |
+//! | what was said | `annotations`, `rules`, `bypass`, `reader`, `words` |
 //! | what is wanted | `parse`, `login`, `logins`, `secrets`, `command` → `spec` |
 //! | what is decided | `targets`, `token`, `identity`, `resources`, `outputs`, `directories`, `changes`,
 //! | | `environment` → `plan` |
@@ -47,6 +47,7 @@ mod targets;
 mod token;
 mod trust;
 mod value;
+mod words;
 
 use serde_json::Value;
 use sidekey_core::Cause;

@@ -88,13 +88,18 @@ fn by_files(reader: &mut Reader<'_>, name: &str, volume: Option<String>, backoff
 
 fn served(reader: &mut Reader<'_>) -> Result<String, Cause> {
     let name = reader.needed(Field::AuthType, "auth method")?;
-    let answer = match Service::of(&name) {
-        Some(Service::Served) => return Ok(name),
-        Some(Service::Refused(reason)) => format!("the auth method `{name}` is not served: {reason}"),
-        None => format!("there is no auth method `{}`", shown(&name)),
-    };
+    let Some(answer) = unserved(&name) else { return Ok(name) };
     Err(Cause::new(Code::AuthMethodRefused, "reading the auth type", answer)
         .with_fix(format!("Use one of {}.", Service::served())))
+}
+
+/// Why an auth method is refused; `None` for one that is served.
+pub(crate) fn unserved(name: &str) -> Option<String> {
+    match Service::of(name) {
+        Some(Service::Served) => None,
+        Some(Service::Refused(reason)) => Some(format!("the auth method `{name}` is not served: {reason}")),
+        None => Some(format!("there is no auth method `{}`", shown(name))),
+    }
 }
 
 /// The method with what only it needs, and its token's file where an annotation names one.

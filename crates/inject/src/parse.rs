@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sidekey_core::contract::{Bearer, Dialect, Listener, Log, Refresh, Server};
+use sidekey_core::contract::{Dialect, Listener, Log, Refresh, Server};
 use sidekey_core::goparse::parse_bool;
 use sidekey_core::{Cause, Code};
 
@@ -14,7 +14,7 @@ use crate::registry::{Field, Kind};
 use crate::settings::{DefaultTemplate, PullPolicy, SecurityContext, Settings};
 use crate::spec::{Amounts, End, Extras, InjectSpec, Metrics, Place, Pull, ResourceSpec, Start, UserSpec};
 use crate::trust::{self, Bundle};
-use crate::{environment, login, logins, secrets, value};
+use crate::{environment, login, logins, secrets, value, words};
 
 /// Reads everything; `volume_problem` is what is wrong with the token's volume, which has its place among the errors.
 ///
@@ -173,7 +173,7 @@ fn id(reader: &mut Reader<'_>, field: Field, setting: Option<i64>) -> Result<Opt
     }
     let id = reader.int(field)?;
     match (entry, id) {
-        (Some(entry), Some(id)) if !(0..=i64::from(i32::MAX)).contains(&id) => Err(entry.refused(Kind::Uint)),
+        (Some(entry), Some(id)) if !value::is_id(id) => Err(entry.refused(Kind::Uint)),
         _ => Ok(id),
     }
 }
@@ -199,15 +199,8 @@ fn listener(reader: &mut Reader<'_>, cache: bool) -> Result<Option<Listener>, Ca
     if !cache && !quit {
         return Ok(None);
     }
-    let port = reader.parsed(Field::CachePort, |text| text.parse().ok().filter(|port| *port > 0))?.unwrap_or(8_200);
-    let bearer = reader.parsed(Field::CacheToken, |text| {
-        Some(match text {
-            "true" => Bearer::Agent,
-            "force" => Bearer::Force,
-            "false" | "" => Bearer::Caller,
-            _ => return None,
-        })
-    })?;
+    let port = reader.parsed(Field::CachePort, value::port)?.unwrap_or(8_200);
+    let bearer = reader.parsed(Field::CacheToken, words::bearer)?;
     Ok(Some(Listener { port, quit, forward: bearer.filter(|_| cache) }))
 }
 
@@ -255,7 +248,7 @@ fn own(
 
 /// Refuses an address without one; `key` says where it stands.
 pub(crate) fn scheme(address: &str, key: &str) -> Result<(), Cause> {
-    if ["http://", "https://"].iter().any(|scheme| address.starts_with(scheme)) {
+    if value::has_scheme(address) {
         return Ok(());
     }
     let answer = format!("`{}` has no scheme", value::shown(address));
@@ -341,8 +334,7 @@ fn pull(reader: &mut Reader<'_>) -> Result<Pull, Cause> {
 
 fn metrics(reader: &mut Reader<'_>, listener: Option<&Listener>) -> Result<Option<Metrics>, Cause> {
     let filled = reader.found.get(Field::MetricsPort).is_some_and(|entry| !entry.value.is_empty());
-    let port = |text: &str| text.parse().ok().filter(|port| *port > 0);
-    let port: Option<u16> = if filled { reader.parsed(Field::MetricsPort, port)? } else { None };
+    let port = if filled { reader.parsed(Field::MetricsPort, value::port)? } else { None };
     let scrape = asked(reader, Field::MetricsScrape)?;
     match (port, listener) {
         (Some(port), Some(listener)) if listener.port == port => {
@@ -363,11 +355,7 @@ fn metrics(reader: &mut Reader<'_>, listener: Option<&Listener>) -> Result<Optio
 fn log(reader: &mut Reader<'_>) -> Result<Log, Cause> {
     let default = Log::default();
     let level = word(reader, Field::LogLevel, |text| value::log_level(text).map(str::to_owned))?;
-    let json = word(reader, Field::LogFormat, |text| match text {
-        "json" => Some(true),
-        "standard" => Some(false),
-        _ => None,
-    })?;
+    let json = word(reader, Field::LogFormat, words::log_json)?;
     Ok(Log { level: level.unwrap_or(default.level), json: json.unwrap_or(default.json) })
 }
 

@@ -1,8 +1,10 @@
 //! Kubernetes quantities: `500m`, `64Mi`, `1e3` (apimachinery, `resource.Quantity`).
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 const NANO: i128 = 1_000_000_000;
@@ -132,6 +134,25 @@ impl<'de> Deserialize<'de> for Quantity {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         Self::parse(&text).ok_or_else(|| D::Error::custom(format!("`{text}` is not a quantity such as 500m or 64Mi")))
+    }
+}
+
+impl JsonSchema for Quantity {
+    fn schema_name() -> Cow<'static, str> {
+        "Quantity".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "title": "quantity such as `500m` or `64Mi`",
+            "type": ["string", "number"],
+            "minLength": 1,
+            "pattern": r"^[+-]?[0-9]*\.?[0-9]*(n|u|m|k|Ki|[MGTPE]i?|[eE][+-]?[0-9]+)?$",
+        })
     }
 }
 

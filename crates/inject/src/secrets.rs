@@ -13,16 +13,12 @@ use crate::reader::Reader;
 use crate::registry::{Field, Kind};
 use crate::settings::DefaultTemplate;
 use crate::spec::Secret;
-use crate::value;
+use crate::{value, words};
 
 /// The Vault dialect's default template; absent is the settings', empty is refused.
 pub(crate) fn default_template(reader: &mut Reader<'_>) -> Result<DefaultTemplate, Cause> {
     let Some(entry) = reader.found.get(Field::DefaultTemplate) else { return Ok(reader.settings.default_template) };
-    match entry.value.to_ascii_lowercase().as_str() {
-        "map" => Ok(DefaultTemplate::Map),
-        "json" => Ok(DefaultTemplate::Json),
-        _ => Err(entry.refused(Field::DefaultTemplate.row().kind)),
-    }
+    words::default_template(entry.value).ok_or_else(|| entry.refused(Field::DefaultTemplate.row().kind))
 }
 
 /// Directory of the secrets that name none.
@@ -34,15 +30,13 @@ pub(crate) fn directory(reader: &mut Reader<'_>) -> Result<String, Cause> {
     Ok(reader.text(Field::VolumePath).to_owned())
 }
 
-/// Cleaned: `/a/` and `a` are `/a`; the root is refused, as a volume over it would hide the image.
+/// An annotation's.
 fn absolute(entry: &Entry<'_>) -> Result<String, Cause> {
-    let parts: Vec<&str> = entry.value.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
-    if parts.is_empty() || parts.contains(&"..") {
+    value::directory(entry.value).ok_or_else(|| {
         let answer = format!("`{}` cannot be the directory of a volume", value::shown(entry.value));
-        return Err(Cause::new(Code::AnnotationPath, format!("reading {}", entry.origin()), answer)
-            .with_fix("Write an absolute path such as /secrets."));
-    }
-    Ok(format!("/{}", parts.join("/")))
+        Cause::new(Code::AnnotationPath, format!("reading {}", entry.origin()), answer)
+            .with_fix("Write an absolute path such as /secrets.")
+    })
 }
 
 /// Secrets of one pod: far more than anybody has, and few enough that comparing each with each costs nothing.
@@ -227,11 +221,7 @@ impl Family<'_> {
             return Ok(Engine::Go);
         }
         let Some(entry) = self.of_all(reader, Field::TemplateEngine) else { return Ok(Engine::Handlebars) };
-        match entry.value {
-            "handlebars" => Ok(Engine::Handlebars),
-            "go" => Ok(Engine::Go),
-            _ => Err(entry.refused(Field::TemplateEngine.row().kind)),
-        }
+        words::engine(entry.value).ok_or_else(|| entry.refused(Field::TemplateEngine.row().kind))
     }
 
     fn go_options(&self, reader: &Reader<'_>, template: &mut Template) -> Result<(), Cause> {
@@ -267,7 +257,7 @@ impl Family<'_> {
 
     /// Said for the file; else one field; else its extension; else said for all files; else `key: value` lines.
     fn format(&self, reader: &Reader<'_>, file: &RelPath, one_field: bool) -> Result<Format, Cause> {
-        let read = |entry: Entry<'_>| format_of(entry.value).ok_or_else(|| entry.refused(Field::Format.row().kind));
+        let read = |entry: Entry<'_>| words::format(entry.value).ok_or_else(|| entry.refused(Field::Format.row().kind));
         if let Some(entry) = reader.found.of(Field::Format, self.raw).filter(|entry| !entry.value.is_empty()) {
             return read(entry);
         }
@@ -280,7 +270,7 @@ impl Family<'_> {
                 "env" | "json" | "yaml" | "yml" | "properties" | "ini" | "pgpass" | "cnf" | "netrc"
                 | "dockerconfigjson",
                 _,
-            ) => Ok(format_of(extension).unwrap_or(Format::Map)),
+            ) => Ok(words::format(extension).unwrap_or(Format::Map)),
             (_, Some(entry)) => read(entry),
             (_, None) => Ok(Format::Map),
         }
@@ -291,14 +281,6 @@ impl Family<'_> {
             reader.warn(format!("{} is ignored: {why}", entry.key));
         }
     }
-}
-
-fn format_of(word: &str) -> Option<Format> {
-    Format::of_word(match word {
-        "yml" => "yaml",
-        "cnf" => "mycnf",
-        word => word,
-    })
 }
 
 fn default_text(default: DefaultTemplate, path: &str) -> String {

@@ -1,16 +1,21 @@
 //! What the platform engineer decides for all pods: one YAML file.
 
+mod checks;
+mod choices;
 mod context;
+mod page;
 mod policy;
 mod prefix;
+mod schema;
 
-use serde::{Deserialize, Deserializer, Serialize, de::Error};
-use sidekey_core::contract::EnvSyntax;
-use sidekey_core::goparse::parse_duration;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use sidekey_core::{Cause, Code};
 use thiserror::Error as ThisError;
 
+pub use self::choices::{DefaultTemplate, EnvFiles, LogFormat, MissedPods, NativeSidecars, PullPolicy};
 pub use self::context::SecurityContext;
+pub use self::page::page;
 pub use self::policy::{Allowed, NamespacePolicy, Policy};
 pub(crate) use self::policy::{matches, matches_within, parse};
 pub use self::prefix::Prefix;
@@ -31,39 +36,49 @@ const MESH: [&str; 10] = [
     "consul-dataplane",
 ];
 
-/// Cluster-wide settings. A missing field has the default that [`Settings::default`] shows; unknown fields are refused.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// What holds for all pods. A missing field has its default; unknown fields are refused.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(transform = schema::alias)]
 pub struct Settings {
     /// Image of the agent; its entry point is `/sidekey-agent`.
     pub agent_image: String,
     /// Image of the agent with a shell and its programs, for pods whose commands need them.
     pub tools_image: String,
-    /// `Always`, `IfNotPresent` or `Never`; unset leaves it to Kubernetes.
+    /// When the agent's image is pulled; unset leaves it to Kubernetes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_pull_policy: Option<PullPolicy>,
     /// Vault's URL for pods that name none.
+    #[serde(deserialize_with = "checks::url")]
+    #[schemars(schema_with = "checks::url_schema")]
     pub vault_address: String,
     /// Vault namespace for pods that name none; empty is the root.
     pub vault_namespace: String,
     /// CA certificates (PEM) for pods that name none; empty is the public roots.
+    #[serde(deserialize_with = "checks::pem")]
+    #[schemars(schema_with = "checks::pem_schema")]
     pub ca_pem: String,
-    /// Proxy URL for pods that name none.
+    /// Proxy for pods that name none.
+    #[serde(deserialize_with = "checks::url")]
+    #[schemars(schema_with = "checks::url_schema")]
     pub proxy_address: String,
     /// Auth mount for pods that name none.
     pub auth_path: String,
-    /// Auth method for pods that name none: `kubernetes` or `jwt`.
+    /// Auth method for pods that name none.
+    #[serde(deserialize_with = "checks::method")]
+    #[schemars(schema_with = "checks::method_schema")]
     pub auth_type: String,
-    /// Audience of the agent's token in the native dialect; empty is the API server's own.
+    /// Audience of the agent's own token in the native dialect; empty is the API server's, which the Vault dialect has always had.
     pub audience: String,
-    /// Lifetime of the agent's projected token; at least 600.
-    #[serde(deserialize_with = "expiration")]
+    /// Lifetime of the agent's own token.
+    #[serde(deserialize_with = "checks::expiration")]
+    #[schemars(range(min = 600, max = 4_294_967_295_u32))]
     pub token_expiration_seconds: u32,
-    /// Whose annotations are served; those of other injectors are not read.
+    /// Whose annotations are served. Those of a dialect that is not listed are not read at all: another injector's affair.
     pub dialects: Vec<Prefix>,
     /// Shape of the injected agent.
     pub native_sidecars: NativeSidecars,
-    /// Whether the kubelet sets the variables of `env-<VAR>` from a file (`fileKeyRef`).
+    /// Whether the kubelet sets the variables of `env-<VAR>` from a file (`fileKeyRef`), or `sidekey-agent exec` does.
     pub env_files: EnvFiles,
     /// Requests and limits of the agent.
     pub resources: Resources,
@@ -71,32 +86,40 @@ pub struct Settings {
     pub secrets_size: Quantity,
     /// Size limit of the agent's private volume.
     pub state_size: Quantity,
-    /// How often a secret without a lease is looked at, such as `5m`.
-    #[serde(deserialize_with = "duration")]
+    /// How often a secret without a lease is looked at.
+    #[serde(deserialize_with = "checks::duration")]
+    #[schemars(schema_with = "checks::duration_schema")]
     pub static_interval: String,
     /// Shortest wait after a failed login.
-    #[serde(deserialize_with = "duration")]
+    #[serde(deserialize_with = "checks::duration")]
+    #[schemars(schema_with = "checks::duration_schema")]
     pub auth_min_backoff: String,
     /// Longest wait after a failed login.
-    #[serde(deserialize_with = "duration")]
+    #[serde(deserialize_with = "checks::duration")]
+    #[schemars(schema_with = "checks::duration_schema")]
     pub auth_max_backoff: String,
-    /// Vault dialect: `map` or `json` for secrets without a template.
+    /// Vault dialect: what a secret without a template looks like.
     pub default_template: DefaultTemplate,
-    /// Vault dialect: revoke the token at the end without being asked. The native dialect always does.
+    /// Vault dialect: revoke the token at the end of a pod that does not say. The native dialect always does.
     pub revoke_on_shutdown: bool,
-    /// How much of the agent's security context is written; the former name and its boolean are read as well.
+    /// How much of the agent's security context is written. `full`: all that pod security *restricted* asks for, and the ids below.
+    /// `platformUser`: the same without the ids, which OpenShift gives out of the namespace's range. `none`: nothing. The former
+    /// boolean is read as well.
     #[serde(alias = "setSecurityContext")]
     pub security_context: SecurityContext,
     /// Agent's uid for pods that name none; unset is the dialect's own rule.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "checks::id", skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 2_147_483_647))]
     pub run_as_user: Option<i64>,
     /// Agent's gid for pods that name none; unset is the dialect's own rule.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "checks::id", skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 2_147_483_647))]
     pub run_as_group: Option<i64>,
-    /// `trace`, `debug`, `info`, `warn` or `error`.
-    #[serde(deserialize_with = "log_level")]
+    /// The agent's log level; Vault's spellings, such as `WARNING`, are read too.
+    #[serde(deserialize_with = "checks::log_level")]
+    #[schemars(schema_with = "checks::log_level_schema")]
     pub log_level: String,
-    /// `json` or `standard`.
+    /// The agent's log lines.
     pub log_format: LogFormat,
     /// Names of a service mesh's containers. The native dialect's agent starts behind those that are native sidecars, as
     /// without them there is no network, and gives none of them secrets unless a pod names them.
@@ -106,7 +129,7 @@ pub struct Settings {
     /// Defaults, forced values and limits for any annotation, for all pods.
     #[serde(skip_serializing_if = "Policy::is_empty")]
     pub policy: Policy,
-    /// The same for pods of some namespaces.
+    /// The same for pods of some namespaces; see below.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub namespaces: Vec<NamespacePolicy>,
 }
@@ -149,134 +172,8 @@ impl Default for Settings {
     }
 }
 
-/// When the agent is one native sidecar, and when a classic init container and sidecar.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum NativeSidecars {
-    /// Native where every node has it.
-    Auto,
-    /// Native always.
-    On,
-    /// Classic always.
-    Off,
-}
-
-impl NativeSidecars {
-    /// `cluster` says whether every node has native sidecars.
-    pub(crate) const fn resolve(self, cluster: bool) -> bool {
-        match self {
-            Self::Auto => cluster,
-            Self::On => true,
-            Self::Off => false,
-        }
-    }
-}
-
-/// When the kubelet reads the app's variables from a file, and when `sidekey-agent exec` sets them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EnvFiles {
-    /// The kubelet where every one does it unasked: from 1.35 on.
-    Auto,
-    /// The kubelet also where all are 1.34; the cluster has the feature gate `EnvFiles` on.
-    On,
-    /// `exec` always.
-    Off,
-}
-
-impl EnvFiles {
-    /// `kubelets` is the form that all of them read.
-    pub(crate) fn resolve(self, kubelets: Option<EnvSyntax>) -> Option<EnvSyntax> {
-        match self {
-            Self::Auto => kubelets.filter(|syntax| *syntax == EnvSyntax::Quoted),
-            Self::On => kubelets,
-            Self::Off => None,
-        }
-    }
-}
-
-/// What to do about a pod that asks for an agent and has none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum MissedPods {
-    /// Nobody looks.
-    Ignore,
-    /// An Event at the pod and a metric.
-    Report,
-    /// The same, and an eviction where a controller creates the pod again.
-    Evict,
-}
-
-/// Kubernetes' `imagePullPolicy`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the names are Kubernetes' own")]
-pub enum PullPolicy {
-    Always,
-    IfNotPresent,
-    Never,
-}
-
-impl PullPolicy {
-    /// Reads an annotation; empty leaves it to Kubernetes.
-    pub(crate) fn parse(text: &str) -> Option<Option<Self>> {
-        Some(match text {
-            "" => None,
-            "Always" => Some(Self::Always),
-            "IfNotPresent" => Some(Self::IfNotPresent),
-            "Never" => Some(Self::Never),
-            _ => return None,
-        })
-    }
-
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Always => "Always",
-            Self::IfNotPresent => "IfNotPresent",
-            Self::Never => "Never",
-        }
-    }
-}
-
-/// What a Vault-dialect secret without a template looks like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DefaultTemplate {
-    /// `key: value` lines.
-    Map,
-    /// One JSON object.
-    Json,
-}
-
-impl DefaultTemplate {
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Map => "map",
-            Self::Json => "json",
-        }
-    }
-}
-
-/// The agent's log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// One JSON object a line.
-    Json,
-    /// Plain text.
-    Standard,
-}
-
-impl LogFormat {
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Json => "json",
-            Self::Standard => "standard",
-        }
-    }
-}
-
 /// Requests and limits for pods that name none.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Resources {
     /// CPU the scheduler sets aside.
@@ -369,29 +266,6 @@ impl Settings {
             Field::StaticInterval => &self.static_interval,
             _ => return None,
         })
-    }
-}
-
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    match parse_duration(&text) {
-        Some(_) => Ok(text),
-        None => Err(D::Error::custom(format!("`{text}` is not a duration such as 30s or 5m"))),
-    }
-}
-
-fn log_level<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    match crate::value::log_level(&text) {
-        Some(level) => Ok(level.to_owned()),
-        None => Err(D::Error::custom(format!("`{text}` is none of trace, debug, info, warn, error"))),
-    }
-}
-
-fn expiration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
-    match u32::deserialize(deserializer)? {
-        ..600 => Err(D::Error::custom("Kubernetes refuses tokens of less than 600 seconds")),
-        seconds => Ok(seconds),
     }
 }
 

@@ -33,6 +33,27 @@ pub(crate) fn mode(text: &str) -> Option<u32> {
     u32::from_str_radix(digits, 8).ok().filter(|mode| *mode <= 0o777)
 }
 
+/// A port of TCP; empty and 0 are refused.
+pub(crate) fn port(text: &str) -> Option<u16> {
+    text.parse().ok().filter(|port| *port > 0)
+}
+
+/// Whether Linux has such a uid or gid.
+pub(crate) fn is_id(id: i64) -> bool {
+    (0..=i64::from(i32::MAX)).contains(&id)
+}
+
+/// Whether it says how to speak to a server.
+pub(crate) fn has_scheme(address: &str) -> bool {
+    ["http://", "https://"].iter().any(|scheme| address.starts_with(scheme))
+}
+
+/// Cleaned: `/a/` and `a` are `/a`; the root is refused, as a volume over it would hide the image.
+pub(crate) fn directory(text: &str) -> Option<String> {
+    let parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    (!parts.is_empty() && !parts.contains(&"..")).then(|| format!("/{}", parts.join("/")))
+}
+
 /// Names between commas; blanks around them do not count, nor do empty names.
 pub(crate) fn list(text: &str) -> Vec<String> {
     text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()

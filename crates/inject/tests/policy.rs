@@ -175,12 +175,12 @@ fn a_login_that_the_settings_chose_for_a_file_needs_no_leave() {
 
 #[test]
 fn a_bad_value_of_the_settings_is_named_as_theirs() {
-    let settings = Settings::from_yaml("policy:\n  defaults:\n    sidekey.dev/path: ..\n").unwrap();
+    let settings = Settings::from_yaml("policy:\n  defaults:\n    sidekey.dev/ca-configmap: a b\n").unwrap();
     let pod = json!({ "metadata": { "annotations": { "sidekey.dev/inject": "true", "sidekey.dev/role": "x" } },
         "spec": { "containers": [{ "name": "app" }] } });
     let facts = Facts { namespace: "shop".to_owned(), native_sidecars: true, ..Facts::default() };
     let Outcome::Deny { cause, .. } = mutate(&pod, &facts, &settings) else { panic!("not denied") };
-    assert!(cause.to_string().contains("settings policy, default sidekey.dev/path"), "{cause}");
+    assert!(cause.to_string().contains("settings policy, default sidekey.dev/ca-configmap"), "{cause}");
 }
 
 fn pod_with(annotations: &[(&str, &str)]) -> Value {

@@ -1,5 +1,8 @@
 //! Who writes the agent's security context.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use sidekey_core::goparse::parse_bool;
 
@@ -55,5 +58,23 @@ impl<'de> Deserialize<'de> for SecurityContext {
             Form::Word(word) => Self::parse(&word)
                 .ok_or_else(|| D::Error::custom(format!("`{word}` is none of full, platformUser, none"))),
         }
+    }
+}
+
+impl JsonSchema for SecurityContext {
+    fn schema_name() -> Cow<'static, str> {
+        "SecurityContext".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": ["string", "boolean"],
+            "pattern": "^(full|platformUser|none|1|t|T|TRUE|true|True|0|f|F|FALSE|false|False)?$",
+            "examples": ["full", "platformUser", "none"],
+        })
     }
 }

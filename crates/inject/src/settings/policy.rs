@@ -1,15 +1,22 @@
 //! Defaults, forced values and limits for any annotation, cluster-wide and by namespace.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, de::Error};
+use schemars::JsonSchema;
+use serde::de::{DeserializeSeed, Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use sidekey_core::contract::Dialect;
-use sidekey_core::goparse::parse_bool;
+use sidekey_core::goparse::{parse_bool, parse_duration};
 
+use super::checks;
+use crate::annotations::unlike;
+use crate::quantity::Quantity;
 use crate::registry::{self, Field, Kind, NATIVE, OPENBAO, Parsed, VAULT};
+use crate::{value, words};
 
 /// What holds for some pods: those of the cluster, or of the namespaces named.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Policy {
     /// Values, by full annotation key, for pods that do not have the annotation.
@@ -35,7 +42,7 @@ impl Policy {
 }
 
 /// What pods may choose from, as patterns with `*`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Allowed {
     /// URLs of Vault. With these, a proxy, an unchecked certificate and a configuration of the pod's own are refused too.
@@ -47,7 +54,7 @@ pub struct Allowed {
 }
 
 /// A policy for namespaces.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct NamespacePolicy {
     /// Names, or patterns in which `*` stands for any text.
@@ -82,24 +89,76 @@ pub(crate) fn parse(key: &str) -> Option<(Dialect, Parsed<'_>)> {
     Some((dialect, registry::parse(dialect, name)))
 }
 
+/// Each is judged where it is read, so that its own line is named.
 fn values<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
-    let read: BTreeMap<String, String> = BTreeMap::deserialize(deserializer)?;
-    for (key, value) in &read {
-        let field = known(key).map_err(D::Error::custom)?;
-        let kind = field.row().kind;
-        if !accepts(kind, value) {
-            return Err(D::Error::custom(format!("{key}: `{value}` is not {}", kind.shape())));
+    deserializer.deserialize_map(Values)
+}
+
+struct Values;
+
+impl<'de> Visitor<'de> for Values {
+    type Value = BTreeMap<String, String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("values by the full keys of annotations")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut read = BTreeMap::new();
+        while let Some(Known(key)) = map.next_key()? {
+            let value = map.next_value_seed(ValueOf(&key))?;
+            read.insert(key, value);
+        }
+        Ok(read)
+    }
+}
+
+/// A full key of an annotation that may be set for a pod.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct Known(String);
+
+impl TryFrom<String> for Known {
+    type Error = String;
+
+    fn try_from(key: String) -> Result<Self, String> {
+        known(&key).map(|_| Self(key))
+    }
+}
+
+/// The value of this key.
+struct ValueOf<'k>(&'k str);
+
+impl<'de> DeserializeSeed<'de> for ValueOf<'_> {
+    type Value = String;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+        let Self(key) = self;
+        let value = String::deserialize(deserializer)?;
+        match known(key).map(|field| wrong(field, &value)) {
+            Ok(None) => Ok(value),
+            Ok(Some(wrong)) => Err(D::Error::custom(format!("{key}: {wrong}"))),
+            Err(unknown) => Err(D::Error::custom(unknown)),
         }
     }
-    Ok(read)
 }
 
 fn keys<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    let read: Vec<String> = Vec::deserialize(deserializer)?;
-    for key in read.iter().filter(|key| !key.contains('*')) {
-        known(key).map_err(D::Error::custom)?;
+    let read: Vec<Pattern> = Vec::deserialize(deserializer)?;
+    Ok(read.into_iter().map(|Pattern(key)| key).collect())
+}
+
+/// The same, or a family with a `*`.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct Pattern(String);
+
+impl TryFrom<String> for Pattern {
+    type Error = String;
+
+    fn try_from(key: String) -> Result<Self, String> {
+        if key.contains('*') { Ok(Self(key)) } else { known(&key).map(|_| Self(key)) }
     }
-    Ok(read)
 }
 
 /// A key that may be set for a pod: what switches injection on is the pod's own word, as the API server goes by it.
@@ -118,19 +177,40 @@ fn known(key: &str) -> Result<Field, String> {
     }
 }
 
+/// What no pod could have, by the pods' own reading.
+fn wrong(field: Field, value: &str) -> Option<String> {
+    let kind = field.row().kind;
+    match field {
+        Field::AuthType => checks::auth_type(value),
+        Field::Address => checks::address(value),
+        Field::Proxy if !value.is_empty() => checks::address(value),
+        Field::VolumePath if value::directory(value).is_none() => {
+            Some(format!("`{}` cannot be the directory of a volume", value::shown(value)))
+        }
+        field if !accepts(field, kind, value) => Some(unlike(value, kind)),
+        _ => None,
+    }
+}
+
 /// As far as a value can be judged without its pod.
-fn accepts(kind: Kind, value: &str) -> bool {
+fn accepts(field: Field, kind: Kind, value: &str) -> bool {
     match kind {
         Kind::Bool => parse_bool(value).is_some(),
-        Kind::Int => crate::value::int(value).is_some(),
-        Kind::Uint => crate::value::uint(value).is_some(),
-        Kind::Share => crate::value::share(value).is_some(),
-        Kind::Mode => value.is_empty() || crate::value::mode(value).is_some(),
-        Kind::Duration => value.is_empty() || sidekey_core::goparse::parse_duration(value).is_some(),
-        Kind::Seconds => value.is_empty() || crate::value::seconds(value).is_some(),
-        Kind::Quantity => value.is_empty() || crate::quantity::Quantity::parse(value).is_some(),
+        Kind::Int if matches!(field, Field::RunAsUser | Field::RunAsGroup) => {
+            value::int(value).is_some_and(value::is_id)
+        }
+        Kind::Int => value::int(value).is_some(),
+        Kind::Uint if field == Field::CachePort => value::port(value).is_some(),
+        Kind::Uint if field == Field::MetricsPort => value.is_empty() || value::port(value).is_some(),
+        Kind::Uint => value::uint(value).is_some(),
+        Kind::Share => value::share(value).is_some(),
+        Kind::Mode => value.is_empty() || value::mode(value).is_some(),
+        Kind::Duration => value.is_empty() || parse_duration(value).is_some(),
+        Kind::Seconds => value.is_empty() || value::seconds(value).is_some(),
+        Kind::Quantity => value.is_empty() || Quantity::parse(value).is_some(),
         Kind::Json => value.is_empty() || serde_json::from_str::<Option<json_patch::Patch>>(value).is_ok(),
-        Kind::OneOf(_) | Kind::Path | Kind::List | Kind::Template | Kind::Text => true,
+        Kind::OneOf(_) => words::has(field, value),
+        Kind::Path | Kind::List | Kind::Template | Kind::Text => true,
     }
 }
 

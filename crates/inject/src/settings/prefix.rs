@@ -1,11 +1,14 @@
 //! Whose annotations are served.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::schema;
 use crate::registry::{NATIVE, OPENBAO, VAULT};
 
 /// The prefix of a dialect's annotations. What is not listed is another injector's, and not read at all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = schema::words)]
 pub enum Prefix {
     /// The native dialect.
     #[serde(rename = "sidekey.dev")]
