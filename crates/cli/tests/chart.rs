@@ -362,9 +362,28 @@ fn a_release_has_one_number() {
     assert_eq!((&chart["version"], &chart["appVersion"]), (&env!("CARGO_PKG_VERSION").into(), &chart["version"]));
 }
 
+/// The part of the values' schema that is the settings', and what stands before and behind it.
+fn around_settings(text: &str) -> (&str, &str) {
+    let (head, rest) = text.split_once("\n    \"settings\": {\n").unwrap();
+    (head, rest.split_once("\n    },\n").unwrap().1)
+}
+
+#[test]
+fn the_schema_of_the_settings_is_that_of_the_types() {
+    let mut schema = Settings::schema();
+    schema.as_object_mut().unwrap().remove("$schema");
+    let part = format!("{schema:#}").replace('\n', "\n    ");
+    let text = read("chart/sidekey/values.schema.json");
+    let (head, tail) = around_settings(&text);
+    let wanted = format!("{head}\n    \"settings\": {part},\n{tail}");
+    golden::check(deploy().join("chart/sidekey/values.schema.json"), &wanted);
+}
+
 #[test]
 fn the_schema_has_every_setting_and_no_other() {
-    let schema = json("chart/sidekey/values.schema.json");
+    let mut schema = json("chart/sidekey/values.schema.json");
+    let former = schema["properties"]["settings"]["properties"].as_object_mut().unwrap().remove("setSecurityContext");
+    assert!(former.is_some(), "the former name of securityContext is read, and never written");
     let policy =
         "policy: {defaults: {sidekey.dev/role: a}, forced: {sidekey.dev/role: a}, forbidden: [sidekey.dev/role]}";
     let text = format!(
@@ -372,7 +391,7 @@ fn the_schema_has_every_setting_and_no_other() {
     );
     let full = Settings::from_yaml(&text).unwrap();
     let full = serde_json::to_value(full).unwrap();
-    let hint = "a setting of crates/inject/src/settings.rs and values.schema.json must say the same";
+    let hint = "the schema is written from crates/inject/src/settings.rs; values/all.yaml says each setting";
     agree(&schema["properties"]["settings"], &full, "settings", hint);
     // values/all.yaml says each setting, and each is read from what the chart makes of it.
     let all = objects("chart/golden/all.yaml");
