@@ -9,7 +9,7 @@
 //! | settings file | `settings` | the settings in force |
 //! | kubelet versions | `nodes` | whether native sidecars are used |
 //! | certificate | `certs` | the pair in service; CA Secret and `caBundle`, under a Lease |
-//! | pods that were missed | `missed` | which were told about |
+//! | pods that were missed | `missed` | which were told about, whose were evicted |
 //! | admin port | `admin`, `metrics` | nothing |
 //!
 //! [`run()`] ties them together. [`server::serve`], [`app::router`] and [`certs::self_signed`] also work alone, without

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde::Deserialize;
-use serde_json::Value;
 use sidekey_core::goparse::parse_bool;
 use sidekey_inject::registry::{Field, NATIVE, OPENBAO, VAULT};
+
+use super::hooks::Labels;
 
 /// Pods of one page.
 pub(super) const PAGE: usize = 500;
@@ -51,6 +51,8 @@ struct Metadata {
     namespace: String,
     uid: String,
     #[serde(default)]
+    labels: Labels,
+    #[serde(default)]
     annotations: BTreeMap<String, String>,
     #[serde(default)]
     deletion_timestamp: Option<String>,
@@ -60,6 +62,7 @@ struct Metadata {
 
 #[derive(Debug, Deserialize)]
 struct Owner {
+    uid: String,
     #[serde(default)]
     controller: bool,
 }
@@ -72,8 +75,9 @@ pub(super) struct Candidate {
     pub(super) uid: String,
     /// The annotation that asks.
     pub(super) key: String,
-    /// Somebody creates it again when it goes.
-    pub(super) controlled: bool,
+    pub(super) labels: Labels,
+    /// The uid of its controller, which creates it again when it goes.
+    pub(super) owner: Option<String>,
 }
 
 impl Candidate {
@@ -88,9 +92,9 @@ impl Page {
         let of = |Item { metadata }: Item| {
             let asks = metadata.deletion_timestamp.is_none() && metadata.namespace != own;
             let key = asks.then(|| asking(&metadata.annotations)).flatten()?;
-            let controlled = metadata.owner_references.iter().any(|owner| owner.controller);
-            let Metadata { namespace, name, uid, .. } = metadata;
-            Some(Candidate { namespace, name, uid, key, controlled })
+            let Metadata { namespace, name, uid, labels, owner_references, .. } = metadata;
+            let owner = owner_references.into_iter().find(|owner| owner.controller).map(|owner| owner.uid);
+            Some(Candidate { namespace, name, uid, key, labels, owner })
         };
         let more = self.metadata.more.filter(|token| !token.is_empty());
         (self.items.into_iter().filter_map(of).collect(), more)
@@ -118,38 +122,15 @@ fn asking(annotations: &BTreeMap<String, String>) -> Option<String> {
     (parse_bool(annotations.get(&switch)?) == Some(true)).then_some(switch)
 }
 
-/// An object's labels.
-pub(super) fn labels(object: &Value) -> BTreeMap<String, String> {
-    let labels = object["metadata"]["labels"].as_object().into_iter().flatten();
-    labels.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
-}
-
-/// Kubernetes' rule for label selectors: all requirements hold; an empty selector selects everything.
-pub(super) fn selects(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool {
-    let equal = selector.match_labels.iter().flatten().all(|(key, value)| labels.get(key) == Some(value));
-    let holds = selector.match_expressions.iter().flatten().all(|wanted| {
-        let value = labels.get(&wanted.key);
-        let listed = value.is_some_and(|value| wanted.values.iter().flatten().any(|one| one == value));
-        match wanted.operator.as_str() {
-            "In" => listed,
-            "NotIn" => !listed,
-            "Exists" => value.is_some(),
-            "DoesNotExist" => value.is_none(),
-            _ => false,
-        }
-    });
-    equal && holds
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
     fn candidates(annotations: &Value, more: &Value) -> Vec<Candidate> {
         let mut metadata = json!({"name": "web", "namespace": "shop", "uid": "u", "annotations": annotations,
-            "ownerReferences": [{"controller": true}]});
+            "ownerReferences": [{"uid": "job"}, {"uid": "rs", "controller": true}]});
         for (key, value) in more.as_object().unwrap() {
             metadata[key] = value.clone();
         }
@@ -189,30 +170,8 @@ mod tests {
         let on = json!({"sidekey.dev/inject": "true"});
         assert!(candidates(&on, &json!({"deletionTimestamp": "2026-01-01T00:00:00Z"})).is_empty());
         assert!(candidates(&on, &json!({"namespace": "sidekey"})).is_empty());
-        assert!(!candidates(&on, &json!({"ownerReferences": []}))[0].controlled);
-    }
-
-    #[test]
-    fn selects_as_kubernetes_does() {
-        let labels = BTreeMap::from([("a".to_owned(), "1".to_owned())]);
-        let expression = |key: &str, operator: &str, values: &[&str]| json!({"matchExpressions": [{"key": key, "operator": operator, "values": values}]});
-        let cases = [
-            (json!({}), true),
-            (json!({"matchLabels": {"a": "1"}}), true),
-            (json!({"matchLabels": {"a": "2"}}), false),
-            (expression("a", "In", &["1", "2"]), true),
-            (expression("b", "In", &["1"]), false),
-            (expression("a", "NotIn", &["1"]), false),
-            (expression("b", "NotIn", &["1"]), true),
-            (expression("a", "Exists", &[]), true),
-            (expression("b", "Exists", &[]), false),
-            (expression("b", "DoesNotExist", &[]), true),
-            (expression("a", "Gt", &["0"]), false),
-        ];
-        for (selector, wanted) in cases {
-            let read: LabelSelector = serde_json::from_value(selector.clone()).unwrap();
-            assert_eq!(selects(&read, &labels), wanted, "{selector}");
-        }
+        assert_eq!(candidates(&on, &json!({}))[0].owner.as_deref(), Some("rs"));
+        assert_eq!(candidates(&on, &json!({"ownerReferences": [{"uid": "job"}]}))[0].owner, None);
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! Pods that ask for an agent and have none: created while the webhook was not asked, or by a cluster that was restored.
 //!
-//! list (metadata, paged) → candidates (`find`) → the pod itself, judged as at admission → Event, metric, eviction (`tell`).
+//! list (metadata, paged) → candidates (`find`) → those the webhook is asked about (`hooks`) → the pod itself, judged as at
+//! admission → Event, metric (`tell`) → eviction (`owners`).
 //! Only the holder of a Lease looks, so that the API server is asked once, however many replicas there are.
 
 mod find;
+mod hooks;
+mod owners;
 mod tell;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,8 +14,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use serde::Deserialize;
 use serde_json::Value;
 use sidekey_cluster::api::{Api, ApiError, JSON};
 use sidekey_cluster::jitter;
@@ -23,6 +24,9 @@ use sidekey_inject::settings::MissedPods;
 use tokio::time::{Instant, sleep};
 
 use self::find::{Candidate, Page};
+use self::hooks::{Asked, Configuration, Labels};
+use self::owners::{Owners, Pods};
+use self::tell::Why;
 use crate::admit::Admission;
 use crate::certs::bundle;
 use crate::lease;
@@ -50,7 +54,7 @@ pub struct Names {
     pub namespace: String,
     /// The Lease of who looks.
     pub lease: String,
-    /// The `MutatingWebhookConfiguration`: namespaces that it leaves out miss nothing.
+    /// The `MutatingWebhookConfiguration`: pods that it leaves out miss nothing.
     pub configuration: String,
     /// This replica's own name, as the Lease's holder.
     pub identity: String,
@@ -65,6 +69,8 @@ pub struct Watch {
     claim: Claim,
     /// Pods that were told about, by uid.
     told: BTreeSet<String>,
+    /// Whose pods may be evicted.
+    owners: Owners,
     /// The uid of the webhook configuration at the last beat.
     asked_by: Option<String>,
     /// Why the last look failed.
@@ -84,7 +90,8 @@ impl Watch {
     /// Looks at nothing yet.
     pub fn new(api: Api, names: Names, admission: Arc<Admission>, metrics: Metrics) -> Self {
         let claim = lease::claim(names.namespace.clone(), names.lease.clone(), names.identity.clone());
-        Self { api, admission, metrics, names, claim, told: BTreeSet::new(), asked_by: None, said: None }
+        let (told, owners) = (BTreeSet::new(), Owners::default());
+        Self { api, admission, metrics, names, claim, told, owners, asked_by: None, said: None }
     }
 
     /// Keeps on, for ever.
@@ -158,126 +165,136 @@ impl Watch {
     /// # Errors
     /// [`ApiError`] when the pods cannot be listed; one pod's own failure stops no other.
     pub async fn look(&mut self) -> Result<Found, ApiError> {
-        let selectors = self.selectors().await?;
-        let candidates = self.candidates().await?;
-        let mut namespaces = BTreeMap::new();
-        let (mut found, mut seen) = (Found::default(), BTreeSet::new());
-        for candidate in candidates {
-            if !self.covered(&candidate.namespace, &selectors, &mut namespaces).await? {
-                continue;
-            }
-            match self.judge(&candidate).await {
-                Ok(Some(cause)) => {
-                    found.missed += 1;
-                    seen.insert(candidate.uid.clone());
-                    found.evicted += usize::from(self.tell(&candidate, &cause, found.evicted).await);
-                }
-                Ok(None) => {}
+        let mut missed = Vec::new();
+        for (candidate, asked) in self.candidates().await? {
+            match self.judge(&candidate, asked).await {
+                Ok(why) => missed.extend(why.map(|why| (candidate, why))),
                 Err(error) if error.is_absent() => {}
                 Err(error) => tracing::warn!(cause = %error.cause(Code::KubernetesApi), "a pod was not looked at"),
             }
         }
+        let mut pods = Pods::new();
+        for (candidate, why) in &missed {
+            if let Some(owner) = healer(candidate, why) {
+                pods.entry(owner.to_owned()).or_default().insert(candidate.uid.clone());
+            }
+        }
+        self.owners.look(pods, Instant::now());
+        let mut found = Found { missed: missed.len(), evicted: 0 };
+        for (candidate, why) in &missed {
+            self.tell(candidate, why).await;
+            found.evicted += usize::from(found.evicted < EVICTED && self.evict(candidate, why).await);
+        }
+        let seen: BTreeSet<_> = missed.iter().map(|(candidate, _)| &candidate.uid).collect();
         self.told.retain(|uid| seen.contains(uid));
         self.metrics.missed.set(i64::try_from(found.missed).unwrap_or(i64::MAX));
         Ok(found)
     }
 
-    async fn candidates(&self) -> Result<Vec<Candidate>, ApiError> {
-        let (mut all, mut more) = (Vec::new(), String::new());
+    /// Pods about which the webhook is asked, and how sure that is.
+    async fn candidates(&self) -> Result<Vec<(Candidate, Asked)>, ApiError> {
+        let configuration: Configuration = self.api.get(&self.configuration(), JSON).await?;
+        let (mut all, mut namespaces, mut more) = (Vec::new(), BTreeMap::new(), String::new());
         for _ in 0..PAGES {
             let page: Page = self.api.get(&find::path(&more), find::METADATA).await?;
             let (candidates, next) = page.candidates(&self.names.namespace);
-            all.extend(candidates);
-            all.truncate(JUDGED);
+            for candidate in candidates {
+                let Some(labels) = self.namespace(&candidate.namespace, &mut namespaces).await? else { continue };
+                match configuration.asks(labels, &candidate.labels) {
+                    Asked::Never => {}
+                    asked => all.push((candidate, asked)),
+                }
+                if all.len() == JUDGED {
+                    return Ok(all);
+                }
+            }
             match next {
-                Some(token) if all.len() < JUDGED => more = token,
-                _ => break,
+                Some(token) => more = token,
+                None => break,
             }
         }
         Ok(all)
     }
 
-    /// The namespace selectors of our webhook's entries.
-    async fn selectors(&self) -> Result<Vec<LabelSelector>, ApiError> {
-        #[derive(Deserialize)]
-        struct Configuration {
-            #[serde(default)]
-            webhooks: Vec<Entry>,
-        }
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Entry {
-            #[serde(default)]
-            namespace_selector: LabelSelector,
-        }
-        let read: Configuration = self.api.get(&self.configuration(), JSON).await?;
-        Ok(read.webhooks.into_iter().map(|entry| entry.namespace_selector).collect())
-    }
-
-    /// Whether the webhook is asked about pods of the namespace.
-    async fn covered(
+    /// The labels of a namespace; none when it has gone.
+    async fn namespace<'a>(
         &self,
-        namespace: &str,
-        selectors: &[LabelSelector],
-        known: &mut BTreeMap<String, bool>,
-    ) -> Result<bool, ApiError> {
-        if let Some(covered) = known.get(namespace) {
-            return Ok(*covered);
+        name: &str,
+        known: &'a mut BTreeMap<String, Option<Labels>>,
+    ) -> Result<Option<&'a Labels>, ApiError> {
+        if !known.contains_key(name) {
+            let labels = match self.api.get::<Value>(&format!("/api/v1/namespaces/{name}"), JSON).await {
+                Ok(read) => Some(hooks::labels(&read)),
+                Err(error) if error.is_absent() => None,
+                Err(error) => return Err(error),
+            };
+            known.insert(name.to_owned(), labels);
         }
-        let read: Value = self.api.get(&format!("/api/v1/namespaces/{namespace}"), JSON).await?;
-        let labels = find::labels(&read);
-        let covered = selectors.iter().any(|selector| find::selects(selector, &labels));
-        known.insert(namespace.to_owned(), covered);
-        Ok(covered)
+        Ok(known.get(name).and_then(Option::as_ref))
     }
 
-    /// What a person should know of the pod; none when nothing is missing.
-    async fn judge(&self, candidate: &Candidate) -> Result<Option<Cause>, ApiError> {
+    /// Why the pod has no agent; none when nothing is missing.
+    async fn judge(&self, candidate: &Candidate, asked: Asked) -> Result<Option<Why>, ApiError> {
         let mut pod: Value = self.api.get(&candidate.path(), JSON).await?;
         // Whatever phase it is in now: what counts is what admission would have done.
         if let Some(fields) = pod.as_object_mut() {
             fields.remove("status");
         }
-        Ok(match self.admission.outcome(&pod, &candidate.namespace) {
-            Outcome::Patch(_) => Some(tell::missed(candidate)),
-            Outcome::Deny { cause, .. } => Some(tell::refused(candidate, &cause)),
-            Outcome::Skip(_) => None,
+        Ok(match (self.admission.outcome(&pod, &candidate.namespace), asked) {
+            (Outcome::Skip(_), _) => None,
+            (Outcome::Deny { cause, .. }, _) => Some(Why::Refused(cause)),
+            (Outcome::Patch(_), Asked::Perhaps(conditions)) => Some(Why::Perhaps(conditions)),
+            (Outcome::Patch(_), _) => Some(Why::Unasked),
         })
     }
 
-    /// Whether the pod was evicted.
-    async fn tell(&mut self, candidate: &Candidate, cause: &Cause, evicted: usize) -> bool {
-        if self.told.insert(candidate.uid.clone()) {
-            tracing::warn!(namespace = candidate.namespace, pod = candidate.name, %cause, "not injected");
-            self.post(&format!("/api/v1/namespaces/{}/events", candidate.namespace), &tell::event(candidate, cause))
-                .await;
+    /// Once for each pod.
+    async fn tell(&mut self, candidate: &Candidate, why: &Why) {
+        if !self.told.insert(candidate.uid.clone()) {
+            return;
         }
-        // A pod that admission would refuse is better than none.
-        let heals = cause.code == Code::NotInjected && candidate.controlled;
-        if !heals || evicted >= EVICTED || self.admission.settings().missed_pods != MissedPods::Evict {
-            return false;
+        let left_alone = candidate.owner.as_ref().and_then(|owner| self.owners.left_alone(owner, Instant::now()));
+        let cause = tell::cause(candidate, why, left_alone);
+        tracing::warn!(namespace = candidate.namespace, pod = candidate.name, %cause, "not injected");
+        let path = format!("/api/v1/namespaces/{}/events", candidate.namespace);
+        match self.api.send::<Value>(Method::POST, &path, JSON, &tell::event(candidate, &cause)).await {
+            // A conflict: another replica told of it before.
+            Err(error) if !error.is_conflict() => {
+                tracing::info!(cause = %error.cause(Code::KubernetesApi), "the pod has no Event that says so");
+            }
+            _ => {}
         }
-        let gone = self.post(&format!("{}/eviction", candidate.path()), &tell::eviction(candidate)).await;
-        if gone {
-            tracing::info!(
-                namespace = candidate.namespace,
-                pod = candidate.name,
-                "evicted, so that it comes back injected"
-            );
-            self.metrics.evicted.inc();
-        }
-        gone
     }
 
-    /// Whether it was taken. A disruption budget says no with 429, an Event that exists with 409.
-    async fn post(&self, path: &str, object: &Value) -> bool {
-        match self.api.send::<Value>(Method::POST, path, JSON, object).await {
-            Ok(_) => true,
-            Err(error) if error.is_conflict() => false,
+    /// Whether the pod was evicted. A disruption budget says no with 429.
+    async fn evict(&mut self, candidate: &Candidate, why: &Why) -> bool {
+        let Some(owner) = healer(candidate, why) else { return false };
+        let now = Instant::now();
+        if self.admission.settings().missed_pods != MissedPods::Evict || !self.owners.may(owner, now) {
+            return false;
+        }
+        let (path, eviction) = (format!("{}/eviction", candidate.path()), tell::eviction(candidate));
+        let (namespace, pod) = (&candidate.namespace, &candidate.name);
+        match self.api.send::<Value>(Method::POST, &path, JSON, &eviction).await {
+            Ok(_) => {
+                tracing::info!(namespace, pod, "evicted, so that it comes back injected");
+                self.owners.evicted(owner, now);
+                self.metrics.evicted.inc();
+                true
+            }
+            // It has gone, or a namesake is there.
+            Err(error) if error.is_absent() || error.is_conflict() => false,
             Err(error) => {
-                tracing::info!(cause = %error.cause(Code::KubernetesApi), "not done, tried again at the next look");
+                let (cause, seconds) = (error.cause(Code::KubernetesApi), self.owners.refused(owner, now).as_secs());
+                tracing::info!(namespace, pod, %cause, seconds, "not evicted, tried again later");
                 false
             }
         }
     }
+}
+
+/// The controller that creates the pod again, and with its agent, once it is evicted. A pod that admission would refuse is better
+/// than none, and one that a match condition may leave out would come back as it is.
+fn healer<'a>(candidate: &'a Candidate, why: &Why) -> Option<&'a str> {
+    if matches!(why, Why::Unasked) { candidate.owner.as_deref() } else { None }
 }

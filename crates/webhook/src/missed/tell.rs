@@ -1,5 +1,7 @@
 //! What is said of a missed pod, and the request that removes it; pure but for the Event's time.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use sidekey_core::{Cause, Code};
 
@@ -8,26 +10,57 @@ use super::find::Candidate;
 /// Longest message of an Event (Kubernetes API, `Event.message`: 1024 bytes).
 const LONGEST: usize = 1024;
 
-/// It has no agent and would have got one.
-pub(super) fn missed(pod: &Candidate) -> Cause {
-    let attempted = format!("looking at pod {} of namespace {}", pod.name, pod.namespace);
-    let answer =
-        format!("{} asks for an agent and the pod has none: the webhook was not asked when it was created", pod.key);
-    let fix = if pod.controlled {
-        "Delete the pod: its controller creates it again."
-    } else {
-        "Delete the pod and create it again."
-    };
-    Cause::new(Code::NotInjected, attempted, answer).with_fix(fix)
+/// Why a pod has no agent, as far as it can be told.
+#[derive(Debug)]
+pub(super) enum Why {
+    /// It would have got one.
+    Unasked,
+    /// The same, unless these match conditions leave it out on purpose.
+    Perhaps(Vec<String>),
+    /// It would be refused if it were created now.
+    Refused(Cause),
 }
 
-/// It has no agent, and would be refused if it were created now.
-pub(super) fn refused(pod: &Candidate, cause: &Cause) -> Cause {
+/// For a person; `left_alone` is how long no pod of its controller is evicted, since those that were came back as they had been.
+pub(super) fn cause(pod: &Candidate, why: &Why, left_alone: Option<Duration>) -> Cause {
     let attempted = format!("looking at pod {} of namespace {}", pod.name, pod.namespace);
-    let Cause { code, attempted: trying, answer, fix } = cause;
-    let answer =
-        format!("{} asks for an agent, the pod has none, and now it would be refused: {trying}: {answer}", pod.key);
-    Cause::new(*code, attempted, answer).with_fix(fix)
+    let lacks = format!("{} asks for an agent and the pod has none", pod.key);
+    let again = if pod.owner.is_some() { ": its controller creates it again" } else { " and create it again" };
+    let (code, answer, fix) = match (why, left_alone) {
+        (Why::Unasked, None) => (
+            Code::NotInjected,
+            format!("{lacks}: the webhook was not asked when it was created"),
+            format!("Delete the pod{again}."),
+        ),
+        (Why::Unasked, Some(wait)) => (
+            Code::NotInjected,
+            format!(
+                "{lacks}, nor had one of the same controller when it came back from an eviction: the webhook is still not asked"
+            ),
+            format!(
+                "Find out whether the API server reaches the webhook and what its configuration selects. No pod of this controller is \
+                 evicted for {} minutes.",
+                wait.as_secs().div_ceil(60)
+            ),
+        ),
+        (Why::Perhaps(conditions), _) => (
+            Code::NotInjected,
+            format!(
+                "{lacks}: the webhook was not asked when it was created, or its matchConditions leave the pod out ({}), which only the \
+                 API server can tell",
+                conditions.join(", ")
+            ),
+            format!(
+                "Delete the pod if it should have an agent{again}. If not, take the annotation away, or leave the pod out by an \
+                 objectSelector. It is never evicted."
+            ),
+        ),
+        (Why::Refused(Cause { code, attempted, answer, fix }), _) => {
+            let answer = format!("{lacks}, and now it would be refused: {attempted}: {answer}");
+            (*code, answer, fix.clone())
+        }
+    };
+    Cause::new(code, attempted, answer).with_fix(fix)
 }
 
 /// One for each pod: the name makes the API server refuse a second one.

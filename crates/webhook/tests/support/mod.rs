@@ -51,6 +51,8 @@ struct State {
     calls: Mutex<Vec<String>>,
     /// Every call fails with this status, or without an answer if it is [`SILENT`]; 0 means none does.
     broken: AtomicU16,
+    /// The same of calls of one path.
+    refused: Mutex<BTreeMap<String, u16>>,
     /// Paths that changed, for watches. Dropping the sender ends them.
     changes: Mutex<Option<broadcast::Sender<String>>>,
 }
@@ -127,6 +129,11 @@ impl Cluster {
         self.0.broken.store(status, Ordering::SeqCst);
     }
 
+    /// Like [`Cluster::fail`] for calls of this path.
+    pub fn refuse(&self, path: &str, status: u16) {
+        self.0.refused.lock().unwrap().insert(path.to_owned(), status);
+    }
+
     /// Calls so far, `VERB path`; forgets them.
     pub fn take_calls(&self) -> Vec<String> {
         std::mem::take(&mut self.0.calls.lock().unwrap())
@@ -177,7 +184,8 @@ impl State {
 
     fn answer(&self, verb: &str, path: &str, object: Value) -> (StatusCode, Value) {
         self.calls.lock().unwrap().push(format!("{verb} {path}"));
-        let broken = self.broken.load(Ordering::SeqCst);
+        let refused = self.refused.lock().unwrap().get(path).copied().unwrap_or_default();
+        let broken = self.broken.load(Ordering::SeqCst).max(refused);
         if broken != 0 {
             return failure(broken, "the API server has a bad day");
         }

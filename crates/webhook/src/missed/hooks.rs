@@ -1,0 +1,172 @@
+//! Which pods the webhook is asked about, as far as its configuration can be read: selectors can, CEL cannot; pure.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// Of a pod or a namespace.
+pub(super) type Labels = BTreeMap<String, String>;
+
+/// The match condition of the shipped manifests, words one space apart. It holds for every pod that carries a switch, and so for
+/// all that are judged here.
+const SHIPPED: &str = "has(object.metadata.annotations) && ( 'sidekey.dev/inject' in object.metadata.annotations || \
+    'vault.hashicorp.com/agent-inject' in object.metadata.annotations || \
+    'openbao.org/agent-inject' in object.metadata.annotations)";
+
+/// A `MutatingWebhookConfiguration`, of which each entry is ours.
+#[derive(Debug, Deserialize)]
+pub(super) struct Configuration {
+    #[serde(default)]
+    webhooks: Vec<Entry>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry {
+    #[serde(default)]
+    namespace_selector: Option<LabelSelector>,
+    #[serde(default)]
+    object_selector: Option<LabelSelector>,
+    #[serde(default)]
+    match_conditions: Vec<Condition>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Condition {
+    name: String,
+    expression: String,
+}
+
+/// Whether the API server asks the webhook about a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// No entry selects it: it is not meant for us.
+    Never,
+    /// Always.
+    Always,
+    /// Where these match conditions hold, by name, which only an API server can tell.
+    Perhaps(Vec<String>),
+}
+
+impl Configuration {
+    /// By the labels of the pod and of its namespace.
+    pub(super) fn asks(&self, namespace: &Labels, pod: &Labels) -> Asked {
+        let selected = |entry: &&Entry| {
+            let fits = |selector: &Option<LabelSelector>, labels| selector.as_ref().is_none_or(|s| selects(s, labels));
+            fits(&entry.namespace_selector, namespace) && fits(&entry.object_selector, pod)
+        };
+        let mut asked = Asked::Never;
+        for entry in self.webhooks.iter().filter(selected) {
+            let unknown: Vec<_> = entry.match_conditions.iter().filter(|one| !one.is_shipped()).collect();
+            if unknown.is_empty() {
+                return Asked::Always;
+            }
+            asked = Asked::Perhaps(unknown.into_iter().map(|one| one.name.clone()).collect());
+        }
+        asked
+    }
+}
+
+impl Condition {
+    /// By what it says: anybody may give another expression the shipped one's name.
+    fn is_shipped(&self) -> bool {
+        self.expression.split_whitespace().eq(SHIPPED.split_whitespace())
+    }
+}
+
+/// An object's labels.
+pub(super) fn labels(object: &Value) -> Labels {
+    let labels = object["metadata"]["labels"].as_object().into_iter().flatten();
+    labels.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
+}
+
+/// Kubernetes' rule for label selectors: all requirements hold; an empty selector selects everything.
+fn selects(selector: &LabelSelector, labels: &Labels) -> bool {
+    let equal = selector.match_labels.iter().flatten().all(|(key, value)| labels.get(key) == Some(value));
+    let holds = selector.match_expressions.iter().flatten().all(|wanted| {
+        let value = labels.get(&wanted.key);
+        let listed = value.is_some_and(|value| wanted.values.iter().flatten().any(|one| one == value));
+        match wanted.operator.as_str() {
+            "In" => listed,
+            "NotIn" => !listed,
+            "Exists" => value.is_some(),
+            "DoesNotExist" => value.is_none(),
+            _ => false,
+        }
+    });
+    equal && holds
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn one(key: &str, value: &str) -> Labels {
+        Labels::from([(key.to_owned(), value.to_owned())])
+    }
+
+    #[test]
+    fn selects_as_kubernetes_does() {
+        let labels = one("a", "1");
+        let expression = |key: &str, operator: &str, values: &[&str]| json!({"matchExpressions": [{"key": key, "operator": operator, "values": values}]});
+        let cases = [
+            (json!({}), true),
+            (json!({"matchLabels": {"a": "1"}}), true),
+            (json!({"matchLabels": {"a": "2"}}), false),
+            (expression("a", "In", &["1", "2"]), true),
+            (expression("b", "In", &["1"]), false),
+            (expression("a", "NotIn", &["1"]), false),
+            (expression("b", "NotIn", &["1"]), true),
+            (expression("a", "Exists", &[]), true),
+            (expression("b", "Exists", &[]), false),
+            (expression("b", "DoesNotExist", &[]), true),
+            (expression("a", "Gt", &["0"]), false),
+        ];
+        for (selector, wanted) in cases {
+            let read: LabelSelector = serde_json::from_value(selector.clone()).unwrap();
+            assert_eq!(selects(&read, &labels), wanted, "{selector}");
+        }
+    }
+
+    #[test]
+    fn an_entry_asks_about_what_both_its_selectors_select() {
+        let (shop, web) = (one("team", "shop"), one("app", "web"));
+        let of = |key: &str, value: &str| json!({"matchLabels": {key: value}});
+        let shipped = json!([{"name": "asks-for-injection", "expression": SHIPPED}]);
+        let mended = json!([{"name": "asks-for-injection", "expression": "object.spec.hostNetwork"}]);
+        let perhaps = || Asked::Perhaps(vec!["asks-for-injection".to_owned()]);
+        let cases = [
+            (json!([]), Asked::Never),
+            (json!([{}]), Asked::Always),
+            (json!([{"namespaceSelector": null, "objectSelector": {}}]), Asked::Always),
+            (json!([{"namespaceSelector": of("team", "shop"), "objectSelector": of("app", "web")}]), Asked::Always),
+            (json!([{"namespaceSelector": of("team", "shop"), "objectSelector": of("team", "shop")}]), Asked::Never),
+            (json!([{"namespaceSelector": of("app", "web"), "objectSelector": of("app", "web")}]), Asked::Never),
+            (json!([{"objectSelector": of("app", "db")}, {"objectSelector": of("app", "web")}]), Asked::Always),
+            (json!([{"matchConditions": shipped}]), Asked::Always),
+            (json!([{"matchConditions": mended}]), perhaps()),
+            (json!([{"matchConditions": mended}, {"matchConditions": shipped}]), Asked::Always),
+            (json!([{"matchConditions": mended}, {"objectSelector": of("app", "db")}]), perhaps()),
+        ];
+        for (webhooks, wanted) in cases {
+            let read: Configuration = serde_json::from_value(json!({"webhooks": webhooks})).unwrap();
+            assert_eq!(read.asks(&shop, &web), wanted, "{webhooks}");
+        }
+    }
+
+    #[test]
+    fn knows_the_condition_that_is_shipped() {
+        let files = [
+            include_str!("../../../../deploy/base/webhook.yaml"),
+            include_str!("../../../../deploy/chart/sidekey/templates/webhook.yaml"),
+        ];
+        for file in files {
+            let words: Vec<_> = file.split_whitespace().collect();
+            assert!(words.join(" ").contains(&format!("expression: >- {SHIPPED} ")), "{file}");
+        }
+    }
+}
