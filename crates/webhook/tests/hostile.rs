@@ -1,11 +1,15 @@
-//! Bodies made to cost time or memory, and more of them than are answered: each is bounded, and those within bounds go on.
+//! Bodies made to cost time, and more of them than are answered: each is bounded, and those within bounds go on.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
 
+#[path = "support/bodies.rs"]
+mod bodies;
 mod support;
 
+use std::fs;
 use std::time::{Duration, Instant};
 
+use bodies::bodies;
 use http::StatusCode;
 use serde_json::{Value, json};
 use sidekey_runtime::drain::channel;
@@ -18,142 +22,36 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-/// Each takes milliseconds; what grows with the square of its length would take minutes.
-const BOUNDED: Duration = Duration::from_secs(20);
-
-/// What nobody waits for: those that wait come after it.
-const LATE: Duration = Duration::from_secs(600);
+/// CPU time for one body, without optimization. The dearest was measured at 1.2 s, most take less than 0.3 s; what grows with the square
+/// of its length would take minutes.
+const BOUNDED: Duration = Duration::from_secs(2);
 
 /// Bytes of the longest annotation an API server would ever send, and more.
 const LONG: usize = 10 * 1024 * 1024;
 
-fn annotated(pairs: impl IntoIterator<Item = (String, String)>) -> Vec<u8> {
-    let mut pod = pod();
-    for (key, value) in pairs {
-        pod["metadata"]["annotations"][key] = value.into();
-    }
-    review(&pod).to_string().into_bytes()
-}
-
-fn one(key: &str, value: String) -> Vec<u8> {
-    annotated([(key.to_owned(), value)])
-}
-
-/// A template of the other language.
-fn go(template: String) -> Vec<u8> {
-    annotated([
-        ("sidekey.dev/template-engine".to_owned(), "go".to_owned()),
-        ("sidekey.dev/template-app.env".to_owned(), template),
-    ])
-}
-
-fn with(field: &str, value: Value) -> Vec<u8> {
-    let mut pod = pod();
-    pod["spec"][field] = value;
-    review(&pod).to_string().into_bytes()
-}
-
-/// In the text of a review: the object's first bytes.
-fn spliced(bytes: &[u8]) -> Vec<u8> {
-    let text = review(&pod()).to_string();
-    let (before, after) = text.split_once(r#""object":{"#).unwrap();
-    [before.as_bytes(), br#""object":{"x":"#, bytes, b",", after.as_bytes()].concat()
-}
-
-fn bodies() -> Vec<(&'static str, Vec<u8>)> {
-    let many = |count: usize, item: fn(usize) -> Value| Value::Array((0..count).map(item).collect());
-    let key = |name: &str| format!("sidekey.dev/{name}");
-    vec![
-        ("nested lists", spliced(&[vec![b'['; LONG / 2], vec![b']'; LONG / 2]].concat())),
-        (
-            "nested objects",
-            spliced(&[r#"{"a":"#.repeat(LONG / 6).into_bytes(), b"1".to_vec(), vec![b'}'; LONG / 6]].concat()),
-        ),
-        ("open lists", spliced(&vec![b'['; LONG])),
-        ("invalid UTF-8", spliced(&[&b"\""[..], &[0xff; 1000], &b"\""[..]].concat())),
-        ("half a surrogate", spliced(br#""\ud800""#)),
-        ("a number of many digits", spliced(&vec![b'9'; LONG])),
-        ("keys twice", spliced(format!("1,{}\"x\":1", r#""x":1,"#.repeat(LONG / 6)).as_bytes())),
-        (
-            "the object twice",
-            review(&pod()).to_string().replacen(r#""object":"#, r#""object":{},"object":"#, 1).into_bytes(),
-        ),
-        ("escapes", one("example.com/a", "\u{1}".repeat(LONG / 6))),
-        ("10 MiB that nobody reads", one("example.com/a", "a".repeat(LONG))),
-        ("10 MiB of a boolean", one(&key("inject"), "t".repeat(LONG))),
-        ("10 MiB of a role", one(&key("role"), "r".repeat(LONG))),
-        ("10 MiB of a path", one(&key("secret-app.env"), "a/".repeat(LONG / 2))),
-        ("10 MiB of template", one(&key("template-app.env"), "{{#if a}}".repeat(LONG / 9))),
-        ("512 KiB of open blocks", one(&key("template-app.env"), "{{#if a}}".repeat(512 * 1024 / 9))),
-        ("512 KiB of braces", one(&key("template-app.env"), "{".repeat(512 * 1024))),
-        (
-            "10 MiB of patch",
-            one(&key("json-patch"), format!("[{}", r#"{"op":"add","path":"/a","value":1},"#.repeat(LONG / 36))),
-        ),
-        ("a deep patch", one(&key("json-patch"), "[".repeat(LONG))),
-        ("a patch of many copies", one(&key("json-patch"), copies(40))),
-        (
-            "a patch that fills a list from its front",
-            one(
-                &key("json-patch"),
-                format!("[{}]", vec![r#"{"op":"add","path":"/args/0","value":1}"#; 6000].join(",")),
-            ),
-        ),
-        (
-            "a patch of many moves",
-            one(
-                &key("json-patch"),
-                format!("[{}]", vec![r#"{"op":"move","from":"/args/0","path":"/args/-"}"#; 5000].join(",")),
-            ),
-        ),
-        ("5 000 secrets", annotated((0..5000).map(|n| (key(&format!("secret-s{n}")), "secret/data/a".to_owned())))),
-        ("5 000 misspelt ones", annotated((0..5000).map(|n| (key(&format!("sekret-and-more-{n}")), String::new())))),
-        ("a misspelt one of 200 KiB", one(&key(&"sekret".repeat(200 * 1024 / 6)), String::new())),
-        (
-            "5 000 of the other dialect",
-            annotated((0..5000).map(|n| (format!("vault.hashicorp.com/agent-inject-secret-{n}"), "a/b".to_owned()))),
-        ),
-        ("200 KiB of blocks", one(&key("template-app.env"), "{{#if a}}".repeat(200 * 1024 / 9))),
-        ("200 KiB of lookups", one(&key("template-app.env"), "{{secret 'a/b'}}".repeat(200 * 1024 / 17))),
-        ("200 KiB of Go blocks", go("{{if .a}}".repeat(200 * 1024 / 9))),
-        ("200 KiB of Go parentheses", go(format!("{{{{{}", "(".repeat(200 * 1024)))),
-        ("200 KiB of Go pipes", go(format!("{{{{ 1{} }}}}", " | print".repeat(200 * 1024 / 8)))),
-        ("200 KiB of commands", one(&key("on-change-app.env"), "touch a\n".repeat(200 * 1024 / 8))),
-        ("200 KiB of a path", one(&key("secret-app.env"), "a/".repeat(100 * 1024))),
-        ("10 MiB of commands", one(&key("on-change-app.env"), "touch a\n".repeat(LONG / 8))),
-        (
-            "100 000 annotations of ours",
-            annotated((0..100_000).map(|n| (key(&format!("secret-s{n}")), "secret/data/a".to_owned()))),
-        ),
-        ("100 000 misspelt ones", annotated((0..100_000).map(|n| (key(&format!("sekret-{n}")), String::new())))),
-        ("100 000 containers", with("containers", many(100_000, |n| json!({"name": format!("c{n}"), "image": "a:1"})))),
-        ("100 000 volumes", with("volumes", many(100_000, |n| json!({"name": format!("v{n}"), "emptyDir": {}})))),
-        (
-            "100 000 init containers",
-            with("initContainers", many(100_000, |n| json!({"name": format!("i{n}"), "image": "a:1"}))),
-        ),
-        ("containers that are numbers", with("containers", many(100_000, |n| json!(n)))),
-    ]
-}
-
-/// Doubles what the last one copied.
-fn copies(count: usize) -> String {
-    let double = |n: usize| format!(r#"{{"op":"copy","from":"/env","path":"/env/{n}"}}"#);
-    let all: Vec<_> = (0..count).map(double).collect();
-    format!(r#"[{{"op":"add","path":"/env","value":[]}},{}]"#, all.join(","))
-}
+/// What nobody waits for: those that wait come after it.
+const LATE: Duration = Duration::from_secs(600);
 
 /// Longest message of a refusal or a denial, and of all warnings together.
 const WORDS: usize = 4096;
 
+/// CPU time of this thread so far, in the kernel's ticks of 10 ms: what else the machine does takes none of it.
+fn cpu() -> Duration {
+    let stat = fs::read_to_string("/proc/thread-self/stat").unwrap();
+    // The name before it may hold spaces. Fields 14 and 15: user and system time.
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    let ticks = fields.split_whitespace().skip(11).take(2).map(|field| field.parse::<u64>().unwrap());
+    Duration::from_millis(10 * ticks.sum::<u64>())
+}
+
 #[test]
-fn hostile_bodies_cost_bounded_time_and_memory() {
+fn hostile_bodies_cost_bounded_time() {
     let admission = admission("");
-    let bodies = bodies();
+    let bodies = bodies(LONG);
     for (name, body) in &bodies {
-        let begun = Instant::now();
+        let begun = cpu();
         let answer = admission.answer(body);
-        let spent = begun.elapsed();
+        let spent = cpu() - begun;
         println!("{name}: {} bytes, {spent:.1?}", body.len());
         assert!(spent < BOUNDED, "{name}: {spent:?}");
         let words = match answer {
