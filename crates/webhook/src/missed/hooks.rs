@@ -9,11 +9,10 @@ use serde_json::Value;
 /// Of a pod or a namespace.
 pub(super) type Labels = BTreeMap<String, String>;
 
-/// The match condition of the shipped manifests, words one space apart. It holds for every pod that carries a switch, and so for
-/// all that are judged here.
-const SHIPPED: &str = "has(object.metadata.annotations) && ( 'sidekey.dev/inject' in object.metadata.annotations || \
-    'vault.hashicorp.com/agent-inject' in object.metadata.annotations || \
-    'openbao.org/agent-inject' in object.metadata.annotations)";
+/// The shipped match condition before the switches of the served dialects, what stands behind each of them, and its end; words one
+/// space apart.
+const SHIPPED: &str = "has(object.metadata.annotations) && ( ";
+const THERE: &str = " in object.metadata.annotations";
 
 /// A `MutatingWebhookConfiguration`, of which each entry is ours.
 #[derive(Debug, Deserialize)]
@@ -51,28 +50,39 @@ pub(super) enum Asked {
 }
 
 impl Configuration {
-    /// By the labels of the pod and of its namespace.
-    pub(super) fn asks(&self, namespace: &Labels, pod: &Labels) -> Asked {
+    /// By the labels of the pod and of its namespace, and the pod's switch.
+    pub(super) fn asks(&self, namespace: &Labels, pod: &Labels, switch: &str) -> Asked {
         let selected = |entry: &&Entry| {
             let fits = |selector: &Option<LabelSelector>, labels| selector.as_ref().is_none_or(|s| selects(s, labels));
             fits(&entry.namespace_selector, namespace) && fits(&entry.object_selector, pod)
         };
         let mut asked = Asked::Never;
         for entry in self.webhooks.iter().filter(selected) {
-            let unknown: Vec<_> = entry.match_conditions.iter().filter(|one| !one.is_shipped()).collect();
+            let conditions = entry.match_conditions.iter().map(|one| (one, one.switches()));
+            let (shipped, unknown): (Vec<_>, Vec<_>) = conditions.partition(|(_, switches)| switches.is_some());
+            if shipped.iter().any(|(_, switches)| !switches.iter().flatten().any(|one| *one == switch)) {
+                continue;
+            }
             if unknown.is_empty() {
                 return Asked::Always;
             }
-            asked = Asked::Perhaps(unknown.into_iter().map(|one| one.name.clone()).collect());
+            asked = Asked::Perhaps(unknown.into_iter().map(|(one, _)| one.name.clone()).collect());
         }
         asked
     }
 }
 
 impl Condition {
-    /// By what it says: anybody may give another expression the shipped one's name.
-    fn is_shipped(&self) -> bool {
-        self.expression.split_whitespace().eq(SHIPPED.split_whitespace())
+    /// The switches that the shipped condition asks for; `None` for any other condition. By what it says: anybody may give another
+    /// expression the shipped one's name.
+    fn switches(&self) -> Option<Vec<String>> {
+        let words = self.expression.split_whitespace().collect::<Vec<_>>().join(" ");
+        let terms = words.strip_prefix(SHIPPED)?.strip_suffix(')')?;
+        let switch = |term: &str| {
+            let name = term.strip_suffix(THERE)?.strip_prefix('\'')?.strip_suffix('\'')?;
+            (!name.contains('\'')).then(|| name.to_owned())
+        };
+        terms.split(" || ").map(switch).collect()
     }
 }
 
@@ -136,7 +146,12 @@ mod tests {
     fn an_entry_asks_about_what_both_its_selectors_select() {
         let (shop, web) = (one("team", "shop"), one("app", "web"));
         let of = |key: &str, value: &str| json!({"matchLabels": {key: value}});
-        let shipped = json!([{"name": "asks-for-injection", "expression": SHIPPED}]);
+        let asking = |switches: &[&str]| {
+            let terms: Vec<String> = switches.iter().map(|switch| format!("'{switch}'{THERE}")).collect();
+            json!([{"name": "asks-for-injection", "expression": format!("{SHIPPED}{})", terms.join(" ||\n  "))}])
+        };
+        let (native, theirs) = ("sidekey.dev/inject", "vault.hashicorp.com/agent-inject");
+        let (shipped, narrow, other) = (asking(&[native, theirs]), asking(&[native]), asking(&[theirs]));
         let mended = json!([{"name": "asks-for-injection", "expression": "object.spec.hostNetwork"}]);
         let perhaps = || Asked::Perhaps(vec!["asks-for-injection".to_owned()]);
         let cases = [
@@ -148,25 +163,32 @@ mod tests {
             (json!([{"namespaceSelector": of("app", "web"), "objectSelector": of("app", "web")}]), Asked::Never),
             (json!([{"objectSelector": of("app", "db")}, {"objectSelector": of("app", "web")}]), Asked::Always),
             (json!([{"matchConditions": shipped}]), Asked::Always),
+            (json!([{"matchConditions": narrow}]), Asked::Always),
+            (json!([{"matchConditions": other}]), Asked::Never),
+            (json!([{"matchConditions": other}, {"matchConditions": mended}]), perhaps()),
             (json!([{"matchConditions": mended}]), perhaps()),
             (json!([{"matchConditions": mended}, {"matchConditions": shipped}]), Asked::Always),
             (json!([{"matchConditions": mended}, {"objectSelector": of("app", "db")}]), perhaps()),
         ];
         for (webhooks, wanted) in cases {
             let read: Configuration = serde_json::from_value(json!({"webhooks": webhooks})).unwrap();
-            assert_eq!(read.asks(&shop, &web), wanted, "{webhooks}");
+            assert_eq!(read.asks(&shop, &web, native), wanted, "{webhooks}");
         }
     }
 
     #[test]
     fn knows_the_condition_that_is_shipped() {
-        let files = [
-            include_str!("../../../../deploy/base/webhook.yaml"),
-            include_str!("../../../../deploy/chart/sidekey/templates/webhook.yaml"),
-        ];
-        for file in files {
-            let words: Vec<_> = file.split_whitespace().collect();
-            assert!(words.join(" ").contains(&format!("expression: >- {SHIPPED} ")), "{file}");
+        let base: Vec<_> = include_str!("../../../../deploy/base/webhook.yaml").split_whitespace().collect();
+        let base = base.join(" ");
+        let expression = base.split("expression: >- ").nth(1).unwrap().split(" failurePolicy").next().unwrap();
+        let shipped = Condition { name: "x".to_owned(), expression: expression.to_owned() };
+        let all = ["sidekey.dev/inject", "vault.hashicorp.com/agent-inject", "openbao.org/agent-inject"];
+        assert_eq!(shipped.switches().unwrap(), all);
+        let chart: Vec<_> =
+            include_str!("../../../../deploy/chart/sidekey/templates/webhook.yaml").split_whitespace().collect();
+        assert!(chart.join(" ").contains(&format!("expression: >- {}", SHIPPED.trim_end())), "as the base's");
+        for other in ["true", "has(object.metadata.annotations) && ( false)", &format!("{expression} && false")] {
+            assert!(Condition { name: "x".to_owned(), expression: other.to_owned() }.switches().is_none(), "{other}");
         }
     }
 }

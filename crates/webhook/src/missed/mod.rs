@@ -200,7 +200,7 @@ impl Watch {
             let (candidates, next) = page.candidates(&self.names.namespace);
             for candidate in candidates {
                 let Some(labels) = self.namespace(&candidate.namespace, &mut namespaces).await? else { continue };
-                match configuration.asks(labels, &candidate.labels) {
+                match configuration.asks(labels, &candidate.labels, &candidate.key) {
                     Asked::Never => {}
                     asked => all.push((candidate, asked)),
                 }
