@@ -111,6 +111,10 @@ impl Admission {
         let Some(object) = review.request.object.filter(|_| review.request.creates_pod()) else {
             return done(Label::skipped("not_a_pod_creation"), Verdict::Allow, &[]);
         };
+        if let Some(cause) = too_many_values(object.get()) {
+            tracing::info!(namespace = &*review.request.namespace, %cause, "denied");
+            return done(Label::denied(cause.code), Verdict::Deny(&cause), &[]);
+        }
         let pod: Value = serde_json::from_str(object.get()).map_err(|error| Refusal::malformed(error.to_string()))?;
         let facts = self.facts(&review.request.namespace);
         match mutate(&pod, &facts, &self.settings.load()) {
@@ -135,6 +139,35 @@ fn contained<T>(decide: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusa
     catch_unwind(AssertUnwindSafe(decide)).unwrap_or_else(panicked)
 }
 
+/// Values of a pod, each of which costs some hundred bytes once it is parsed. What etcd stores of an object at most, 1.5 MiB, has
+/// never so many; a body that the API server takes may have ten times as many.
+const MOST_VALUES: usize = 50_000;
+
+/// A text below this has not so many.
+const SHORT: usize = 2 * MOST_VALUES;
+
+/// Why a pod is refused unparsed.
+fn too_many_values(text: &str) -> Option<Cause> {
+    if text.len() < SHORT {
+        return None;
+    }
+    let (mut values, mut quoted, mut escaped) = (0_usize, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'{' | b'[' | b',' if !quoted => values += 1,
+            _ => {}
+        }
+    }
+    let answer = format!("it has {values} values, {MOST_VALUES} at most");
+    (values > MOST_VALUES).then(|| {
+        Cause::new(Code::ReviewMalformed, "reading the pod", answer)
+            .with_fix("Split the pod, or leave lists out of it.")
+    })
+}
+
 /// A pod of a controller has only the beginning of its name at admission.
 fn name(pod: &Value) -> &str {
     let metadata = &pod["metadata"];
@@ -144,6 +177,17 @@ fn name(pod: &Value) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_are_counted_outside_of_texts_alone() {
+        let text = |filler: &str| format!("{{\"a\": [{}]}}", filler.repeat(MOST_VALUES + 1).trim_end_matches(','));
+        assert!(too_many_values(&text("1,")).is_some());
+        assert!(too_many_values(&text("{},")).is_some());
+        let quoted = format!("{{\"a\": \"{}\"}}", "\\\",[{".repeat(MOST_VALUES));
+        assert!(too_many_values(&quoted).is_none());
+        let allowed = format!("[{}1]", "1,".repeat(MOST_VALUES - 1));
+        assert!(too_many_values(&allowed).is_none());
+    }
 
     #[test]
     fn a_panic_is_one_reviews_internal_error() {
