@@ -191,3 +191,27 @@ async fn a_lease_is_revoked_although_its_auth_is_gone_before_its_object() {
     assert_eq!(world.vault.leases().len(), 0);
     world.stop().await;
 }
+
+fn restarts(world: &World) -> usize {
+    world.cluster.count("PATCH", "deployments/web")
+}
+
+/// A lease that is in no status would be renewed by nobody.
+#[tokio::test]
+async fn the_secret_holds_the_lease_of_the_status_although_a_status_was_lost() {
+    let mut world = world(3600, 7200).await;
+    dynamic(&world, &json!({}));
+    world.start();
+    let first = world.condition(VDS, "db", "Ready", "True").await["status"]["secretLease"]["id"].clone();
+    world.cluster.refuse("PATCH", "vaultdynamicsecrets/db/status", 500, 1);
+    world.cluster.delete(&secret("db"));
+    let object = world.cluster.until(&path(VDS, "db"), move |object| object["status"]["secretLease"]["id"] != first);
+    let said = object.await["status"]["secretLease"]["id"].as_str().unwrap().to_owned();
+    for lease in world.vault.leases().iter().filter(|lease| lease.id != said) {
+        world.vault.revoke_lease(&lease.id);
+    }
+    assert!(honoured(&world), "what the Secret holds is of another lease than the status's");
+    world.condition(VDS, "db", "RolloutRestart", "True").await;
+    assert_eq!(restarts(&world), 1);
+    world.stop().await;
+}

@@ -84,6 +84,39 @@ async fn a_restart_makes_no_login_and_no_lease_and_restarts_no_workload() {
     world.stop().await;
 }
 
+/// The Secret comes first, then the status, then the restart: whatever a kill cuts off is done by the next process.
+#[tokio::test]
+async fn what_a_kill_cut_off_is_found_after_it() {
+    let mut world = world().await;
+    let creds = |world: &World| world.vault.count("GET", "database/creds/app");
+    let restarts = |world: &World| world.cluster.count("PATCH", "deployments/web");
+    world.start_with(keeping());
+    settled(&world).await;
+    let old = world.cluster.get(&path(VDS, "db"))["status"].clone();
+    world.cluster.delete(&secret("db"));
+    world.condition(VDS, "db", "RolloutRestart", "True").await;
+    world.stop().await;
+    assert_eq!((creds(&world), restarts(&world)), (2, 1));
+    let lost = [("the status", old, 3), ("the first status", json!({}), 4)];
+    for (what, status, want) in lost {
+        world.set_status(&path(VDS, "db"), status).await;
+        world.start_with(keeping());
+        world.condition(VDS, "db", "RolloutRestart", "True").await;
+        world.stop().await;
+        assert_eq!((creds(&world), restarts(&world)), (want, want - 1), "{what} was lost");
+    }
+    let mut pending = world.cluster.get(&path(VDS, "db"))["status"].clone();
+    let all = pending["conditions"].as_array_mut().unwrap().iter_mut();
+    for condition in all.filter(|condition| condition["type"] == "RolloutRestart") {
+        (condition["status"], condition["reason"]) = (json!("Unknown"), json!("RolloutRestartPending"));
+    }
+    world.set_status(&path(VDS, "db"), pending).await;
+    world.start_with(keeping());
+    world.condition(VDS, "db", "RolloutRestart", "True").await;
+    world.stop().await;
+    assert_eq!((creds(&world), restarts(&world)), (4, 4), "the restart was lost");
+}
+
 #[tokio::test]
 async fn a_token_that_died_meanwhile_and_a_kept_login_that_somebody_changed_cost_a_login() {
     let mut world = world().await;

@@ -184,7 +184,7 @@ async fn a_change_restarts_although_the_first_sync_was_never_said() {
     world.start();
     world.condition(VSS, "web", "Ready", "True").await;
     world.stop().await;
-    world.cluster.edit(&path(VSS, "web"), |object| object["status"] = json!({}));
+    world.set_status(&path(VSS, "web"), json!({})).await;
     world.vault.put("secret/web", json!({ "user": "new" }));
     world.start();
     world.condition(VSS, "web", "RolloutRestart", "True").await;

@@ -13,18 +13,21 @@ use super::{
 use crate::plan::data::Data;
 use crate::plan::destination::{self, Change, Owner, Wish};
 use crate::plan::dynamic_secret::{self as plan, Destination, Scene, Step, Wait};
-use crate::plan::outcome::{self, Event, ROLLOUT, Trouble};
+use crate::plan::outcome::{self, Event, Trouble};
 use crate::plan::transformation::Source;
 use crate::sessions::Session;
 use crate::types::condition::{Verdict, merge};
 use crate::types::dynamic_secret::{VaultDynamicSecretSpec, VaultDynamicSecretStatus};
+use crate::types::object::Object;
 use crate::types::static_secret::ClientMeta;
 
-/// What the object was before this look, and what it became.
+/// What the object became.
 struct Look {
     status: VaultDynamicSecretStatus,
     verdicts: Vec<Verdict>,
     wait: Wait,
+    /// Whether workloads were given something else than the Secret holds now.
+    restart: bool,
 }
 
 pub(super) async fn look(tools: &Tools, mut job: Job) -> Done {
@@ -35,15 +38,44 @@ pub(super) async fn look(tools: &Tools, mut job: Job) -> Done {
         Err(trouble) => Err(trouble.clone()),
     };
     tell(tools, &mut job, outcome.as_ref().err()).await;
-    let generation = job.object.metadata.generation;
-    let (mut after, verdicts, next) = match outcome {
-        Ok(Look { status, verdicts, wait }) => (status, verdicts, next(wait)),
-        Err(ref trouble) => (before.clone(), outcome::sync(Some(trouble)), Next::Retry),
+    let (look, next) = match outcome {
+        Ok(look) => {
+            let next = next(look.wait);
+            (look, next)
+        }
+        Err(trouble) => {
+            let verdicts = outcome::sync(Some(&trouble));
+            (Look { status: before.clone(), verdicts, wait: Wait::Forever, restart: false }, Next::Retry)
+        }
     };
-    after.conditions = merge(&before.conditions, &verdicts, generation, &now());
-    let written = write_status(tools, &job, &before, &after).await;
+    let written = settle(tools, &mut job, spec.ok().as_ref(), &before, look).await;
     let well = next != Next::Retry && written.is_ok();
     Done::new(job, if well { next } else { Next::Retry }, well, written.unwrap_or_default())
+}
+
+/// Says what was done, and restarts who must be. The status comes first, since nobody would renew a lease that is in no status; the
+/// restart stands in it until it was asked for, and is asked for by a later look if this one ends early.
+async fn settle(
+    tools: &Tools,
+    job: &mut Job,
+    spec: Option<&VaultDynamicSecretSpec>,
+    before: &VaultDynamicSecretStatus,
+    look: Look,
+) -> Result<Option<Object>, Trouble> {
+    let Look { status: mut after, mut verdicts, restart, .. } = look;
+    let owed = restart || outcome::owes(&before.conditions);
+    if owed {
+        verdicts.push(outcome::owed());
+    }
+    let generation = job.object.metadata.generation;
+    after.conditions = merge(&before.conditions, &verdicts, generation, &now());
+    // Without a status the Secret is not known to be right.
+    let written = write_status(tools, job, before, &after).await.inspect_err(|_| job.memory.verified = None)?;
+    let Some(spec) = spec.filter(|_| owed) else { return Ok(written) };
+    let verdict = secret::restart(tools, job, &spec.rollout_restart_targets).await;
+    let conditions = merge(&after.conditions, &[verdict], generation, &now());
+    let restarted = VaultDynamicSecretStatus { conditions, ..after.clone() };
+    Ok(write_status(tools, job, &after, &restarted).await?.or(written))
 }
 
 fn next(wait: Wait) -> Next {
@@ -65,7 +97,7 @@ async fn sync(
     let Refers::Login(login) = &job.refers else { return Err(unreadable(&job.key, "it refers to no login")) };
     let login = login.clone()?;
     let session = tools.sessions.acquire(&login, spec.namespace.as_deref()).await?;
-    let destination = observe(tools, job, spec).await?;
+    let destination = observe(tools, job, spec, before).await?;
     let generation = job.object.metadata.generation;
     let old = age(job, before);
     let mut scene = Scene { spec, status: before, generation, client: &session.id, destination, age: old };
@@ -82,12 +114,12 @@ async fn sync(
                 begin(job, &status, begun);
                 (scene.status, scene.age) = (&status, begun.elapsed());
                 let wait = waiting(&scene);
-                return Ok(Look { verdicts: verdicts(None), wait, status });
+                return Ok(Look { verdicts: verdicts(None), wait, status, restart: false });
             }
         },
         Step::Wait(wait) => {
             answered(job);
-            return Ok(Look { verdicts: outcome::sync(None), wait, status });
+            return Ok(Look { verdicts: outcome::sync(None), wait, status, restart: false });
         }
     };
     let question = Question {
@@ -99,14 +131,14 @@ async fn sync(
     if spec.revoke != Some(false) {
         hold(tools, job).await?;
     }
-    let (session, verdicts) = replace(tools, job, &question, spec, &mut status, reason).await?;
+    let (session, restart) = replace(tools, job, &question, spec, &mut status, reason).await?;
     answered(job);
     status.vault_client_meta =
         Some(ClientMeta { cache_key: Some(session.cache_key.clone()), id: Some(session.id.clone()) });
     let scene =
         Scene { status: &status, client: &session.id, destination: Destination::Kept, age: age(job, &status), ..scene };
     let wait = waiting(&scene);
-    Ok(Look { verdicts, wait, status })
+    Ok(Look { verdicts: outcome::sync(None), wait, status, restart })
 }
 
 /// Notes when the lease of a status began.
@@ -140,7 +172,12 @@ fn verdicts(renewal: Option<&str>) -> Vec<Verdict> {
 }
 
 /// The destination, read only when its version is not the one that was left behind.
-async fn observe(tools: &Tools, job: &mut Job, spec: &VaultDynamicSecretSpec) -> Result<Destination, Trouble> {
+async fn observe(
+    tools: &Tools,
+    job: &mut Job,
+    spec: &VaultDynamicSecretSpec,
+    status: &VaultDynamicSecretStatus,
+) -> Result<Destination, Trouble> {
     let known = job.known.as_ref().map(|owned| owned.resource_version.clone());
     if known.is_some() && known == job.memory.verified.as_ref().map(|verified| verified.resource_version.clone()) {
         return Ok(Destination::Kept);
@@ -149,7 +186,10 @@ async fn observe(tools: &Tools, job: &mut Job, spec: &VaultDynamicSecretSpec) ->
         return Ok(Destination::Absent);
     };
     let mac = found.data.mac(&tools.mac_key);
-    let changed = job.memory.verified.as_ref().is_some_and(|verified| verified.mac != mac);
+    let changed = match &job.memory.verified {
+        Some(verified) => verified.mac != mac,
+        None => plan::is_other(status, &found.data, &tools.mac_key),
+    };
     if changed {
         return Ok(Destination::Changed);
     }
@@ -185,7 +225,7 @@ async fn renew(
     }
 }
 
-/// New credentials into the destination; workloads restart when they had others before.
+/// New credentials into the destination; whether workloads had others before.
 async fn replace(
     tools: &Tools,
     job: &mut Job,
@@ -193,7 +233,7 @@ async fn replace(
     spec: &VaultDynamicSecretSpec,
     status: &mut VaultDynamicSecretStatus,
     reason: &'static str,
-) -> Result<(Session, Vec<Verdict>), Trouble> {
+) -> Result<(Session, bool), Trouble> {
     let namespace = job.key.namespace.clone();
     let name = &spec.destination.name;
     let observed = secret::read(tools, job, &spec.destination).await?;
@@ -210,9 +250,13 @@ async fn replace(
     let source = Source { raw: Some(&response.data), fields: &response.data, metadata: response.data.get("metadata") };
     let data = shape(tools, job, &spec.destination, source)?;
     let creds = plan::static_creds(spec, &response);
-    let mac = if creds.is_some() { plan::lasting(&data).mac(&tools.mac_key) } else { data.mac(&tools.mac_key) };
-    let had = status.last_generation != 0;
-    let same = creds.is_some() && status.secret_mac.as_deref() == Some(mac.as_str());
+    let mac = plan::mac(&data, creds.is_some(), &tools.mac_key);
+    // Credentials whose first status was lost are in use all the same.
+    let filled = observed.as_ref().filter(|secret| secret.is_filled_by(&object.metadata.uid, &spec.destination));
+    let unsaid = filled.filter(|_| status.last_generation == 0);
+    let given = unsaid.map(|secret| plan::mac(&secret.data, creds.is_some(), &tools.mac_key));
+    let had = status.last_generation != 0 || unsaid.is_some();
+    let same = creds.is_some() && given.as_ref().or(status.secret_mac.as_ref()) == Some(&mac);
     let settled = same && observed.is_some() && reason == "SecretLeaseRenewal";
     let change = match settled {
         true => Change::Nothing,
@@ -232,22 +276,7 @@ async fn replace(
     status.static_creds_meta_data = creds;
     begin(job, status, begun);
     status.secret_mac = Some(mac);
-    let mut verdicts = outcome::sync(None);
-    if had && !same && !spec.rollout_restart_targets.is_empty() {
-        verdicts.push(restart(tools, job, spec).await);
-    }
-    Ok((session, verdicts))
-}
-
-async fn restart(tools: &Tools, job: &Job, spec: &VaultDynamicSecretSpec) -> Verdict {
-    let failures = secret::restart(tools, &job.key.namespace, &spec.rollout_restart_targets).await;
-    match failures.last() {
-        None => Verdict::new(ROLLOUT, true, "RolloutRestartTriggered", "The workloads were restarted."),
-        Some(failure) => {
-            tell_event(tools, job, &Event::warning("RolloutRestartFailed", failure.to_string())).await;
-            Verdict::new(ROLLOUT, false, "RolloutRestartTriggeredFailed", failure.to_string())
-        }
-    }
+    Ok((session, had && !same && !spec.rollout_restart_targets.is_empty()))
 }
 
 /// The object goes: so does its lease, if that can be done now.

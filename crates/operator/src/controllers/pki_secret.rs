@@ -142,16 +142,17 @@ async fn issue(
     let written = secret::apply(tools, &key.namespace, &spec.destination.name, &change, &data, observed).await?;
     let mac = data.mac(&tools.mac_key);
     job.memory.verified = written.map(|resource_version| Verified { resource_version, mac: mac.clone() });
-    let had = before.serial_number.as_ref().is_some_and(|serial| !serial.is_empty());
+    // A certificate whose status was lost is in use all the same.
+    let had = before.serial_number.as_ref().is_some_and(|serial| !serial.is_empty())
+        || observed.is_some_and(|secret| secret.is_filled_by(&object.metadata.uid, &spec.destination));
     let why = if had { "SecretRotated" } else { "SecretSynced" };
     let message = format!("Secret {} holds certificate {serial} ({reason})", spec.destination.name);
     tracing::info!(object = %key, serial, reason, "a certificate is issued");
     tell_event(tools, job, &Event::normal(why, message)).await;
     secret::prune(tools, job).await;
-    if had {
-        for failure in secret::restart(tools, &key.namespace, &spec.rollout_restart_targets).await {
-            tell_event(tools, job, &Event::warning("RolloutRestartFailed", failure.to_string())).await;
-        }
+    // There is no condition of it for this kind.
+    if had && !spec.rollout_restart_targets.is_empty() {
+        secret::restart(tools, job, &spec.rollout_restart_targets).await;
     }
     Ok(VaultPkiSecretStatus {
         serial_number: Some(serial),

@@ -7,12 +7,13 @@ use serde_json::json;
 use sidekey_cluster::api::{ApiError, JSON};
 use sidekey_core::{Cause, Code};
 
-use super::{Job, Tools};
+use super::{Job, Tools, tell_event};
 use crate::MANAGER;
 use crate::plan::data::Data;
 use crate::plan::destination::{Change, Owner, Secret, Wish, decide};
-use crate::plan::outcome::Trouble;
+use crate::plan::outcome::{Event, ROLLOUT, Trouble};
 use crate::restart::Failure;
+use crate::types::condition::Verdict;
 use crate::types::destination::{Destination, RestartTarget};
 
 #[derive(Deserialize)]
@@ -115,13 +116,7 @@ pub(super) async fn withdraw(tools: &Tools, job: &Job, destination: &Destination
     apply(tools, namespace, name, &change, &data, Some(&secret)).await.map(|written| written.is_some())
 }
 
-/// Restarts all targets at once; the failures.
-pub(super) async fn restart(tools: &Tools, namespace: &str, targets: &[RestartTarget]) -> Vec<Cause> {
-    let failures = restart_each(tools, namespace, targets).await;
-    failures.into_iter().map(|(_, failure)| failure.cause).collect()
-}
-
-/// The same; the failures with their targets.
+/// Restarts all targets at once; the failures with their targets.
 pub(super) async fn restart_each(
     tools: &Tools,
     namespace: &str,
@@ -129,6 +124,20 @@ pub(super) async fn restart_each(
 ) -> Vec<(RestartTarget, Failure)> {
     let done = futures_join(targets.iter().map(|target| tools.restarts.request(namespace, target))).await;
     targets.iter().zip(done).filter_map(|(target, done)| Some((target.clone(), done.err()?))).collect()
+}
+
+/// The same, and tells of it.
+pub(super) async fn restart(tools: &Tools, job: &Job, targets: &[RestartTarget]) -> Verdict {
+    let failures = restart_each(tools, &job.key.namespace, targets).await;
+    for (_, failure) in &failures {
+        tell_event(tools, job, &Event::warning("RolloutRestartFailed", failure.cause.to_string())).await;
+    }
+    let Some((_, failure)) = failures.last() else {
+        let message = format!("{} workloads restarted", targets.len());
+        tell_event(tools, job, &Event::normal("RolloutRestartTriggered", message)).await;
+        return Verdict::new(ROLLOUT, true, "RolloutRestartTriggered", "The workloads were restarted.");
+    };
+    Verdict::new(ROLLOUT, false, "RolloutRestartTriggeredFailed", failure.cause.to_string())
 }
 
 /// All of them, at the same time.

@@ -79,6 +79,11 @@ impl Secret {
         self.strings("labels").get(OWNER_UID).is_some_and(|owner| owner == uid)
     }
 
+    /// Whether what it holds is of this resource, whatever the resource's status says.
+    pub fn is_filled_by(&self, uid: &str, destination: &Destination) -> bool {
+        if destination.merge { !self.data.0.is_empty() } else { self.is_of(uid) }
+    }
+
     /// Its version.
     pub fn resource_version(&self) -> &str {
         self.metadata["resourceVersion"].as_str().unwrap_or_default()

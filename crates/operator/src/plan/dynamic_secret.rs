@@ -7,7 +7,7 @@ use sidekey_core::lookup::Verb;
 use sidekey_core::{Cause, Lookup, Response, Value};
 
 use super::auth::invalid;
-use super::data::{Data, RAW};
+use super::data::{Data, MacKey, RAW};
 use super::duration;
 use crate::types::dynamic_secret::{SecretLease, StaticCreds, VaultDynamicSecretSpec, VaultDynamicSecretStatus};
 use crate::types::object::Key;
@@ -186,8 +186,20 @@ pub fn static_creds(spec: &VaultDynamicSecretSpec, response: &Response) -> Optio
     })
 }
 
-/// The part of the data that is a change when it changes.
-pub fn lasting(data: &Data) -> Data {
+/// The digest of what the Secret holds; of a static role's credentials, of the part that is a change when it changes.
+pub fn mac(data: &Data, of_static: bool, key: &MacKey) -> String {
+    if of_static { lasting(data).mac(key) } else { data.mac(key) }
+}
+
+/// Whether the Secret holds something else than the status says: somebody edited it, or the status that belongs to it was lost, and
+/// then nobody renews the lease of what it holds.
+pub fn is_other(status: &VaultDynamicSecretStatus, data: &Data, key: &MacKey) -> bool {
+    let of_static = status.static_creds_meta_data.as_ref().is_some_and(rotates);
+    let said = status.secret_mac.as_deref().filter(|said| !said.is_empty());
+    said.is_some_and(|said| said != mac(data, of_static, key))
+}
+
+fn lasting(data: &Data) -> Data {
     let lasts = |(key, _): &(&String, _)| !VOLATILE.contains(&key.as_str());
     Data(data.0.iter().filter(lasts).map(|(key, value)| (key.clone(), value.clone())).collect())
 }

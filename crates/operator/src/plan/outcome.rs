@@ -2,12 +2,14 @@
 
 use sidekey_core::Cause;
 
-use crate::types::condition::Verdict;
+use crate::types::condition::{Condition, Verdict};
 
 /// Aspects.
 pub const SYNCED: &str = "SecretSynced";
 /// Whether workloads could be restarted.
 pub const ROLLOUT: &str = "RolloutRestart";
+/// The reason of a restart that is still to be asked for.
+const PENDING: &str = "RolloutRestartPending";
 /// All is well.
 pub const HEALTHY: &str = "Healthy";
 /// The same, for those who wait for it.
@@ -81,4 +83,14 @@ pub fn sync(trouble: Option<&Trouble>) -> Vec<Verdict> {
     let mut verdicts = health(trouble, "The Secret holds what Vault holds.");
     verdicts.push(synced);
     verdicts
+}
+
+/// A restart that is to come. It stands in the status before it is asked for, so that a kill in between does not lose it.
+pub fn owed() -> Verdict {
+    Verdict::open(ROLLOUT, PENDING, "The workloads are to be restarted.")
+}
+
+/// Whether a restart was said to come and never said to have come.
+pub fn owes(conditions: &[Condition]) -> bool {
+    conditions.iter().any(|condition| condition.kind == ROLLOUT && condition.reason == PENDING)
 }

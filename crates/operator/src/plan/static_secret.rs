@@ -136,8 +136,7 @@ impl Scene<'_> {
 
     /// What the object gave to its Secret before any status of it says so.
     fn unsaid<'a>(&self, secret: &'a Secret) -> Option<&'a Data> {
-        let ours =
-            if self.spec.destination.merge { !secret.data.0.is_empty() } else { secret.is_of(&self.metadata.uid) };
+        let ours = secret.is_filled_by(&self.metadata.uid, &self.spec.destination);
         (self.status.last_generation == 0 && ours).then_some(&secret.data)
     }
 

@@ -86,12 +86,16 @@ mod tests {
         assert_eq!((alone.available.clone(), alone.spec_hash.as_ref().map(String::len)), (None, Some(64)));
         let merged = about(Some(json!({ "defaultMount": "jwt" })), refers.clone());
         let verdict = merged.available.clone().unwrap();
-        assert_eq!((verdict.kind, verdict.holds, verdict.reason), ("Available", true, "VaultAuthGlobalRef"));
+        assert_eq!((verdict.kind, verdict.holds, verdict.reason), ("Available", Some(true), "VaultAuthGlobalRef"));
         assert!(verdict.message.contains("app/g, uid=u, generation=3"), "{}", verdict.message);
         let other = about(Some(json!({ "defaultMount": "other" })), refers.clone());
         assert!(other.spec_hash.is_some() && other.spec_hash != merged.spec_hash, "the hash is of the merged spec");
         let missing = about(None, refers).available.unwrap();
-        assert!(!missing.holds && missing.message.contains("VaultAuthGlobal app/g"), "{}", missing.message);
+        assert!(
+            missing.holds == Some(false) && missing.message.contains("VaultAuthGlobal app/g"),
+            "{}",
+            missing.message
+        );
         let before = crate::types::condition::merge(&[], &[verdict], 1, "T");
         assert_eq!((merged.kept(&before).len(), alone.kept(&before).len()), (1, 0));
     }

@@ -39,8 +39,8 @@ pub struct Condition {
 pub struct Verdict {
     /// The condition's type.
     pub kind: &'static str,
-    /// Whether it holds.
-    pub holds: bool,
+    /// Whether it holds; none while that is open.
+    pub holds: Option<bool>,
     /// One word.
     pub reason: &'static str,
     /// In words.
@@ -50,7 +50,12 @@ pub struct Verdict {
 impl Verdict {
     /// A condition to be.
     pub fn new(kind: &'static str, holds: bool, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { kind, holds, reason, message: message.into() }
+        Self { kind, holds: Some(holds), reason, message: message.into() }
+    }
+
+    /// A condition to be, of which nothing is known yet.
+    pub fn open(kind: &'static str, reason: &'static str, message: impl Into<String>) -> Self {
+        Self { kind, holds: None, reason, message: message.into() }
     }
 }
 
@@ -60,7 +65,7 @@ pub fn merge(before: &[Condition], verdicts: &[Verdict], generation: i64, now: &
     let mut merged: Vec<Condition> =
         before.iter().filter(|old| verdicts.iter().all(|verdict| verdict.kind != old.kind)).cloned().collect();
     for verdict in verdicts {
-        let status = if verdict.holds { "True" } else { "False" };
+        let status = verdict.holds.map_or("Unknown", |holds| if holds { "True" } else { "False" });
         let old = before.iter().find(|old| old.kind == verdict.kind);
         let since = old.filter(|old| old.status == status).map_or(now, |old| &old.last_transition_time);
         merged.push(Condition {
