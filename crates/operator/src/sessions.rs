@@ -61,6 +61,8 @@ pub struct Session {
     pub client: Client,
     /// The token.
     pub token: Arc<Sensitive<String>>,
+    /// How long the token was given for; nothing for one without an end.
+    pub ttl: Duration,
     /// Names the token without being it.
     pub id: String,
     /// Names the login in statuses.

@@ -215,3 +215,115 @@ async fn the_secret_holds_the_lease_of_the_status_although_a_status_was_lost() {
     assert_eq!(restarts(&world), 1);
     world.stop().await;
 }
+
+/// The generation of the spec is taken up; only what is asked for, or goes elsewhere, costs a lease.
+#[tokio::test]
+async fn an_edit_that_asks_for_the_same_keeps_the_lease_and_another_one_does_not() {
+    let mut world = world(3600, 7200).await;
+    world.vault.database("database", "other", DatabaseRole { ttl: s(3600), max_ttl: s(7200), renewable: true });
+    world.vault.policy("web", &[("database/creds/+", &["read"])]);
+    dynamic(&world, &json!({}));
+    world.start();
+    let before = world.condition(VDS, "db", "Ready", "True").await;
+    let targets = json!([{ "kind": "Deployment", "name": "web" }, { "kind": "Deployment", "name": "second" }]);
+    let times = json!({ "renewalPercent": 50, "refreshAfter": "1h", "revoke": true, "rolloutRestartTargets": targets });
+    dynamic(&world, &times);
+    let kept = world.cluster.until(&path(VDS, "db"), |object| object["status"]["lastGeneration"] == 2).await;
+    assert_eq!(kept["status"]["secretLease"], before["status"]["secretLease"]);
+    assert_eq!((world.vault.count("GET", "database/creds/app"), restarts(&world)), (1, 0));
+    dynamic(&world, &json!({ "path": "creds/other" }));
+    world.cluster.until(&path(VDS, "db"), |object| object["status"]["lastGeneration"] == 3).await;
+    world.condition(VDS, "db", "RolloutRestart", "True").await;
+    assert_eq!((world.vault.count("GET", "database/creds/other"), restarts(&world)), (1, 1));
+    assert!(world.events().await.contains(&"RolloutRestartTriggered".to_owned()));
+    world.stop().await;
+}
+
+/// Connections may use what was replaced: it is ended where the spec says so, and after the workloads' restart.
+#[tokio::test]
+async fn a_lease_that_was_replaced_is_revoked_where_that_is_wanted() {
+    for (revoke, left) in [(json!(true), 1), (Value::Null, 3)] {
+        let mut world = world(3600, 7200).await;
+        dynamic(&world, &json!({ "revoke": revoke }));
+        world.start();
+        world.condition(VDS, "db", "Ready", "True").await;
+        world.cluster.delete(&secret("db"));
+        world.condition(VDS, "db", "RolloutRestart", "True").await;
+        world.cluster.edit(&path(VDS, "db"), |object| {
+            object["metadata"]["annotations"] = json!({ "sidekey.dev/refresh": "1" });
+        });
+        let asked = Instant::now();
+        while (restarts(&world) < 2 || world.vault.leases().len() != left) && asked.elapsed() < s(10) {
+            sleep(Duration::from_millis(50)).await;
+        }
+        assert_eq!((world.vault.leases().len(), restarts(&world)), (left, 2), "revoke: {revoke}");
+        assert!(honoured(&world));
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_restart_that_failed_leaves_the_lease_to_those_who_have_it() {
+    let mut world = world(3600, 7200).await;
+    let targets = json!([{ "kind": "StatefulSet", "name": "none" }]);
+    dynamic(&world, &json!({ "revoke": true, "rolloutRestartTargets": targets }));
+    world.start();
+    world.condition(VDS, "db", "Ready", "True").await;
+    world.cluster.delete(&secret("db"));
+    world.condition(VDS, "db", "RolloutRestart", "False").await;
+    sleep(Duration::from_millis(300)).await;
+    assert_eq!(world.vault.leases().len(), 2);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_renewal_that_vault_refuses_is_said() {
+    let mut world = world(4, 3600).await;
+    dynamic(&world, &json!({}));
+    world.start();
+    world.condition(VDS, "db", "LeaseRenewal", "True").await;
+    let lease = world.vault.leases()[0].id.clone();
+    world.vault.revoke_lease(&lease);
+    let object = world.condition(VDS, "db", "LeaseRenewal", "False").await;
+    let said = condition(&object, "LeaseRenewal");
+    let message = said["message"].as_str().unwrap();
+    assert!(said["reason"] == "SecretLeaseRenewalError" && message.contains("sys/leases/renew"), "{said:#}");
+    assert_eq!(condition(&object, "Ready")["status"], "True", "others took its place");
+    world.condition(VDS, "db", "LeaseRenewal", "True").await;
+    world.vault.seal(true);
+    world.condition(VDS, "db", "LeaseRenewal", "False").await;
+    world.stop().await;
+}
+
+/// Without a kept login every lease is made anew; the old ones live on for a while, so not all at once.
+#[tokio::test]
+async fn a_start_makes_new_leases_one_after_the_other() {
+    let mut world = world(40, 3600).await;
+    let name = |n: usize| format!("db-{n}");
+    for n in 0..20 {
+        let destination = json!({ "name": name(n), "create": true, "transformation": { "excludeRaw": true } });
+        let spec =
+            json!({ "vaultAuthRef": "vault", "mount": "database", "path": "creds/app", "destination": destination });
+        world.apply(VDS, "VaultDynamicSecret", "app", &name(n), spec);
+    }
+    world.start();
+    for n in 0..20 {
+        world.condition(VDS, &name(n), "Ready", "True").await;
+    }
+    world.stop().await;
+    world.vault.clear_requests();
+    world.start();
+    sleep(s(1)).await;
+    let early = world.vault.count("GET", "database/creds/app");
+    assert!(early <= 10, "{early} of 20 in the first second");
+    let begun = Instant::now();
+    while world.vault.count("GET", "database/creds/app") < 20 && begun.elapsed() < s(15) {
+        for n in 0..20 {
+            let made = world.cluster.get(&secret(&name(n)));
+            assert!(world.vault.honours(&decoded(&made, "username"), &decoded(&made, "password")), "{}", name(n));
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(world.vault.count("GET", "database/creds/app"), 20);
+    world.stop().await;
+}

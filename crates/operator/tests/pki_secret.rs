@@ -133,3 +133,21 @@ async fn what_vault_refuses_is_told() {
     assert_eq!((&object["status"]["valid"], &object["status"]["error"]), (&json!(false), &json!("VaultClientError")));
     world.stop().await;
 }
+
+#[tokio::test]
+async fn an_edit_that_asks_for_the_same_certificate_issues_none() {
+    let mut world = world().await;
+    let issued = |world: &World| world.vault.count("PUT", "pki/issue/web");
+    certificate(&world, &json!({}));
+    world.start();
+    world.condition(VPS, "tls", "Ready", "True").await;
+    certificate(&world, &json!({ "expiryOffset": "10m", "revoke": true, "rolloutRestartTargets": [] }));
+    let object = world.cluster.until(&path(VPS, "tls"), |object| object["status"]["lastGeneration"] == 2).await;
+    assert_eq!((issued(&world), world.cluster.count("PATCH", "deployments/web")), (1, 0));
+    assert!(object["metadata"]["finalizers"][0].is_string(), "what is to be revoked holds its object");
+    certificate(&world, &json!({ "commonName": "other.example" }));
+    world.cluster.until(&path(VPS, "tls"), |object| object["status"]["lastGeneration"] == 3).await;
+    assert_eq!((issued(&world), world.cluster.count("PATCH", "deployments/web")), (2, 1));
+    assert!(world.events().await.contains(&"RolloutRestartTriggered".to_owned()));
+    world.stop().await;
+}

@@ -7,19 +7,36 @@ use tokio::time::Instant;
 
 use super::fetch::{self, Question};
 use super::{
-    Done, Job, Next, Refers, Tools, Verified, answered, hold, is_asked, now, secret, shape, tell, tell_event, unix,
-    unreadable, write_status,
+    Done, Job, Next, Refers, Tools, Verified, answered, hold, is_asked, now, requested, secret, shape, tell,
+    tell_event, unix, unreadable, write_status,
 };
 use crate::plan::data::Data;
 use crate::plan::destination::{self, Change, Owner, Wish};
 use crate::plan::dynamic_secret::{self as plan, Destination, Scene, Step, Wait};
 use crate::plan::outcome::{self, Event, Trouble};
+use crate::plan::request::OF_DYNAMIC;
+use crate::plan::storage::Persistence;
 use crate::plan::transformation::Source;
 use crate::sessions::Session;
 use crate::types::condition::{Verdict, merge};
 use crate::types::dynamic_secret::{VaultDynamicSecretSpec, VaultDynamicSecretStatus};
 use crate::types::object::Object;
 use crate::types::static_secret::ClientMeta;
+
+/// The lease was renewed, or is at its end.
+const RENEWAL: &str = "SecretLeaseRenewal";
+/// Vault did not renew it.
+const UNRENEWED: &str = "SecretLeaseRenewalError";
+
+/// What came of a renewal.
+enum Renewed {
+    /// It lives as long as it was first given for.
+    Kept { renewable: bool },
+    /// It cannot be extended any further.
+    AtEnd,
+    /// Vault's words.
+    Refused(String),
+}
 
 /// What the object became.
 struct Look {
@@ -28,6 +45,8 @@ struct Look {
     wait: Wait,
     /// Whether workloads were given something else than the Secret holds now.
     restart: bool,
+    /// A lease that the Secret holds no more, and a login that may revoke it.
+    superseded: Option<(Session, String)>,
 }
 
 pub(super) async fn look(tools: &Tools, mut job: Job) -> Done {
@@ -44,8 +63,10 @@ pub(super) async fn look(tools: &Tools, mut job: Job) -> Done {
             (look, next)
         }
         Err(trouble) => {
-            let verdicts = outcome::sync(Some(&trouble));
-            (Look { status: before.clone(), verdicts, wait: Wait::Forever, restart: false }, Next::Retry)
+            let mut verdicts = outcome::sync(Some(&trouble));
+            verdicts.extend((trouble.reason == UNRENEWED).then(|| lease(Some(&trouble.cause.to_string()))));
+            let (status, wait) = (before.clone(), Wait::Forever);
+            (Look { status, verdicts, wait, restart: false, superseded: None }, Next::Retry)
         }
     };
     let written = settle(tools, &mut job, spec.ok().as_ref(), &before, look).await;
@@ -62,7 +83,7 @@ async fn settle(
     before: &VaultDynamicSecretStatus,
     look: Look,
 ) -> Result<Option<Object>, Trouble> {
-    let Look { status: mut after, mut verdicts, restart, .. } = look;
+    let Look { status: mut after, mut verdicts, restart, superseded, .. } = look;
     let owed = restart || outcome::owes(&before.conditions);
     if owed {
         verdicts.push(outcome::owed());
@@ -71,8 +92,15 @@ async fn settle(
     after.conditions = merge(&before.conditions, &verdicts, generation, &now());
     // Without a status the Secret is not known to be right.
     let written = write_status(tools, job, before, &after).await.inspect_err(|_| job.memory.verified = None)?;
-    let Some(spec) = spec.filter(|_| owed) else { return Ok(written) };
-    let verdict = secret::restart(tools, job, &spec.rollout_restart_targets).await;
+    let verdict = match spec.filter(|_| owed) {
+        Some(spec) => Some(secret::restart(tools, job, &spec.rollout_restart_targets).await),
+        None => None,
+    };
+    // Workloads that were not restarted have the credentials of before.
+    if let Some((session, lease)) = superseded.filter(|_| verdict.as_ref().is_none_or(|it| it.holds == Some(true))) {
+        revoke(tools, job, &session, &lease).await;
+    }
+    let Some(verdict) = verdict else { return Ok(written) };
     let conditions = merge(&after.conditions, &[verdict], generation, &now());
     let restarted = VaultDynamicSecretStatus { conditions, ..after.clone() };
     Ok(write_status(tools, job, &after, &restarted).await?.or(written))
@@ -98,47 +126,73 @@ async fn sync(
     let login = login.clone()?;
     let session = tools.sessions.acquire(&login, spec.namespace.as_deref()).await?;
     let destination = observe(tools, job, spec, before).await?;
-    let generation = job.object.metadata.generation;
-    let old = age(job, before);
-    let mut scene = Scene { spec, status: before, generation, client: &session.id, destination, age: old };
-    let mut status = before.clone();
-    let begun = Instant::now();
+    let (generation, request) = (job.object.metadata.generation, requested(job, OF_DYNAMIC)?);
+    let (age, respite) = (age(job, before), respite(tools, job, before, &session));
+    let (client, request) = (session.id.as_str(), request.as_str());
+    let scene = Scene { spec, status: before, generation, request, client, destination, age, respite };
     let step = if is_asked(job) && before.last_generation != 0 { Step::Fetch("ForceSync") } else { scene.step() };
-    let reason = match step {
-        Step::Fetch(reason) => reason,
+    let begun = Instant::now();
+    let (reason, refusal) = match step {
+        Step::Fetch(reason) => (reason, None),
         Step::Renew(asked) => match renew(tools, job, &session, before, asked).await? {
-            None => "SecretLeaseRenewal",
-            Some(renewed) => {
-                status.last_renewal_time = unix();
-                status.secret_lease.renewable = renewed;
-                begin(job, &status, begun);
-                (scene.status, scene.age) = (&status, begun.elapsed());
-                let wait = waiting(&scene);
-                return Ok(Look { verdicts: verdicts(None), wait, status, restart: false });
+            Renewed::Kept { renewable } => {
+                let mut look = go_on(tools, job, &scene, Wait::Forever).await?;
+                look.status.last_renewal_time = unix();
+                look.status.secret_lease.renewable = renewable;
+                look.status.request_digest = Some(request.to_owned());
+                look.verdicts.push(lease(None));
+                begin(job, &look.status, begun);
+                look.wait = waiting(&Scene { status: &look.status, age: begun.elapsed(), ..scene });
+                return Ok(look);
             }
+            Renewed::AtEnd => (RENEWAL, None),
+            Renewed::Refused(words) => (RENEWAL, Some(words)),
         },
         Step::Wait(wait) => {
             answered(job);
-            return Ok(Look { verdicts: outcome::sync(None), wait, status, restart: false });
+            return go_on(tools, job, &scene, wait).await;
         }
     };
-    let question = Question {
-        login: &login,
-        namespace: spec.namespace.as_deref(),
-        lookup: &plan::lookup(&job.key, spec).map_err(|cause| Trouble::new("InvalidConfiguration", cause))?,
-        reason: "SecretSyncError",
-    };
+    let lookup = plan::lookup(&job.key, spec).map_err(|cause| Trouble::new("InvalidConfiguration", cause))?;
+    let namespace = spec.namespace.as_deref();
+    let question = Question { login: &login, namespace, lookup: &lookup, reason: "SecretSyncError" };
     if spec.revoke != Some(false) {
         hold(tools, job).await?;
     }
+    let mut status = VaultDynamicSecretStatus { request_digest: Some(request.to_owned()), ..before.clone() };
     let (session, restart) = replace(tools, job, &question, spec, &mut status, reason).await?;
     answered(job);
     status.vault_client_meta =
         Some(ClientMeta { cache_key: Some(session.cache_key.clone()), id: Some(session.id.clone()) });
-    let scene =
-        Scene { status: &status, client: &session.id, destination: Destination::Kept, age: age(job, &status), ..scene };
-    let wait = waiting(&scene);
-    Ok(Look { verdicts: outcome::sync(None), wait, status, restart })
+    let age = self::age(job, &status);
+    let fresh = Scene { status: &status, client: &session.id, destination: Destination::Kept, age, ..scene };
+    let wait = waiting(&fresh);
+    let ended = reason == RENEWAL && refusal.is_none();
+    let superseded = plan::superseded(spec, before, &status).filter(|_| !ended).map(|lease| (session, lease));
+    let mut verdicts = outcome::sync(None);
+    verdicts.extend(refusal.map(|words| lease(Some(&words))));
+    Ok(Look { verdicts, wait, status, restart, superseded })
+}
+
+/// Nothing is asked for anew. An edit that asks for nothing else is taken up.
+async fn go_on(tools: &Tools, job: &Job, scene: &Scene<'_>, wait: Wait) -> Result<Look, Trouble> {
+    let edited = scene.status.last_generation != scene.generation;
+    if edited && scene.spec.revoke != Some(false) {
+        hold(tools, job).await?;
+    }
+    let status = VaultDynamicSecretStatus { last_generation: scene.generation, ..scene.status.clone() };
+    Ok(Look { verdicts: outcome::sync(None), wait, status, restart: false, superseded: None })
+}
+
+/// How long a lease may wait that belongs to the login of an earlier process of ours. A login that is kept and not taken up, one
+/// that ended under this process, and one of a Vault Secrets Operator may be gone, and the lease with it.
+fn respite(tools: &Tools, job: &mut Job, status: &VaultDynamicSecretStatus, session: &Session) -> Duration {
+    let begun = job.memory.begun.is_some();
+    if begun || tools.persistence != Persistence::None || status.request_digest.is_none() {
+        return Duration::ZERO;
+    }
+    let turn = || Instant::now() + plan::respite(&job.key, &status.secret_lease, session.ttl);
+    job.memory.respite.get_or_insert_with(turn).saturating_duration_since(Instant::now())
 }
 
 /// Notes when the lease of a status began.
@@ -161,14 +215,13 @@ fn waiting(scene: &Scene<'_>) -> Wait {
     }
 }
 
-fn verdicts(renewal: Option<&str>) -> Vec<Verdict> {
-    let mut verdicts = outcome::sync(None);
-    let (holds, reason, words) = match renewal {
-        None => (true, "SecretLeaseRenewal", "The lease was renewed."),
-        Some(words) => (false, "SecretLeaseRenewalError", words),
+/// Whether the lease was renewed; in Vault's words why it was not.
+fn lease(refusal: Option<&str>) -> Verdict {
+    let (holds, reason, words) = match refusal {
+        None => (true, RENEWAL, "The lease was renewed."),
+        Some(words) => (false, UNRENEWED, words),
     };
-    verdicts.push(Verdict::new("LeaseRenewal", holds, reason, words));
-    verdicts
+    Verdict::new("LeaseRenewal", holds, reason, words)
 }
 
 /// The destination, read only when its version is not the one that was left behind.
@@ -197,32 +250,31 @@ async fn observe(
     Ok(Destination::Kept)
 }
 
-/// Renews; none when new credentials are due in its place. Vault being away is no reason for those: the lease lives.
+/// Renews. Vault being away is no reason for new credentials: the lease lives.
 async fn renew(
     tools: &Tools,
     job: &Job,
     session: &Session,
     status: &VaultDynamicSecretStatus,
     asked: Duration,
-) -> Result<Option<bool>, Trouble> {
+) -> Result<Renewed, Trouble> {
     let begun = std::time::Instant::now();
     let done = session.client.renew_lease(&session.token, &status.secret_lease.id, Some(asked)).await;
     if let Refers::Login(Ok(login)) = &job.refers {
         tools.metrics.client("renew", &login.connection.key, begun.elapsed(), done.is_ok());
     }
-    match done {
-        Ok(renewal) if !plan::is_truncated(asked, renewal.ttl) => Ok(Some(renewal.renewable)),
-        Ok(_) => Ok(None),
-        Err(error) if error.class == Class::InvalidToken => {
-            tools.sessions.dead(session).await;
-            Ok(None)
-        }
-        Err(error) if matches!(error.class, Class::Missing | Class::Denied | Class::BadRequest) => Ok(None),
-        Err(error) => {
-            let cause = sidekey_vault::diagnose::transport(&error, session.client.server());
-            Err(Trouble::new("SecretLeaseRenewalError", cause))
-        }
+    let error = match done {
+        Ok(renewal) if plan::is_truncated(asked, renewal.ttl) => return Ok(Renewed::AtEnd),
+        Ok(renewal) => return Ok(Renewed::Kept { renewable: renewal.renewable }),
+        Err(error) => error,
+    };
+    let cause = sidekey_vault::diagnose::transport(&error, session.client.server());
+    match error.class {
+        Class::InvalidToken => tools.sessions.dead(session).await,
+        Class::Missing | Class::Denied | Class::BadRequest => {}
+        _ => return Err(Trouble::new(UNRENEWED, cause)),
     }
+    Ok(Renewed::Refused(cause.to_string()))
 }
 
 /// New credentials into the destination; whether workloads had others before.
@@ -297,8 +349,12 @@ pub(super) async fn leave(tools: &Tools, job: &Job) {
             return tracing::info!(object = %job.key, %cause, "the lease is left to its end");
         }
     };
-    let revoked = session.client.revoke_lease(&session.token, &status.secret_lease.id).await;
-    match revoked {
+    revoke(tools, job, &session, &status.secret_lease.id).await;
+}
+
+/// Revokes a lease. One that cannot be revoked now is left to its end.
+async fn revoke(tools: &Tools, job: &Job, session: &Session, lease: &str) {
+    match session.client.revoke_lease(&session.token, lease).await {
         Ok(()) => tell_event(tools, job, &Event::normal("SecretLeaseRevoke", "The lease is revoked")).await,
         Err(error) => tracing::info!(object = %job.key, class = ?error.class, "the lease is left to its end"),
     }

@@ -30,6 +30,7 @@ use crate::metrics::Metrics;
 use crate::plan::auth::{Connection, Login};
 use crate::plan::data::{self, Data, MacKey, Recipe};
 use crate::plan::outcome::{Event, Trouble};
+use crate::plan::request;
 use crate::plan::storage::Persistence;
 use crate::plan::transformation::{Rendered, Shared, Source, Transformer};
 use crate::plan::vault_auth::About;
@@ -129,6 +130,8 @@ pub struct Memory {
     pub code: Option<Code>,
     /// A lease, or the request that brought what has none, and when it began: statuses only keep whole seconds.
     pub begun: Option<(String, Instant)>,
+    /// When a lease that an earlier process has left behind is replaced.
+    pub respite: Option<Instant>,
     /// The wish for a refresh that was last met; none before the first look.
     pub refreshed: Option<Option<String>>,
     /// What the Secret was made of, where its version is polled.
@@ -368,6 +371,11 @@ fn unix() -> i64 {
 /// As statuses write times.
 fn now() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// The digest of what an object asks for; see [`request`].
+fn requested(job: &Job, without: &[&str]) -> Result<String, Trouble> {
+    job.object.spec().map(|spec| request::digest(spec, without)).map_err(|words| unreadable(&job.key, &words))
 }
 
 /// A spec that cannot be read.

@@ -10,8 +10,8 @@ use sidekey_core::{Cause, Code, Lookup};
 
 use super::fetch::{self, Question};
 use super::{
-    Done, Job, Next, Refers, Tools, Verified, answered, hold, is_asked, now, secret, shape, tell, tell_event, unix,
-    unreadable, write_status,
+    Done, Job, Next, Refers, Tools, Verified, answered, hold, is_asked, now, requested, secret, shape, tell,
+    tell_event, unix, unreadable, write_status,
 };
 use crate::MANAGER;
 use crate::plan::auth::Login;
@@ -19,6 +19,7 @@ use crate::plan::data::Data;
 use crate::plan::destination::{self, Owner, Secret, Wish};
 use crate::plan::outcome::{self, Event, Trouble};
 use crate::plan::pki_secret as plan;
+use crate::plan::request::OF_PKI;
 use crate::plan::transformation::Source;
 use crate::types::condition::merge;
 use crate::types::pki_secret::{VaultPkiSecretSpec, VaultPkiSecretStatus};
@@ -61,25 +62,26 @@ async fn sync(
 ) -> Result<VaultPkiSecretStatus, Trouble> {
     let Refers::Login(login) = &job.refers else { return Err(unreadable(&job.key, "it refers to no login")) };
     let login = login.clone()?;
-    let generation = job.object.metadata.generation;
+    let (generation, request) = (job.object.metadata.generation, requested(job, OF_PKI)?);
+    let asks = plan::Asks { generation, request: &request };
     let known = job.known.as_ref().map(|owned| &owned.resource_version);
     let untouched = job.memory.verified.as_ref().filter(|verified| known == Some(&verified.resource_version));
     let asked = is_asked(job) && before.serial_number.is_some();
     if let Some(verified) = untouched
         && !asked
-        && plan::reason(spec, before, generation, Some(&verified.mac), unix()).is_none()
+        && plan::reason(spec, before, asks, Some(&verified.mac), unix()).is_none()
     {
         answered(job);
-        return Ok(before.clone());
+        return go_on(tools, job, spec, before).await;
     }
     let observed = secret::read(tools, job, &spec.destination).await?;
     let mac = observed.as_ref().map(|secret| secret.data.mac(&tools.mac_key));
-    let due = plan::reason(spec, before, generation, mac.as_deref(), unix());
+    let due = plan::reason(spec, before, asks, mac.as_deref(), unix());
     let Some(reason) = due.or_else(|| asked.then_some("ForceSync")) else {
         answered(job);
         let version = observed.map(|secret| secret.resource_version().to_owned()).unwrap_or_default();
         job.memory.verified = mac.map(|mac| Verified { resource_version: version, mac });
-        return Ok(before.clone());
+        return go_on(tools, job, spec, before).await;
     };
     let status = issue(tools, job, spec, before, &login, observed.as_ref(), reason).await?;
     answered(job);
@@ -88,7 +90,21 @@ async fn sync(
     {
         revoke(tools, job, spec, &login, serial).await;
     }
-    Ok(status)
+    Ok(VaultPkiSecretStatus { request_digest: Some(request), ..status })
+}
+
+/// Nothing is issued. An edit that asks for no other certificate is taken up.
+async fn go_on(
+    tools: &Tools,
+    job: &Job,
+    spec: &VaultPkiSecretSpec,
+    before: &VaultPkiSecretStatus,
+) -> Result<VaultPkiSecretStatus, Trouble> {
+    let generation = job.object.metadata.generation;
+    if before.last_generation != generation && (spec.revoke || spec.clear) {
+        hold(tools, job).await?;
+    }
+    Ok(VaultPkiSecretStatus { last_generation: generation, ..before.clone() })
 }
 
 /// A new certificate into the destination.

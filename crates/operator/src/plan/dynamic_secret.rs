@@ -9,6 +9,7 @@ use sidekey_core::{Cause, Lookup, Response, Value};
 use super::auth::invalid;
 use super::data::{Data, MacKey, RAW};
 use super::duration;
+use crate::digest;
 use crate::types::dynamic_secret::{SecretLease, StaticCreds, VaultDynamicSecretSpec, VaultDynamicSecretStatus};
 use crate::types::object::Key;
 
@@ -39,6 +40,9 @@ pub fn lookup(key: &Key, spec: &VaultDynamicSecretSpec) -> Result<Lookup, Cause>
 /// The least share of `refreshAfter` between two questions for what has no lease: at nought percent they would never cease.
 const SELDOM: f64 = 0.1;
 
+/// Longest wait of a lease whose login an earlier process has left behind: it is only thought to live on.
+const LONGEST_RESPITE: Duration = Duration::from_secs(60);
+
 /// What is known before Vault is asked.
 #[derive(Clone, Copy, Debug)]
 pub struct Scene<'a> {
@@ -48,12 +52,16 @@ pub struct Scene<'a> {
     pub status: &'a VaultDynamicSecretStatus,
     /// The spec's generation.
     pub generation: i64,
+    /// Digest of what the spec asks for.
+    pub request: &'a str,
     /// Names the login in use; a lease ends with its login.
     pub client: &'a str,
     /// The state of the destination.
     pub destination: Destination,
     /// Since the lease, or what has none, was made or renewed.
     pub age: Duration,
+    /// How long a lease of an earlier process's login may wait for its replacement; nothing where the login is lost.
+    pub respite: Duration,
 }
 
 /// How old a status says that a lease is, in the seconds it keeps: rather too old than too young.
@@ -101,12 +109,27 @@ impl Scene<'_> {
         let client = status.vault_client_meta.as_ref().and_then(|meta| meta.id.as_deref()).unwrap_or_default();
         match () {
             () if status.last_generation == 0 => Step::Fetch("InitialSync"),
-            () if status.last_generation != self.generation => Step::Fetch("ResourceUpdated"),
+            () if self.asks_otherwise() => Step::Fetch("ResourceUpdated"),
             () if self.destination == Destination::Absent => Step::Fetch("InexistentDestination"),
             () if self.destination == Destination::Changed => Step::Fetch("SecretDataDrift"),
-            () if leased && client != self.client => Step::Fetch("VaultTokenRotated"),
+            () if leased && client != self.client => self.orphaned(),
             () => self.in_time(leased),
         }
+    }
+
+    /// Whether the spec was edited so that what is there is not what it asks for. A status without a digest cannot tell.
+    fn asks_otherwise(&self) -> bool {
+        let Self { status, generation, request, .. } = self;
+        status.last_generation != *generation && status.request_digest.as_deref() != Some(request)
+    }
+
+    /// The lease ends with a login that is not in use any more.
+    fn orphaned(&self) -> Step {
+        let left = match self.due() {
+            Wait::For(left, _) => left.min(self.respite),
+            Wait::Forever => Duration::ZERO,
+        };
+        if left.is_zero() { Step::Fetch("VaultTokenRotated") } else { Step::Wait(Wait::For(left, Duration::ZERO)) }
     }
 
     fn in_time(&self, leased: bool) -> Step {
@@ -150,6 +173,26 @@ fn rotates(creds: &StaticCreds) -> bool {
 
 fn length(lease: &SecretLease) -> u64 {
     u64::try_from(lease.duration).ok().filter(|seconds| *seconds > 0).unwrap_or(SHORTEST)
+}
+
+/// How long after the start of a process a lease is replaced that belongs to the login of an earlier one: each its own time, so that
+/// not all ask, and restart their workloads, at once. A tenth of the lease at the most, and a twentieth of a login's life: logins are
+/// replaced while a tenth of theirs is left, so the earlier one outlives this and as long a pause before it.
+pub fn respite(key: &Key, lease: &SecretLease, login: Duration) -> Duration {
+    let login = if login.is_zero() { Duration::MAX } else { login / 20 };
+    let most = (Duration::from_secs(length(lease)) / 10).min(login).min(LONGEST_RESPITE);
+    let [first, second, ..] = digest::sha256(key.to_string().as_bytes());
+    most.mul_f64(f64::from(u16::from_be_bytes([first, second])) / f64::from(u16::MAX))
+}
+
+/// The lease that a new one has replaced, when it is not to run to its own end: connections may use it.
+pub fn superseded(
+    spec: &VaultDynamicSecretSpec,
+    before: &VaultDynamicSecretStatus,
+    after: &VaultDynamicSecretStatus,
+) -> Option<String> {
+    let (old, new) = (&before.secret_lease.id, &after.secret_lease.id);
+    (spec.revoke == Some(true) && !old.is_empty() && old != new).then(|| old.clone())
 }
 
 /// Whether a renewal gave less than was asked for: the lease's end cannot be moved further, and new credentials are due.
@@ -212,11 +255,16 @@ mod tests {
     use super::*;
 
     fn step(spec: &Json, status: &Json, destination: Destination, now: i64) -> Step {
+        step_after(spec, status, destination, now, Duration::ZERO)
+    }
+
+    fn step_after(spec: &Json, status: &Json, destination: Destination, now: i64, respite: Duration) -> Step {
         let mut full = json!({ "mount": "db", "path": "creds/app", "destination": { "name": "db" } });
         full.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
         let (spec, status) = (serde_json::from_value(full).unwrap(), serde_json::from_value(status.clone()).unwrap());
         let age = Duration::from_secs(u64::try_from(now - 1000).unwrap_or(0));
-        Scene { spec: &spec, status: &status, generation: 2, client: "c", destination, age }.step()
+        let request = "same";
+        Scene { spec: &spec, status: &status, generation: 2, request, client: "c", destination, age, respite }.step()
     }
 
     fn leased(duration: i32, renewable: bool) -> Json {
@@ -235,11 +283,18 @@ mod tests {
             status[key] = value;
             status
         };
+        let edited = |request: &str| {
+            let mut status = with("lastGeneration", json!(1));
+            status["requestDigest"] = json!(request);
+            status
+        };
         let kept = Destination::Kept;
         let wait = |seconds| Step::Wait(Wait::For(s(seconds), s(10)));
         let cases = [
             ("never synced", json!({}), kept, 1000, Step::Fetch("InitialSync")),
             ("spec edited", with("lastGeneration", json!(1)), kept, 1000, Step::Fetch("ResourceUpdated")),
+            ("edited to ask for something else", edited("other"), kept, 1000, Step::Fetch("ResourceUpdated")),
+            ("edited to ask for the same", edited("same"), kept, 1000, wait(67)),
             ("Secret deleted", leased(100, true), Destination::Absent, 1000, Step::Fetch("InexistentDestination")),
             ("Secret edited", leased(100, true), Destination::Changed, 1000, Step::Fetch("SecretDataDrift")),
             (
@@ -267,6 +322,30 @@ mod tests {
         }
         assert_eq!(step(&json!({ "renewalPercent": 10 }), &leased(100, true), kept, 1000), wait(10));
         assert_eq!(step(&json!({ "renewalPercent": 0 }), &leased(100, true), kept, 1000), Step::Renew(s(100)));
+    }
+
+    #[test]
+    fn a_lease_of_an_earlier_login_waits_its_turn_and_never_longer_than_until_it_is_due() {
+        let mut status = leased(100, true);
+        status["vaultClientMeta"] = json!({ "id": "earlier" });
+        let at = |now, respite| step_after(&json!({}), &status, Destination::Kept, now, s(respite));
+        let wait = |seconds| Step::Wait(Wait::For(s(seconds), Duration::ZERO));
+        assert_eq!([at(1000, 5), at(1065, 5)], [wait(5), wait(2)]);
+        assert_eq!([at(1000, 0), at(1067, 5)], [Step::Fetch("VaultTokenRotated"); 2]);
+    }
+
+    #[test]
+    fn turns_are_spread_over_a_tenth_of_the_lease_a_twentieth_of_the_login_and_a_minute() {
+        let most = |lease: i32, login: u64| {
+            let lease = SecretLease { duration: lease, ..SecretLease::default() };
+            let key = |n: u32| Key::new(crate::types::Kind::VaultDynamicSecret, "app", format!("db-{n}"));
+            let turns: Vec<_> = (0..200).map(|n| respite(&key(n), &lease, s(login)).as_secs_f64()).collect();
+            let most = turns.iter().copied().fold(0.0, f64::max);
+            let early = turns.iter().filter(|turn| **turn < most / 2.0).count();
+            assert!((60..140).contains(&early), "{early} of 200 in the first half");
+            most.round()
+        };
+        assert_eq!([most(100, 3600), most(3600, 400), most(86_400, 0), most(86_400, 86_400)], [10.0, 20.0, 60.0, 60.0]);
     }
 
     #[test]

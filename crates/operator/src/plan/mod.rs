@@ -11,6 +11,7 @@ pub mod outcome;
 pub mod pki_secret;
 pub mod refer;
 pub mod remark;
+pub mod request;
 pub mod static_secret;
 pub mod storage;
 pub mod transformation;

@@ -75,18 +75,34 @@ pub fn due(spec: &VaultPkiSecretSpec, status: &VaultPkiSecretStatus, now: i64) -
     left.saturating_sub(before)
 }
 
+/// What a spec asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Asks<'a> {
+    /// The spec's generation.
+    pub generation: i64,
+    /// Digest of what makes a certificate another one.
+    pub request: &'a str,
+}
+
+impl Asks<'_> {
+    /// Whether the spec was edited so that the certificate is not the one it asks for. A status without a digest cannot tell.
+    fn otherwise(&self, status: &VaultPkiSecretStatus) -> bool {
+        status.last_generation != self.generation && status.request_digest.as_deref() != Some(self.request)
+    }
+}
+
 /// Why a new certificate is needed, as events have it; none when there is time.
 pub fn reason(
     spec: &VaultPkiSecretSpec,
     status: &VaultPkiSecretStatus,
-    generation: i64,
+    asks: Asks<'_>,
     mac: Option<&str>,
     now: i64,
 ) -> Option<&'static str> {
     let expected = status.secret_mac.as_deref().filter(|mac| !mac.is_empty());
     match () {
         () if status.serial_number.as_ref().is_none_or(String::is_empty) => Some("InitialSync"),
-        () if status.last_generation != generation => Some("ResourceUpdated"),
+        () if asks.otherwise(status) => Some("ResourceUpdated"),
         () if mac.is_none() => Some("InexistentDestination"),
         () if expected.is_some() && mac != expected => Some("SecretDataDrift"),
         () if due(spec, status, now).is_zero() => Some("InRenewalWindow"),
@@ -207,7 +223,17 @@ mod tests {
             secret_mac: Some("m".into()),
             ..Default::default()
         };
-        let why = |status: &VaultPkiSecretStatus, mac, now| reason(&spec(json!({})), status, 2, mac, now);
+        let why = |status: &VaultPkiSecretStatus, mac, now| {
+            reason(&spec(json!({})), status, Asks { generation: 2, request: "same" }, mac, now)
+        };
+        let edited = |request: &str| VaultPkiSecretStatus {
+            last_generation: 1,
+            request_digest: Some(request.to_owned()),
+            ..status.clone()
+        };
+        assert_eq!(why(&edited("other"), Some("m"), 1_000), Some("ResourceUpdated"));
+        assert_eq!(why(&edited("same"), Some("m"), 1_000), None);
+        assert_eq!(why(&edited("same"), Some("m"), 10_000), Some("InRenewalWindow"));
         assert_eq!(why(&VaultPkiSecretStatus::default(), None, 0), Some("InitialSync"));
         assert_eq!(
             why(&VaultPkiSecretStatus { last_generation: 1, ..status.clone() }, Some("m"), 1_000),

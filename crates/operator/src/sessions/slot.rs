@@ -178,7 +178,7 @@ impl Live {
         };
         let (identity, token, id) = (identity.clone(), Arc::clone(&self.token), self.id.clone());
         let cache_key = self.ticket.cache_key.clone();
-        Ok(Session { identity, serial: self.serial, client, token, id, cache_key })
+        Ok(Session { identity, serial: self.serial, client, token, ttl: self.ttl, id, cache_key })
     }
 }
 

@@ -81,6 +81,9 @@ pub struct VaultDynamicSecretStatus {
     /// Digest of the Secret's data, base64.
     #[serde(default, rename = "secretMAC", skip_serializing_if = "Option::is_none")]
     pub secret_mac: Option<String>,
+    /// Digest of the part of the spec that says what to ask for and where to put it: an edit of the rest asks for nothing anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_digest: Option<String>,
     /// The login in use; the lease ends with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vault_client_meta: Option<ClientMeta>,

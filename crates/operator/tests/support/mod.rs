@@ -128,6 +128,14 @@ impl World {
         self.cluster.apply(plural, object);
     }
 
+    /// The reasons of all events of namespace `app`.
+    pub async fn events(&self) -> Vec<String> {
+        let api = Api::new(self.cluster.client());
+        let list = api.get::<Value>("/api/v1/namespaces/app/events", "application/json");
+        let all = list.await.unwrap()["items"].as_array().cloned().unwrap_or_default();
+        all.iter().map(|event| event["reason"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+
     /// Puts a status in the place of the object's, as no person can: an edit leaves it alone.
     pub async fn set_status(&self, path: &str, status: Value) {
         let patch = json!([{ "op": "add", "path": "/status", "value": status }]);
