@@ -108,7 +108,7 @@ async fn lets_everything_but_the_creation_of_a_pod_pass() {
 
 #[tokio::test]
 async fn refuses_what_is_no_review_with_a_status_that_says_why() {
-    let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
+    let deep = format!("{}{}", "[".repeat(40_000), "]".repeat(40_000));
     let deep_pod = review(&pod()).to_string().replace(r#""object":{"#, &format!(r#""object":{{"x":{deep},"#));
     let twice = review(&pod()).to_string().replace(r#""uid":"#, r#""uid":"a","uid":"#);
     let mut other = review(&pod());
@@ -122,6 +122,17 @@ async fn refuses_what_is_no_review_with_a_status_that_says_why() {
         assert_eq!((&said["kind"], &said["code"]), (&json!("Status"), &json!(400)));
         assert!(said["message"].as_str().unwrap().starts_with("SK1009 "), "{said}");
     }
+}
+
+/// Each value costs hundreds of bytes once it is parsed: of these the webhook would need more memory than it is given.
+#[tokio::test]
+async fn denies_a_pod_of_more_values_than_any_has_without_parsing_it() {
+    let mut review = review(&pod());
+    review["request"]["object"]["spec"]["volumes"] = json!(vec![json!({}); 60_000]);
+    let answer = answered(&review).await;
+    assert_eq!(answer["response"]["allowed"], false);
+    let said = answer["response"]["status"]["message"].as_str().unwrap();
+    assert!(said.starts_with("SK1009 reading the pod: it has 1") && said.contains("50000 at most"), "{said}");
 }
 
 #[tokio::test]
