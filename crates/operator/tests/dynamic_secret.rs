@@ -276,6 +276,23 @@ async fn a_restart_that_failed_leaves_the_lease_to_those_who_have_it() {
     world.stop().await;
 }
 
+/// Whoever took them into its environment has nothing else.
+#[tokio::test]
+async fn a_lease_whose_credentials_nobody_is_told_to_leave_is_not_revoked() {
+    let mut world = world(3600, 7200).await;
+    dynamic(&world, &json!({ "revoke": true, "rolloutRestartTargets": [] }));
+    world.start();
+    world.condition(VDS, "db", "Ready", "True").await;
+    world.cluster.delete(&secret("db"));
+    let asked = Instant::now();
+    while world.vault.leases().len() < 2 && asked.elapsed() < s(10) {
+        sleep(Duration::from_millis(50)).await;
+    }
+    sleep(Duration::from_millis(500)).await;
+    assert_eq!(world.vault.leases().len(), 2);
+    world.stop().await;
+}
+
 #[tokio::test]
 async fn a_renewal_that_vault_refuses_is_said() {
     let mut world = world(4, 3600).await;

@@ -99,7 +99,10 @@ fn openbaos_prefix_a_patch_and_another_containers_mounts_reach_the_agent() {
     sandbox.create("configmaps", &json!({"metadata": {"name": "words"}, "data": {"words": "from a mount"}}));
     let pod = sandbox.start(&shape);
     pod.ready(START);
-    assert!(pod.read("/vault/secrets/web").contains("password: first"), "{}", pod.read("/vault/secrets/web"));
+    assert!(
+        pod.read("/vault/secrets/web").contains("data: map[password:first]\n"),
+        "the known injector's default template"
+    );
     assert_eq!(pod.read("/vault/secrets/team"), "shop from a mount");
 }
 
@@ -118,7 +121,9 @@ fn a_file_has_its_own_place_readers_and_sub_path_and_the_agent_its_port_and_ca()
     sandbox.put("web", &json!({"password": "first"}));
     let ca = fs::read_to_string(&setting().vault.ca).expect("Vault's CA");
     sandbox.create("configmaps", &json!({"metadata": {"name": "bundle"}, "data": {"roots.pem": ca}}));
-    let path = format!("secret/{}/web", sandbox.namespace);
+    // Files that share an answer change together, which one mounted by itself could not.
+    sandbox.put("app", &json!({"password": "other"}));
+    let [path, other_path] = ["web", "app"].map(|name| format!("secret/{}/{name}", sandbox.namespace));
     let mut shape = Shape::new("web", &["sleep"]).native(&[
         ("inject", "true"),
         ("role", &sandbox.namespace),
@@ -130,7 +135,7 @@ fn a_file_has_its_own_place_readers_and_sub_path_and_the_agent_its_port_and_ca()
         ("secret-own.json", &path),
         ("path-own.json", "/own"),
         ("containers-own.json", "other"),
-        ("secret-app.env", &path),
+        ("secret-app.env", &other_path),
         ("subpath-app.env", "/etc/app/app.env"),
     ]);
     let mut other = shape.manifest["spec"]["containers"][0].clone();
@@ -139,7 +144,7 @@ fn a_file_has_its_own_place_readers_and_sub_path_and_the_agent_its_port_and_ca()
     let pod = sandbox.start(&shape);
     pod.ready(START);
     assert!(pod.read("/secrets/web.json").contains("first"));
-    assert_eq!(pod.read("/etc/app/app.env"), "password=\"first\"\n");
+    assert_eq!(pod.read("/etc/app/app.env"), "password=\"other\"\n");
     let own = |container| pod.exec(container, &["/probe", "cat", "/own/own.json"]);
     assert!(own("other").expect("own").contains("first"));
     assert!(!own("app").ok, "the file of the other container");

@@ -96,8 +96,8 @@ async fn settle(
         Some(spec) => Some(secret::restart(tools, job, &spec.rollout_restart_targets).await),
         None => None,
     };
-    // Workloads that were not restarted have the credentials of before.
-    if let Some((session, lease)) = superseded.filter(|_| verdict.as_ref().is_none_or(|it| it.holds == Some(true))) {
+    // Workloads that nobody restarts, or could restart, have the credentials of before.
+    if let Some((session, lease)) = superseded.filter(|_| verdict.as_ref().is_some_and(|it| it.holds == Some(true))) {
         revoke(tools, job, &session, &lease).await;
     }
     let Some(verdict) = verdict else { return Ok(written) };
