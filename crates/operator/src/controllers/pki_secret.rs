@@ -6,7 +6,7 @@ use http::Method;
 use serde::de::IgnoredAny;
 use sidekey_cluster::api::MERGE;
 use sidekey_core::lookup::Verb;
-use sidekey_core::{Cause, Code, Lookup};
+use sidekey_core::{Cause, Code, Lookup, Response};
 
 use super::fetch::{self, Question};
 use super::{
@@ -133,27 +133,7 @@ async fn issue(
     let question =
         Question { login, namespace: spec.namespace.as_deref(), lookup: &lookup, reason: "VaultClientError" };
     let (_, response) = fetch::ask(tools, &question).await?;
-    let wrong = |words: String| {
-        Trouble::new(
-            "VaultClientError",
-            Cause::new(Code::SecretShape, format!("reading the answer of {}", lookup.path), words),
-        )
-    };
-    let (serial, end) = plan::issued(&response.data).map_err(wrong)?;
-    let templated = !spec.destination.transformation.templates.is_empty()
-        || !spec.destination.transformation.transformation_refs.is_empty();
-    let tls = spec.destination.secret_type() == "kubernetes.io/tls";
-    let fields = plan::fields(&response.data);
-    let mut data =
-        shape(tools, job, &spec.destination, Source { raw: Some(&response.data), fields: &fields, metadata: None })?;
-    if tls && !templated {
-        data.0.extend(plan::tls(&response.data).0);
-    }
-    if tls && !plan::is_pair(&data) {
-        return Err(wrong(
-            "it does not make tls.crt and tls.key, which the type kubernetes.io/tls must have".to_owned(),
-        ));
-    }
+    let (serial, end, data) = certificate(tools, job, spec, &lookup, &response)?;
     let change = destination::decide(wish(&data), observed).map_err(blocked)?;
     let written = secret::apply(tools, &key.namespace, &spec.destination.name, &change, &data, observed).await?;
     let mac = data.mac(&tools.mac_key);
@@ -178,6 +158,38 @@ async fn issue(
         secret_mac: Some(mac),
         ..before.clone()
     })
+}
+
+/// Serial number, end in seconds since 1970, and what the Secret is to hold of an answer.
+fn certificate(
+    tools: &Tools,
+    job: &Job,
+    spec: &VaultPkiSecretSpec,
+    lookup: &Lookup,
+    response: &Response,
+) -> Result<(String, i64, Data), Trouble> {
+    let wrong = |words: String| {
+        Trouble::new(
+            "VaultClientError",
+            Cause::new(Code::SecretShape, format!("reading the answer of {}", lookup.path), words),
+        )
+    };
+    let (serial, end) = plan::issued(&response.data).map_err(wrong)?;
+    let templated = !spec.destination.transformation.templates.is_empty()
+        || !spec.destination.transformation.transformation_refs.is_empty();
+    let tls = spec.destination.secret_type() == "kubernetes.io/tls";
+    let fields = plan::fields(&response.data);
+    let mut data =
+        shape(tools, job, &spec.destination, Source { raw: Some(&response.data), fields: &fields, metadata: None })?;
+    if tls && !templated {
+        data.0.extend(plan::tls(&response.data).0);
+    }
+    if tls && !plan::is_pair(&data) {
+        return Err(wrong(
+            "it does not make tls.crt and tls.key, which the type kubernetes.io/tls must have".to_owned(),
+        ));
+    }
+    Ok((serial, end, data))
 }
 
 /// Revokes a certificate. One that cannot be revoked is told of, and runs to its end.
