@@ -3,13 +3,11 @@
 
 mod support;
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::json;
 use sidekey_fakevault::{Fault, Matcher, Standing, Times};
-use support::Bench;
+use support::{Bench, Log};
 
 const TEN_MINUTES: Duration = Duration::from_secs(600);
 
@@ -128,21 +126,6 @@ async fn a_sealed_server_keeps_all_files_and_is_asked_rarely() {
     bench.until("recovery", |bench| bench.line() == "ready: 2 files written").await;
     assert_eq!(bench.logins(), 0);
     agent.stop().await;
-}
-
-/// What this thread says: the whole agent of a test runs on it.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// At the level that the agent has in a pod.

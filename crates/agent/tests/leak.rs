@@ -3,29 +3,14 @@
 
 mod support;
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use serde_json::json;
 use sidekey_fakevault::{FakeVault, Fault, Matcher, Options, Times};
-use support::Bench;
+use support::{Bench, Log};
 
 const MARKER: &str = "marker-7f3a9c";
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 /// Everything that any crate says, without the filter that production has.
 fn record() -> Log {
