@@ -1,5 +1,7 @@
 //! Steps that are due become requests.
 
+use std::collections::BTreeSet;
+
 use sidekey_core::planner::{FailureKind, Step, Time, TokenId};
 use sidekey_core::{Lookup, Sensitive};
 use sidekey_vault::{Client, VaultError};
@@ -46,7 +48,10 @@ impl Supervisor {
             Step::LogIn => {
                 self.state.sessions[login].logging_in = true;
                 let source = Source::new(&self.config, login, &self.platform.env);
-                self.work.spawn(request::log_in(login, client, source));
+                self.work.spawn(request::log_in(login, client.clone(), source));
+                if self.will_ask_twice_at_once(login) {
+                    client.warm();
+                }
             }
             Step::RevokeToken(id) => self.start_revocation(login, client, id, now),
             step => match (self.current(login), step) {
@@ -63,6 +68,13 @@ impl Supervisor {
                 _ => {}
             },
         }
+    }
+
+    /// What comes after the login wants a second connection, which can be made while Vault thinks. After a failure none is
+    /// made ahead: a server in need shall not see two for each try.
+    fn will_ask_twice_at_once(&self, login: usize) -> bool {
+        let needs: BTreeSet<&Lookup> = self.groups.iter().flat_map(|group| group.needs(login)).collect();
+        needs.len() > 1 && self.troubles.get(&Subject::Login(login)).is_none()
     }
 
     fn start_renewal(&mut self, login: usize, client: Client, token: Sensitive<String>, lookup: Lookup, now: Time) {

@@ -85,6 +85,12 @@ impl Client {
         login::server(&self.server, &auth.method).map_or_else(|| Ok(self.clone()), |server| Self::new(&server))
     }
 
+    /// Opens one more connection in the background, for whoever knows that two questions will soon be asked at once.
+    pub fn warm(&self) {
+        let transport = self.transport.clone();
+        tokio::spawn(async move { transport.warm().await });
+    }
+
     /// Trades a credential for a Vault token: one request, by the client of [`Self::of_login`].
     ///
     /// # Errors

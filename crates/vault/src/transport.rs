@@ -158,6 +158,14 @@ impl Transport {
         Box::pin(self.open(origin, ask))
     }
 
+    /// Opens a connection that the next question finds ready. A failure says nothing: that question will meet it too.
+    pub(crate) async fn warm(&self) {
+        let origin = &self.address.origin;
+        if let Ok(sender) = self.opening(origin, &Ask::get("sys/health")).await {
+            self.idle.put(origin, sender);
+        }
+    }
+
     async fn open(&self, origin: &Origin, ask: &Ask) -> Result<Sender, VaultError> {
         let failed = |Broken(class, words): Broken| ask.error(class).with_detail(words);
         let stream: Stream = self.connector.connect(origin, self.timeout).await.map_err(failed)?;

@@ -75,6 +75,24 @@ async fn connects_anew_when_the_server_closed_an_idle_connection() {
 }
 
 #[tokio::test]
+async fn a_connection_made_ahead_carries_the_next_question() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let client = client(&Server { address, timeout_seconds: 5, ..Server::default() });
+    client.warm();
+    let made = tokio::time::timeout(Duration::from_secs(5), listener.accept()).await;
+    let mut stream = made.expect("before anything is asked").unwrap().0;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let answer = async {
+        let mut head = [0; 4096];
+        assert!(stream.read(&mut head).await.unwrap() > 0);
+        stream.write_all(json(200, SECRET).as_bytes()).await.unwrap();
+    };
+    // A second connection would wait for its answer for ever.
+    tokio::join!(answer, async { read(&client, "secret/data/a").await.unwrap() });
+}
+
+#[tokio::test]
 async fn closes_a_connection_that_nobody_needs() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
