@@ -6,6 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{ArgAction, Args};
 use sidekey_core::goparse;
 use sidekey_operator::addresses::Addresses;
@@ -107,14 +108,19 @@ pub(crate) struct OperatorArgs {
     #[arg(long, default_value_t = 60)]
     pub(crate) pre_delete_hook_timeout_seconds: u64,
     /// How much to say.
-    #[arg(long, env = "SIDEKEY_LOG_LEVEL", default_value = "info",
-        value_parser = ["off", "error", "warn", "info", "debug", "trace"])]
+    #[arg(long, env = "SIDEKEY_LOG_LEVEL", default_value = "info", value_parser = levels())]
     pub(crate) log_level: String,
     /// Shape of log lines.
     #[arg(long, env = "SIDEKEY_LOG_FORMAT", value_enum, default_value_t = LogFormat::Json)]
     pub(crate) log_format: LogFormat,
     #[command(flatten)]
     pub(crate) ignored: Ignored,
+}
+
+/// The levels, and the one that only values of the Vault Secrets Operator's chart have.
+fn levels() -> PossibleValuesParser {
+    let levels = ["off", "error", "warn", "info", "debug", "trace"].map(PossibleValue::new);
+    levels.map(|level| if level.get_name() == "debug" { level.alias("debug-extended") } else { level }).into()
 }
 
 /// `:8080` is every address, as Go has it.
@@ -214,6 +220,12 @@ mod tests {
             read(&["--zap-devel=false", "--zap-encoder=console"]).without_effect,
             ["--zap-devel", "--zap-encoder"]
         );
+    }
+
+    #[test]
+    fn a_level_of_the_other_chart_is_understood_and_a_wrong_one_is_not() {
+        let level = |level: &str| Cli::try_parse_from(["sidekey", "operator", "--log-level", level]).is_ok();
+        assert_eq!(["debug", "debug-extended", "trace", "loud"].map(level), [true, true, true, false]);
     }
 
     fn read(flags: &[&str]) -> Options {

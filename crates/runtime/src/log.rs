@@ -25,7 +25,8 @@ pub enum LogError {
 /// Sends every event of this process to stderr, and panics too, as one line without their message: a message of the
 /// standard library quotes the string at fault, which may be a secret.
 ///
-/// `level` is `off`, `error`, `warn` (`warning`), `info`, `debug` or `trace`, in any case. Other people's crates say
+/// `level` is `off`, `error`, `warn` (`warning`), `info`, `debug` or `trace`, in any case; `debug-extended`, which the chart of the
+/// Vault Secrets Operator knows, is `debug`. Other people's crates say
 /// no more than `info`, since below that some quote what they carry, and the Kubernetes client nothing of a call that failed: it
 /// does not say which, and who made the call does.
 ///
@@ -44,7 +45,7 @@ fn parse_level(name: &str) -> Result<LevelFilter, LogError> {
         "error" | "err" => Ok(LevelFilter::ERROR),
         "warn" | "warning" => Ok(LevelFilter::WARN),
         "info" | "notice" => Ok(LevelFilter::INFO),
-        "debug" => Ok(LevelFilter::DEBUG),
+        "debug" | "debug-extended" => Ok(LevelFilter::DEBUG),
         "trace" => Ok(LevelFilter::TRACE),
         _ => Err(LogError::Level(name.to_owned())),
     }
@@ -156,5 +157,6 @@ mod tests {
             "\"loud\" is not a log level: use off, error, warn, info, debug or trace"
         );
         assert_eq!(parse_level(" Warning ").unwrap(), LevelFilter::WARN);
+        assert_eq!(parse_level("debug-extended").unwrap(), LevelFilter::DEBUG);
     }
 }
