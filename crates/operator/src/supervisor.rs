@@ -348,17 +348,17 @@ impl Supervisor {
     }
 
     fn done(&mut self, done: Done) {
-        let Done { key, memory, next, well, object, took } = done;
+        let Done { key, memory, next, well, owes, object, took } = done;
         self.tools.metrics.looked(&key, well, took);
         if self.cache.get(&key).is_none() {
             // It went while it was looked at: nothing of it must stay behind.
             self.tools.metrics.forget(&key);
         }
-        if next == controllers::Next::Retry {
+        if next == controllers::Next::Retry || owes {
             self.tools.metrics.retried(key.kind);
         }
         let answered = memory.code.is_some_and(wake::is_answer);
-        let healed = self.schedule.finish(&key, memory, next, well, self.pace.backoff);
+        let healed = self.schedule.finish(&key, memory, next, (well, owes), self.pace.backoff);
         // A status that was written upon a newer object brings that object, ahead of its watch event.
         if let Some(after) = object
             && self.cache.get(&key).is_some_and(|before| is_older(before, &after))

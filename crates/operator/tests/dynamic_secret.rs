@@ -271,8 +271,9 @@ async fn a_restart_that_failed_leaves_the_lease_to_those_who_have_it() {
     world.condition(VDS, "db", "Ready", "True").await;
     world.cluster.delete(&secret("db"));
     world.condition(VDS, "db", "RolloutRestart", "False").await;
-    sleep(Duration::from_millis(300)).await;
+    sleep(s(1)).await;
     assert_eq!(world.vault.leases().len(), 2);
+    assert_eq!(world.cluster.count("PATCH", "statefulsets/none"), 1, "what is not there is not asked for again");
     world.stop().await;
 }
 
@@ -290,6 +291,25 @@ async fn a_lease_whose_credentials_nobody_is_told_to_leave_is_not_revoked() {
     }
     sleep(Duration::from_millis(500)).await;
     assert_eq!(world.vault.leases().len(), 2);
+    world.stop().await;
+}
+
+/// Accepted, and without effect: the credentials are kept, and the object says what it does not get.
+#[tokio::test]
+async fn events_that_are_asked_for_in_vain_are_said_beside_credentials_that_are_synced() {
+    let mut world = world(3600, 7200).await;
+    dynamic(&world, &json!({ "syncConfig": { "instantUpdates": true } }));
+    world.start();
+    let object = world.condition(VDS, "db", "Ready", "True").await;
+    for kind in ["Ready", "Healthy"] {
+        let message = condition(&object, kind)["message"].as_str().unwrap().to_owned();
+        let (well, told) = ("The Secret holds what Vault holds. ", "syncConfig.instantUpdates is not served");
+        assert!(message.starts_with(well) && message.contains(told), "{message}");
+    }
+    dynamic(&world, &json!({ "syncConfig": {} }));
+    let object = world.cluster.until(&path(VDS, "db"), |object| object["status"]["lastGeneration"] == 2).await;
+    assert_eq!(condition(&object, "Ready")["message"], "The Secret holds what Vault holds.");
+    assert!(honoured(&world));
     world.stop().await;
 }
 

@@ -6,14 +6,16 @@ use sidekey_vault::Class;
 use tokio::time::Instant;
 
 use super::fetch::{self, Question};
+use super::rollout::Round;
 use super::{
-    Done, Job, Next, Refers, Tools, Verified, answered, hold, is_asked, now, requested, secret, shape, tell,
+    Done, Job, Next, Refers, Tools, Verified, answered, hold, is_asked, now, requested, rollout, secret, shape, tell,
     tell_event, unix, unreadable, write_status,
 };
 use crate::plan::data::Data;
 use crate::plan::destination::{self, Change, Owner, Wish};
 use crate::plan::dynamic_secret::{self as plan, Destination, Scene, Step, Wait};
 use crate::plan::outcome::{self, Event, Trouble};
+use crate::plan::remark;
 use crate::plan::request::OF_DYNAMIC;
 use crate::plan::storage::Persistence;
 use crate::plan::transformation::Source;
@@ -58,7 +60,10 @@ pub(super) async fn look(tools: &Tools, mut job: Job) -> Done {
     };
     tell(tools, &mut job, outcome.as_ref().err()).await;
     let (look, next) = match outcome {
-        Ok(look) => {
+        Ok(mut look) => {
+            if let Ok(spec) = &spec {
+                outcome::remark(&mut look.verdicts, &remark::of_dynamic(spec));
+            }
             let next = next(look.wait);
             (look, next)
         }
@@ -69,9 +74,17 @@ pub(super) async fn look(tools: &Tools, mut job: Job) -> Done {
             (Look { status, verdicts, wait, restart: false, superseded: None }, Next::Retry)
         }
     };
-    let written = settle(tools, &mut job, spec.ok().as_ref(), &before, look).await;
-    let well = next != Next::Retry && written.is_ok();
-    Done::new(job, if well { next } else { Next::Retry }, well, written.unwrap_or_default())
+    let settled = settle(tools, &mut job, spec.ok().as_ref(), &before, look).await;
+    let well = next != Next::Retry && settled.is_ok();
+    let Settled { object, owes } = settled.unwrap_or_default();
+    Done::new(job, if well { next } else { Next::Retry }, well, object).owing(owes)
+}
+
+/// What there is to hand on.
+#[derive(Default)]
+struct Settled {
+    object: Option<Object>,
+    owes: bool,
 }
 
 /// Says what was done, and restarts who must be. The status comes first, since nobody would renew a lease that is in no status; the
@@ -82,28 +95,32 @@ async fn settle(
     spec: Option<&VaultDynamicSecretSpec>,
     before: &VaultDynamicSecretStatus,
     look: Look,
-) -> Result<Option<Object>, Trouble> {
+) -> Result<Settled, Trouble> {
     let Look { status: mut after, mut verdicts, restart, superseded, .. } = look;
-    let owed = restart || outcome::owes(&before.conditions);
-    if owed {
+    let news = restart || outcome::owes(&before.conditions);
+    if news {
         verdicts.push(outcome::owed());
     }
     let generation = job.object.metadata.generation;
     after.conditions = merge(&before.conditions, &verdicts, generation, &now());
     // Without a status the Secret is not known to be right.
     let written = write_status(tools, job, before, &after).await.inspect_err(|_| job.memory.verified = None)?;
-    let verdict = match spec.filter(|_| owed) {
-        Some(spec) => Some(secret::restart(tools, job, &spec.rollout_restart_targets).await),
+    let round = match spec {
+        Some(spec) => rollout::round(tools, job, &spec.rollout_restart_targets, &before.restarts_owed, news).await,
         None => None,
     };
     // Workloads that nobody restarts, or could restart, have the credentials of before.
-    if let Some((session, lease)) = superseded.filter(|_| verdict.as_ref().is_some_and(|it| it.holds == Some(true))) {
+    if let Some((session, lease)) = superseded.filter(|_| round.as_ref().is_some_and(Round::is_done)) {
         revoke(tools, job, &session, &lease).await;
     }
-    let Some(verdict) = verdict else { return Ok(written) };
+    let Some(Round { verdict, owed }) = round else {
+        let owes = !after.restarts_owed.is_empty();
+        return Ok(Settled { object: written, owes });
+    };
     let conditions = merge(&after.conditions, &[verdict], generation, &now());
-    let restarted = VaultDynamicSecretStatus { conditions, ..after.clone() };
-    Ok(write_status(tools, job, &after, &restarted).await?.or(written))
+    let restarted = VaultDynamicSecretStatus { conditions, restarts_owed: owed, ..after.clone() };
+    let object = write_status(tools, job, &after, &restarted).await?.or(written);
+    Ok(Settled { object, owes: !restarted.restarts_owed.is_empty() })
 }
 
 fn next(wait: Wait) -> Next {

@@ -6,6 +6,7 @@ mod dynamic_secret;
 mod fetch;
 mod pki_secret;
 mod poll;
+mod rollout;
 mod secret;
 mod static_secret;
 mod transformation;
@@ -38,7 +39,7 @@ use crate::reads::Reads;
 use crate::restart::Restarts;
 use crate::sessions::Sessions;
 use crate::types::Kind;
-use crate::types::destination::{Destination, RestartTarget};
+use crate::types::destination::Destination;
 use crate::types::object::{Key, Object};
 
 /// The annotation that asks for a new read, new credentials or a new certificate, whenever its value changes.
@@ -138,8 +139,8 @@ pub struct Memory {
     pub seen: Option<String>,
     /// Serial of the login whose policy does not allow the version to be polled.
     pub unseen: Option<u64>,
-    /// Workloads whose restart has failed and is to be tried again.
-    pub owed: Box<[RestartTarget]>,
+    /// When a restart that has failed is tried again.
+    pub restart: Option<Instant>,
 }
 
 /// A destination that was right.
@@ -161,6 +162,8 @@ pub struct Done {
     pub next: Next,
     /// Whether all was well.
     pub well: bool,
+    /// Whether workloads are owed a restart: then the next look is no later than a retry.
+    pub owes: bool,
     /// The object after its status was written.
     pub object: Option<Object>,
     /// How long the look took.
@@ -171,11 +174,15 @@ impl Done {
     /// A look that ended before it could say anything.
     pub fn early(key: Key) -> Self {
         let (memory, next) = (Memory::default(), Next::Retry);
-        Self { key, memory, next, well: false, object: None, took: Duration::ZERO }
+        Self { key, memory, next, well: false, owes: false, object: None, took: Duration::ZERO }
     }
 
     fn new(job: Job, next: Next, well: bool, object: Option<Object>) -> Self {
-        Self { key: job.key, memory: job.memory, next, well, object, took: Duration::ZERO }
+        Self { key: job.key, memory: job.memory, next, well, owes: false, object, took: Duration::ZERO }
+    }
+
+    fn owing(self, owes: bool) -> Self {
+        Self { owes, ..self }
     }
 }
 

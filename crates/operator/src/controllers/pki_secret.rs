@@ -1,5 +1,6 @@
 //! VaultPKISecret: a certificate, replaced strictly before its end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
@@ -10,7 +11,7 @@ use sidekey_core::{Cause, Code, Lookup, Response};
 
 use super::fetch::{self, Question};
 use super::{
-    Done, Job, Next, Refers, Tools, Verified, answered, hold, is_asked, now, requested, secret, shape, tell,
+    Done, Job, Next, Refers, Tools, Verified, answered, hold, is_asked, now, requested, rollout, secret, shape, tell,
     tell_event, unix, unreadable, write_status,
 };
 use crate::MANAGER;
@@ -37,10 +38,21 @@ pub(super) async fn look(tools: &Tools, mut job: Job) -> Done {
     tell(tools, &mut job, outcome.as_ref().err()).await;
     let generation = job.object.metadata.generation;
     let trouble = outcome.as_ref().err();
-    let verdicts = outcome::sync(trouble);
-    let mut after = outcome.as_ref().cloned().unwrap_or_else(|_| before.clone());
+    let mut verdicts = outcome::sync(trouble);
+    let mut after = outcome.as_ref().map_or_else(|_| before.clone(), |look| look.status.clone());
     (after.valid, after.error) =
         (trouble.is_none(), trouble.map_or_else(String::new, |trouble| trouble.reason.to_owned()));
+    if let Ok(spec) = &spec {
+        let news = outcome.as_ref().is_ok_and(|look| look.restart);
+        let round = rollout::round(tools, &job, &spec.rollout_restart_targets, &before.restarts_owed, news).await;
+        if let Some(round) = round {
+            verdicts.push(round.verdict);
+            after.restarts_owed = round.owed;
+        }
+        if let Some((login, serial)) = outcome.as_ref().ok().and_then(|look| look.superseded.as_ref()) {
+            revoke(tools, &job, spec, login, serial).await;
+        }
+    }
     after.conditions = merge(&before.conditions, &verdicts, generation, &now());
     let written = write_status(tools, &job, &before, &after).await;
     let well = trouble.is_none() && written.is_ok();
@@ -51,7 +63,16 @@ pub(super) async fn look(tools: &Tools, mut job: Job) -> Done {
         }
         _ => Next::Retry,
     };
-    Done::new(job, next, well, written.unwrap_or_default())
+    Done::new(job, next, well, written.unwrap_or_default()).owing(!after.restarts_owed.is_empty())
+}
+
+/// What the object became.
+struct Look {
+    status: VaultPkiSecretStatus,
+    /// Whether workloads have another certificate than the Secret holds now.
+    restart: bool,
+    /// A certificate that is to be revoked after their restart, and the login to do it with.
+    superseded: Option<(Arc<Login>, String)>,
 }
 
 async fn sync(
@@ -59,7 +80,7 @@ async fn sync(
     job: &mut Job,
     spec: &VaultPkiSecretSpec,
     before: &VaultPkiSecretStatus,
-) -> Result<VaultPkiSecretStatus, Trouble> {
+) -> Result<Look, Trouble> {
     let Refers::Login(login) = &job.refers else { return Err(unreadable(&job.key, "it refers to no login")) };
     let login = login.clone()?;
     let (generation, request) = (job.object.metadata.generation, requested(job, OF_PKI)?);
@@ -83,14 +104,11 @@ async fn sync(
         job.memory.verified = mac.map(|mac| Verified { resource_version: version, mac });
         return go_on(tools, job, spec, before).await;
     };
-    let status = issue(tools, job, spec, before, &login, observed.as_ref(), reason).await?;
+    let (status, restart) = issue(tools, job, spec, before, &login, observed.as_ref(), reason).await?;
     answered(job);
-    if spec.revoke
-        && let Some(serial) = before.serial_number.as_deref().filter(|serial| !serial.is_empty())
-    {
-        revoke(tools, job, spec, &login, serial).await;
-    }
-    Ok(VaultPkiSecretStatus { request_digest: Some(request), ..status })
+    let old = before.serial_number.clone().filter(|serial| spec.revoke && !serial.is_empty());
+    let superseded = old.map(|serial| (login, serial));
+    Ok(Look { status: VaultPkiSecretStatus { request_digest: Some(request), ..status }, restart, superseded })
 }
 
 /// Nothing is issued. An edit that asks for no other certificate is taken up.
@@ -99,25 +117,26 @@ async fn go_on(
     job: &Job,
     spec: &VaultPkiSecretSpec,
     before: &VaultPkiSecretStatus,
-) -> Result<VaultPkiSecretStatus, Trouble> {
+) -> Result<Look, Trouble> {
     let generation = job.object.metadata.generation;
     if before.last_generation != generation && (spec.revoke || spec.clear) {
         hold(tools, job).await?;
     }
-    Ok(VaultPkiSecretStatus { last_generation: generation, ..before.clone() })
+    let status = VaultPkiSecretStatus { last_generation: generation, ..before.clone() };
+    Ok(Look { status, restart: false, superseded: None })
 }
 
-/// A new certificate into the destination.
+/// A new certificate into the destination; whether workloads had another one before.
 async fn issue(
     tools: &Tools,
     job: &mut Job,
     spec: &VaultPkiSecretSpec,
     before: &VaultPkiSecretStatus,
-    login: &std::sync::Arc<Login>,
+    login: &Arc<Login>,
     observed: Option<&Secret>,
     reason: &'static str,
-) -> Result<VaultPkiSecretStatus, Trouble> {
-    let (key, object) = (job.key.clone(), std::sync::Arc::clone(&job.object));
+) -> Result<(VaultPkiSecretStatus, bool), Trouble> {
+    let (key, object) = (job.key.clone(), Arc::clone(&job.object));
     let generation = object.metadata.generation;
     let owner = Owner { key: &key, metadata: &object.metadata };
     let wish =
@@ -146,18 +165,15 @@ async fn issue(
     tracing::info!(object = %key, serial, reason, "a certificate is issued");
     tell_event(tools, job, &Event::normal(why, message)).await;
     secret::prune(tools, job).await;
-    // There is no condition of it for this kind.
-    if had && !spec.rollout_restart_targets.is_empty() {
-        secret::restart(tools, job, &spec.rollout_restart_targets).await;
-    }
-    Ok(VaultPkiSecretStatus {
+    let status = VaultPkiSecretStatus {
         serial_number: Some(serial),
         expiration: Some(end),
         last_generation: generation,
         last_rotation: unix(),
         secret_mac: Some(mac),
         ..before.clone()
-    })
+    };
+    Ok((status, had && !spec.rollout_restart_targets.is_empty()))
 }
 
 /// Serial number, end in seconds since 1970, and what the Secret is to hold of an answer.
@@ -193,7 +209,7 @@ fn certificate(
 }
 
 /// Revokes a certificate. One that cannot be revoked is told of, and runs to its end.
-async fn revoke(tools: &Tools, job: &Job, spec: &VaultPkiSecretSpec, login: &std::sync::Arc<Login>, serial: &str) {
+async fn revoke(tools: &Tools, job: &Job, spec: &VaultPkiSecretSpec, login: &Arc<Login>, serial: &str) {
     let path = format!("{}/revoke", spec.mount.trim_matches('/'));
     let params = [("serial_number".to_owned(), serial.to_owned())].into();
     let lookup = Lookup { path, verb: Verb::Write, query: [].into(), params };

@@ -7,14 +7,12 @@ use serde_json::json;
 use sidekey_cluster::api::{ApiError, JSON};
 use sidekey_core::{Cause, Code};
 
-use super::{Job, Tools, tell_event};
+use super::{Job, Tools};
 use crate::MANAGER;
 use crate::plan::data::Data;
 use crate::plan::destination::{Change, Owner, Secret, Wish, decide};
-use crate::plan::outcome::{Event, ROLLOUT, Trouble};
-use crate::restart::Failure;
-use crate::types::condition::Verdict;
-use crate::types::destination::{Destination, RestartTarget};
+use crate::plan::outcome::Trouble;
+use crate::types::destination::Destination;
 
 #[derive(Deserialize)]
 struct Sent {
@@ -114,45 +112,4 @@ pub(super) async fn withdraw(tools: &Tools, job: &Job, destination: &Destination
     let wish = Wish { owner, destination, data: &data, respec: false };
     let change = decide(wish, Some(&secret)).map_err(|cause| Trouble::new("SecretSyncError", cause))?;
     apply(tools, namespace, name, &change, &data, Some(&secret)).await.map(|written| written.is_some())
-}
-
-/// Restarts all targets at once; the failures with their targets.
-pub(super) async fn restart_each(
-    tools: &Tools,
-    namespace: &str,
-    targets: &[RestartTarget],
-) -> Vec<(RestartTarget, Failure)> {
-    let done = futures_join(targets.iter().map(|target| tools.restarts.request(namespace, target))).await;
-    targets.iter().zip(done).filter_map(|(target, done)| Some((target.clone(), done.err()?))).collect()
-}
-
-/// The same, and tells of it.
-pub(super) async fn restart(tools: &Tools, job: &Job, targets: &[RestartTarget]) -> Verdict {
-    let failures = restart_each(tools, &job.key.namespace, targets).await;
-    for (_, failure) in &failures {
-        tell_event(tools, job, &Event::warning("RolloutRestartFailed", failure.cause.to_string())).await;
-    }
-    let Some((_, failure)) = failures.last() else {
-        let message = format!("{} workloads restarted", targets.len());
-        tell_event(tools, job, &Event::normal("RolloutRestartTriggered", message)).await;
-        return Verdict::new(ROLLOUT, true, "RolloutRestartTriggered", "The workloads were restarted.");
-    };
-    Verdict::new(ROLLOUT, false, "RolloutRestartTriggeredFailed", failure.cause.to_string())
-}
-
-/// All of them, at the same time.
-async fn futures_join<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
-    let mut pending: Vec<_> = futures.map(|future| (Box::pin(future), None)).collect();
-    std::future::poll_fn(|context| {
-        let mut all = true;
-        for (future, output) in pending.iter_mut().filter(|(_, output)| output.is_none()) {
-            match future.as_mut().poll(context) {
-                std::task::Poll::Ready(done) => *output = Some(done),
-                std::task::Poll::Pending => all = false,
-            }
-        }
-        if all { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-    })
-    .await;
-    pending.into_iter().filter_map(|(_, output)| output).collect()
 }

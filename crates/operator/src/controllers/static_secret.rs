@@ -6,13 +6,13 @@ use sidekey_core::Value;
 
 use super::fetch::{self, Question};
 use super::{
-    Done, Job, Memory, Next, Refers, Tools, Verified, now, poll, secret, shape, tell, tell_event, unreadable,
+    Done, Job, Next, Refers, Tools, Verified, now, poll, rollout, secret, shape, tell, tell_event, unreadable,
     write_status,
 };
 use crate::plan::auth::Login;
 use crate::plan::data::{self, Data};
 use crate::plan::destination::Change;
-use crate::plan::outcome::{self, Event, ROLLOUT, Trouble};
+use crate::plan::outcome::{self, Event, Trouble};
 use crate::plan::remark;
 use crate::plan::static_secret::{self as plan, Scene};
 use crate::plan::transformation::Source;
@@ -31,6 +31,8 @@ struct Synced {
     verdicts: Vec<Verdict>,
     mac: Option<String>,
     client: ClientMeta,
+    /// Workloads whose restart is to be tried again.
+    owed: Vec<RestartTarget>,
 }
 
 pub(super) async fn look(tools: &Tools, mut job: Job) -> Done {
@@ -46,10 +48,10 @@ pub(super) async fn look(tools: &Tools, mut job: Job) -> Done {
     tell(tools, &mut job, outcome.as_ref().err()).await;
     let generation = job.object.metadata.generation;
     let after = match (&outcome, &spec) {
-        (Ok(Synced { verdicts, mac, client }), Ok(spec)) => {
+        (Ok(Synced { verdicts, mac, client, owed }), Ok(spec)) => {
             let empty = Data::default();
             let scene = scene(tools, &job, spec, &status, &empty);
-            scene.succeeded(mac.clone(), verdicts, client.clone(), &now())
+            scene.succeeded(mac.clone(), verdicts, owed.clone(), client.clone(), &now())
         }
         (Err(trouble), _) | (_, Err(trouble)) => {
             plan::failed(&status, &outcome::sync(Some(trouble)), generation, &now())
@@ -59,12 +61,11 @@ pub(super) async fn look(tools: &Tools, mut job: Job) -> Done {
     let well = outcome.is_ok() && written.is_ok();
     let next = match (well, spec.ok().and_then(|spec| plan::period(&spec))) {
         (false, _) => Next::Retry,
-        _ if !job.memory.owed.is_empty() => Next::Retry,
         (true, Some(period)) if let Some(turn) = job.turn => Next::Together(period, turn.of),
         (true, Some(period)) => Next::After(period, EARLY),
         (true, None) => Next::Never,
     };
-    Done::new(job, next, well, written.unwrap_or_default())
+    Done::new(job, next, well, written.unwrap_or_default()).owing(!after.restarts_owed.is_empty())
 }
 
 fn scene<'a>(
@@ -99,7 +100,8 @@ async fn sync(
         && let Some(session) = poll::unchanged(tools, job, &login, spec).await
     {
         let client = ClientMeta { cache_key: Some(session.cache_key), id: Some(session.id) };
-        return Ok(Synced { verdicts: outcome::sync(None), mac: plan::watches_drift(spec).then_some(digest), client });
+        let (verdicts, mac) = (outcome::sync(None), plan::watches_drift(spec).then_some(digest));
+        return Ok(Synced { verdicts, mac, client, owed: status.restarts_owed.clone() });
     }
     job.memory.seen = None;
     let answer = match fetch::together(tools, &question, job.turn).await {
@@ -119,10 +121,10 @@ async fn sync(
     let data = shape(tools, job, &spec.destination, source)?;
     let client = ClientMeta { cache_key: Some(session.cache_key.clone()), id: Some(session.id.clone()) };
     let scene = scene(tools, job, spec, status, &data);
-    let (verdicts, mac, memory) = settle(tools, job, &scene).await?;
-    (job.memory.verified, job.memory.owed) = (memory.verified, memory.owed);
+    let Settled { verdicts, mac, owed, verified } = settle(tools, job, &scene).await?;
+    job.memory.verified = verified;
     poll::note(tools, job, spec, metadata);
-    Ok(Synced { verdicts, mac, client })
+    Ok(Synced { verdicts, mac, client, owed })
 }
 
 /// The source is deleted, and what was made of it is to go with it. Its digest stays: workloads restart when there are other data,
@@ -133,7 +135,7 @@ async fn withdraw(
     spec: &VaultStaticSecretSpec,
     status: &VaultStaticSecretStatus,
 ) -> Result<Synced, Trouble> {
-    (job.memory.verified, job.memory.owed) = (None, Box::default());
+    job.memory.verified = None;
     let name = &spec.destination.name;
     if secret::withdraw(tools, job, &spec.destination).await? {
         tracing::info!(object = %job.key, secret = name, "the source is deleted, and what was made of it is taken away");
@@ -148,7 +150,7 @@ async fn withdraw(
     let mut verdicts = outcome::health(None, words);
     verdicts.push(Verdict::new(outcome::SYNCED, true, GONE, words));
     let client = status.vault_client_meta.clone().unwrap_or_default();
-    Ok(Synced { verdicts, mac: status.secret_mac.clone(), client })
+    Ok(Synced { verdicts, mac: status.secret_mac.clone(), client, owed: Vec::new() })
 }
 
 /// The fields of all sources together; none where there is but one.
@@ -176,17 +178,22 @@ async fn join(
     Ok(Some(Value::Map(fields)))
 }
 
+/// What the destination, and who takes from it, came to.
+struct Settled {
+    verdicts: Vec<Verdict>,
+    mac: Option<String>,
+    owed: Vec<RestartTarget>,
+    verified: Option<Verified>,
+}
+
 /// Brings the destination to the data, and restarts who must be.
-async fn settle(
-    tools: &Tools,
-    job: &Job,
-    scene: &Scene<'_>,
-) -> Result<(Vec<Verdict>, Option<String>, Memory), Trouble> {
+async fn settle(tools: &Tools, job: &Job, scene: &Scene<'_>) -> Result<Settled, Trouble> {
     let digest = scene.data.mac(scene.mac_key);
     let mut verdicts = outcome::sync(None);
     let mac = plan::watches_drift(scene.spec).then(|| digest.clone());
     if is_untouched(job, scene, &digest) {
-        return Ok((verdicts, mac, job.memory.clone()));
+        let (owed, verified) = (scene.status.restarts_owed.clone(), job.memory.verified.clone());
+        return Ok(Settled { verdicts, mac, owed, verified });
     }
     let name = &scene.spec.destination.name;
     let observed = secret::read(tools, job, &scene.spec.destination).await?;
@@ -197,15 +204,14 @@ async fn settle(
         tell_event(tools, job, &Event::normal(plan.reason, format!("Secret {name} is written"))).await;
     }
     secret::prune(tools, job).await;
-    let (targets, mut owed) = (targets(job, scene, plan.restart), Box::default());
-    if !targets.is_empty() {
-        let verdict;
-        (verdict, owed) = restart(tools, job, &targets, plan.restart).await;
-        verdicts.push(verdict);
+    let (named, mut owed) = (&scene.spec.rollout_restart_targets, scene.status.restarts_owed.clone());
+    if let Some(round) = rollout::round(tools, job, named, &owed, plan.restart).await {
+        verdicts.push(round.verdict);
+        owed = round.owed;
     }
     let resource_version = written.or_else(|| observed.map(|secret| secret.resource_version().to_owned()));
     let verified = resource_version.map(|resource_version| Verified { resource_version, mac: digest });
-    Ok((verdicts, plan.mac, Memory { verified, owed, ..Memory::default() }))
+    Ok(Settled { verdicts, mac: plan.mac, owed, verified })
 }
 
 /// Whether the Secret is, by its version, the one that was right at the last look, and is to hold the same.
@@ -214,34 +220,9 @@ fn is_untouched(job: &Job, scene: &Scene<'_>, digest: &str) -> bool {
     let Some(verified) = &job.memory.verified else { return false };
     let synced = !plan::watches_drift(scene.spec) || scene.status.secret_mac.as_deref() == Some(digest);
     synced
-        && job.memory.owed.is_empty()
+        && (scene.status.restarts_owed.is_empty() || !rollout::is_due(job))
         && !scene.respec()
         && job.strays.is_empty()
         && known == Some(verified.resource_version.as_str())
         && verified.mac == digest
-}
-
-/// Whom to restart: all, when the data is new; those whose restart has failed, as long as the spec names them, else.
-fn targets(job: &Job, scene: &Scene<'_>, news: bool) -> Vec<RestartTarget> {
-    let named = scene.spec.rollout_restart_targets.iter();
-    named.filter(|target| news || job.memory.owed.contains(target)).cloned().collect()
-}
-
-/// Restarts them; what is to be said, and who is to be tried again: all that failed, as long as one of them may succeed, so that
-/// the last word is about each of them.
-async fn restart(tools: &Tools, job: &Job, targets: &[RestartTarget], first: bool) -> (Verdict, Box<[RestartTarget]>) {
-    let failures = secret::restart_each(tools, &job.key.namespace, targets).await;
-    for (_, failure) in failures.iter().filter(|_| first) {
-        tell_event(tools, job, &Event::warning("RolloutRestartFailed", failure.cause.to_string())).await;
-    }
-    let Some((_, failure)) = failures.last() else {
-        let message = format!("{} workloads restarted", targets.len());
-        tell_event(tools, job, &Event::normal("RolloutRestartTriggered", message)).await;
-        let words = "The workloads were restarted.";
-        return (Verdict::new(ROLLOUT, true, "RolloutRestartTriggered", words), Box::default());
-    };
-    let verdict = Verdict::new(ROLLOUT, false, "RolloutRestartTriggeredFailed", failure.cause.to_string());
-    let hopeless = failures.iter().all(|(_, failure)| failure.lasting);
-    let owed = failures.into_iter().map(|(target, _)| target).filter(|_| !hopeless).collect();
-    (verdict, owed)
 }

@@ -1,11 +1,13 @@
-//! What a VaultStaticSecret asks for and does not get, in words for its conditions: it is synced all the same.
+//! What a secret asks for and does not get, in words for its conditions: it is synced all the same.
 
 use super::static_secret::watches_drift;
+use crate::types::destination::SyncConfig;
+use crate::types::dynamic_secret::VaultDynamicSecretSpec;
 use crate::types::static_secret::VaultStaticSecretSpec;
 
 /// What is to be said beside whether all is well.
 pub fn of(spec: &VaultStaticSecretSpec) -> Vec<&'static str> {
-    let events = spec.sync_config.as_ref().is_some_and(|config| config.instant_updates == Some(true));
+    let events = wants_events(spec.sync_config.as_ref());
     let blind = !watches_drift(spec) && !spec.rollout_restart_targets.is_empty();
     let all = [
         (
@@ -20,11 +22,31 @@ pub fn of(spec: &VaultStaticSecretSpec) -> Vec<&'static str> {
     all.into_iter().filter_map(|(holds, words)| holds.then_some(words)).collect()
 }
 
+/// The same of a VaultDynamicSecret.
+pub fn of_dynamic(spec: &VaultDynamicSecretSpec) -> Vec<&'static str> {
+    let words = "syncConfig.instantUpdates is not served: Vault's events are not followed, credentials are replaced when their lease, their rotation or refreshAfter says so.";
+    wants_events(spec.sync_config.as_ref()).then_some(words).into_iter().collect()
+}
+
+fn wants_events(config: Option<&SyncConfig>) -> bool {
+    config.is_some_and(|config| config.instant_updates == Some(true))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+
+    #[test]
+    fn credentials_tell_of_events_alone() {
+        let told = |config: Value| {
+            let spec = json!({ "mount": "db", "path": "creds/a", "destination": { "name": "db" }, "syncConfig": config });
+            of_dynamic(&serde_json::from_value(spec).unwrap()).len()
+        };
+        let on = |on| json!({ "instantUpdates": on });
+        assert_eq!([told(on(true)), told(on(false)), told(json!({})), told(Value::Null)], [1, 0, 0, 0]);
+    }
 
     #[test]
     fn only_what_is_asked_for_in_vain_is_told() {

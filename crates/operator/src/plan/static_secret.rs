@@ -10,6 +10,7 @@ use super::data::{Data, MacKey};
 use super::destination::{self, Change, Owner, Secret, Wish};
 use super::duration;
 use crate::types::condition::{Verdict, merge};
+use crate::types::destination::RestartTarget;
 use crate::types::object::{Key, Metadata};
 use crate::types::static_secret::{ClientMeta, FurtherSource, VaultStaticSecretSpec, VaultStaticSecretStatus};
 
@@ -145,6 +146,7 @@ impl Scene<'_> {
         &self,
         mac: Option<String>,
         verdicts: &[Verdict],
+        restarts_owed: Vec<RestartTarget>,
         client: ClientMeta,
         now: &str,
     ) -> VaultStaticSecretStatus {
@@ -152,6 +154,7 @@ impl Scene<'_> {
         let mut status = VaultStaticSecretStatus {
             last_generation: generation,
             secret_mac: mac,
+            restarts_owed,
             vault_client_meta: self.status.vault_client_meta.clone(),
             conditions: merge(&self.status.conditions, verdicts, generation, now),
         };
@@ -337,9 +340,9 @@ mod tests {
             |status| Scene { key: &key, metadata: &metadata, spec: &spec, status, data: &data, mac_key: &mac_key };
         let client = |id: &str| ClientMeta { cache_key: None, id: Some(id.to_owned()) };
         let none = VaultStaticSecretStatus::default();
-        let first = scene(&none).succeeded(Some("m".into()), &outcome::sync(None), client("1"), "T1");
+        let first = scene(&none).succeeded(Some("m".into()), &outcome::sync(None), Vec::new(), client("1"), "T1");
         assert_eq!((first.last_generation, first.vault_client_meta.clone()), (2, Some(client("1"))));
-        let second = scene(&first).succeeded(Some("m".into()), &outcome::sync(None), client("2"), "T2");
+        let second = scene(&first).succeeded(Some("m".into()), &outcome::sync(None), Vec::new(), client("2"), "T2");
         assert_eq!(second, first);
         let trouble = outcome::Trouble::new("X", Cause::new(Code::VaultSealed, "a", "b"));
         let third = failed(&first, &outcome::sync(Some(&trouble)), 3, "T3");

@@ -40,6 +40,8 @@ struct Entry {
     /// Version of the Secret told while it ran; empty when it was deleted.
     secret: Option<String>,
     failures: u32,
+    /// Tries in a row after which workloads were owed a restart.
+    owing: u32,
     looked: Option<Instant>,
     mended: Option<Instant>,
     /// The login of the last look that had one.
@@ -188,14 +190,25 @@ impl Schedule {
         self.at(key, at);
     }
 
-    /// A look has ended. Whether the object is well after it was not.
-    pub(super) fn finish(&mut self, key: &Key, memory: Memory, next: Next, well: bool, backoff: Backoff) -> bool {
+    /// A look has ended, and may have left workloads owed a restart. Whether the object is well after it was not.
+    pub(super) fn finish(
+        &mut self,
+        key: &Key,
+        memory: Memory,
+        next: Next,
+        (well, owes): (bool, bool),
+        backoff: Backoff,
+    ) -> bool {
         let now = Instant::now();
         let Some(entry) = self.entries.get_mut(key) else { return false };
         let healed = well && entry.failures > 0;
         entry.running = false;
         entry.memory = memory;
         entry.failures = if well && next != Next::Retry { 0 } else { entry.failures.saturating_add(1) };
+        let untried = entry.memory.restart.filter(|at| owes && *at > now);
+        entry.owing = if owes { entry.owing.saturating_add(u32::from(untried.is_none())) } else { 0 };
+        let restart = owes.then(|| untried.unwrap_or_else(|| now + backoff.after(entry.owing)));
+        entry.memory.restart = restart;
         let (again, secret, failures) = (entry.again, entry.secret.take(), entry.failures.max(1));
         let wait = match next {
             Next::Never => None,
@@ -204,8 +217,9 @@ impl Schedule {
             Next::Retry if key.kind.is_connection() => Some(backoff.after(failures).min(CONNECTION)),
             Next::Retry => Some(backoff.after(failures)),
         };
-        if let Some(wait) = wait {
-            self.set(key, now + wait);
+        // What is due for its own sake, a lease say, does not wait for a workload.
+        if let Some(at) = wait.map(|wait| now + wait).into_iter().chain(restart).min() {
+            self.set(key, at);
         }
         if again {
             self.at(key, now);
@@ -247,7 +261,7 @@ mod tests {
 
     fn done(schedule: &mut Schedule, key: &Key, version: &str, next: Next, well: bool) {
         let verified = Some(Verified { resource_version: version.to_owned(), mac: String::new() });
-        schedule.finish(key, Memory { verified, ..Memory::default() }, next, well, Backoff::default());
+        schedule.finish(key, Memory { verified, ..Memory::default() }, next, (well, false), Backoff::default());
     }
 
     #[tokio::test(start_paused = true)]
@@ -292,6 +306,35 @@ mod tests {
         }
         assert!(waits[0] <= 7.5 && waits.iter().all(|wait| (2.5..=90.0).contains(wait)), "{waits:?}");
         assert!(waits[10..].iter().all(|wait| *wait >= 30.0), "{waits:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_owes_a_restart_looks_ever_later_and_never_later_than_it_would_have() {
+        let (mut schedule, web) = (Schedule::default(), key("web"));
+        let backoff = Backoff { randomization: 0.0, ..Backoff::default() };
+        let (begun, mut waits) = (Instant::now(), Vec::new());
+        schedule.at(&web, begun);
+        for _ in 0..9 {
+            let now = Instant::now();
+            schedule.take_due(now).unwrap();
+            schedule.finish(&web, schedule.memory(&web), Next::Never, (true, true), backoff);
+            assert_eq!(schedule.failing().count(), 0, "it is well");
+            waits.push((schedule.next().unwrap() - now).as_secs());
+            tokio::time::advance(schedule.next().unwrap() - now).await;
+        }
+        assert_eq!((&waits[..3], waits[8]), (&[5, 7, 11][..], 60));
+        // Its own time comes first, and is no try.
+        let mut look = |next, owes| {
+            schedule.take_due(Instant::now()).unwrap();
+            schedule.finish(&web, schedule.memory(&web), next, (true, owes), backoff);
+            schedule.next().map(|due| (due - Instant::now()).as_secs())
+        };
+        let own = Next::After(Duration::from_secs(50), (1.0, 1.0));
+        assert_eq!(look(own, true), Some(50));
+        tokio::time::advance(Duration::from_secs(50)).await;
+        assert_eq!(look(own, true), Some(10), "the rest of a minute");
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert_eq!(look(Next::Never, false), None);
     }
 
     #[tokio::test]

@@ -87,6 +87,9 @@ pub struct VaultDynamicSecretStatus {
     /// The login in use; the lease ends with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vault_client_meta: Option<ClientMeta>,
+    /// Workloads whose restart has failed and is tried again; there only while there are any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restarts_owed: Vec<RestartTarget>,
     /// The details.
     #[serde(default)]
     pub conditions: Vec<Condition>,

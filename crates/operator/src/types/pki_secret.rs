@@ -103,6 +103,9 @@ pub struct VaultPkiSecretStatus {
     /// Why not, in one word.
     #[serde(default)]
     pub error: String,
+    /// Workloads whose restart has failed and is tried again; there only while there are any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restarts_owed: Vec<RestartTarget>,
     /// The details.
     #[serde(default)]
     pub conditions: Vec<Condition>,
