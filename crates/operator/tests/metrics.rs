@@ -41,6 +41,14 @@ async fn eventful() -> (World, std::net::SocketAddr) {
     (world, port)
 }
 
+/// The names of a series' labels, in order.
+fn labels<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('{')).unwrap();
+    let mut names: Vec<_> = line.split("\",").filter_map(|label| Some(label.split_once("=\"")?.0)).collect();
+    names.sort_unstable();
+    names
+}
+
 #[tokio::test]
 async fn each_number_says_what_it_is_named_for() {
     let (mut world, port) = eventful().await;
@@ -63,7 +71,17 @@ async fn each_number_says_what_it_is_named_for() {
     has(r#"sidekey_operator_unresolved_references{controller="vaultstaticsecret",namespace="app"} 1"#);
     has(r#"sidekey_operator_unresolved_references{controller="vaultdynamicsecret",namespace="app"} 1"#);
     has(r#"sidekey_operator_destination_conflicts{namespace="app"} 1"#);
-    has(r#"vso_build_info{major="0",minor="1","#);
+    let published = ["vso_build_info", "vso_runtime_config"].map(|name| labels(&text, name).join(" "));
+    assert_eq!(
+        published,
+        [
+            "build_date compiler git_commit git_tree_state git_version go_version major minor platform",
+            "backoffInitialInterval backoffMaxElapsedTime backoffMaxInterval backoffMultiplier backoffRandomizationFactor \
+             clientCachePersistenceModel clientCacheSize globalTransformationOptions globalVaultAuthOptions \
+             maxConcurrentReconciles"
+        ]
+    );
+    has("process_start_time_seconds 1");
     // And beside the sixteen.
     has(r#"controller_resource_status{controller="vaultstaticsecret",name="web",namespace="app"} 1"#);
     has(r#"controller_resource_status{controller="vaultstaticsecret",name="lost",namespace="app"} 0"#);

@@ -15,21 +15,32 @@ pub(super) struct Process;
 
 impl Collector for Process {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        if let Some(bytes) = std::fs::read_to_string("/proc/self/status").ok().and_then(|text| resident(&text)) {
+        if let Some(bytes) = read("/proc/self/status").and_then(|text| resident(&text)) {
             let gauge = ConstGauge::new(bytes);
             let about = "Resident memory";
             let metric =
                 encoder.encode_descriptor("process_resident_memory", about, Some(&Unit::Bytes), kind(&gauge))?;
             gauge.encode(metric)?;
         }
-        if let Some(seconds) = std::fs::read_to_string("/proc/self/stat").ok().and_then(|text| busy(&text)) {
+        if let Some(seconds) = read("/proc/self/stat").and_then(|text| busy(&text)) {
             let counter = ConstCounter::new(seconds);
             let about = "CPU time, user and system";
             let metric = encoder.encode_descriptor("process_cpu", about, Some(&Unit::Seconds), kind(&counter))?;
             counter.encode(metric)?;
         }
+        if let Some(seconds) = read("/proc/self/stat").zip(read("/proc/stat")).and_then(|(own, all)| begun(&own, &all))
+        {
+            let gauge = ConstGauge::new(seconds);
+            let about = "When the process began, Unix time";
+            let metric = encoder.encode_descriptor("process_start_time", about, Some(&Unit::Seconds), kind(&gauge))?;
+            gauge.encode(metric)?;
+        }
         Ok(())
     }
+}
+
+fn read(path: &str) -> Option<String> {
+    std::fs::read_to_string(path).ok()
 }
 
 fn kind(metric: &impl EncodeMetric) -> prometheus_client::metrics::MetricType {
@@ -49,6 +60,13 @@ fn busy(stat: &str) -> Option<f64> {
     Some(f64::from(ticks) / TICKS)
 }
 
+/// The 22nd field, since the machine began, and when that was by `btime 1700000000`.
+fn begun(stat: &str, machine: &str) -> Option<f64> {
+    let ticks = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse::<u32>().ok()?;
+    let since = machine.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse::<u32>().ok()?;
+    Some(f64::from(since) + f64::from(ticks) / TICKS)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,6 +75,9 @@ mod tests {
     fn reads_what_the_kernel_writes() {
         assert_eq!(resident("Name:\tx\nVmRSS:\t    2048 kB\nThreads:\t1\n"), Some(2_097_152));
         assert_eq!(busy("7 (a b) c) S 1 7 7 0 -1 4194560 100 0 0 0 150 50 0 0 20 0 1"), Some(2.0));
+        let stat = "7 (a b) c) S 1 7 7 0 -1 4194560 100 0 0 0 150 50 0 0 20 0 1 0 250 9";
+        assert_eq!(begun(stat, "cpu 1 2\nbtime 1700000000\nprocesses 9\n"), Some(1_700_000_002.5));
+        assert_eq!(begun(stat, "cpu 1 2\n"), None);
         assert_eq!((resident("Name:\tx\n"), busy("7 x")), (None, None));
     }
 }

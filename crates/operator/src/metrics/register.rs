@@ -177,7 +177,13 @@ fn about(registry: &mut Registry, configured: &Configured) {
         "aarch64" => "arm64",
         other => other,
     };
+    // A label that is empty is none to Prometheus; texts that are compared have them all.
+    let unknown = |name| (name, String::new());
     let info = Info::new(vec![
+        unknown("build_date"),
+        unknown("git_commit"),
+        unknown("git_tree_state"),
+        unknown("go_version"),
         ("major", parts.next().unwrap_or_default().to_owned()),
         ("minor", parts.next().unwrap_or_default().to_owned()),
         ("git_version", version.to_owned()),
