@@ -62,3 +62,38 @@ async fn who_comes_or_asks_later_gets_what_is_there_then() {
     assert!(read <= 4, "{read} reads");
     world.stop().await;
 }
+
+/// What one object names first, another may name as a further source.
+#[tokio::test]
+async fn a_source_of_many_is_asked_for_once_a_period() {
+    const SOME: usize = 20;
+    let mut world = World::new().await;
+    world.vault.policy("web", &[("secret/data/+", &["read"])]);
+    let source = |path: &str| json!({ "mount": "secret", "path": path, "type": "kv-v2", "prefix": "s_" });
+    for number in 0..SOME {
+        let own = format!("own-{number}");
+        world.vault.put(&format!("secret/{own}"), json!({ "own": "1" }));
+        world.static_secret("app", &own, json!({ "path": own, "refreshAfter": "3s", "sources": [source("web")] }));
+    }
+    world.static_secret("app", "web", json!({ "refreshAfter": "3s" }));
+    world.start();
+    let all = async |user: &str| {
+        world.secret("web", "user", user).await;
+        for number in 0..SOME {
+            world.secret(&format!("own-{number}"), "s_user", user).await;
+        }
+    };
+    all("app").await;
+    let first = world.vault.count("GET", "secret/data/web");
+    assert!((1..=3).contains(&first), "{first} reads for the first sync");
+    world.vault.clear_requests();
+    let begun = Instant::now();
+    sleep(Duration::from_secs(6)).await;
+    let most = begun.elapsed().as_secs_f64() / 2.55 + 1.0;
+    let reads = |path: &str| world.vault.count("GET", &format!("secret/data/{path}"));
+    assert!(reads("web") >= 1 && reads("web") as f64 <= most, "{} reads in {:?}", reads("web"), begun.elapsed());
+    assert!((0..SOME).all(|number| reads(&format!("own-{number}")) >= 1), "each has its own too");
+    world.vault.put("secret/web", json!({ "user": "second" }));
+    all("second").await;
+    world.stop().await;
+}
