@@ -22,6 +22,8 @@ pub(crate) struct StaticUser {
     pub role: StaticRole,
     pub password: String,
     pub rotated: At,
+    /// Told in the place of the period.
+    pub schedule: Option<String>,
 }
 
 impl Database {
@@ -88,13 +90,16 @@ impl State {
         let Some(Mount::Database(database)) = self.mounts.get(mount) else { return Answer::unsupported_path() };
         let Some(user) = database.statics.get(role) else { return Answer::error(400, format!("unknown role: {role}")) };
         let left = (user.rotated + user.role.rotation_period).saturating_sub(now);
-        let data = json!({
+        let mut data = json!({
             "username": user.role.username,
             "password": user.password,
             "last_vault_rotation": self.clock.rfc3339(user.rotated),
-            "rotation_period": user.role.rotation_period.as_secs(),
             "ttl": left.as_secs(),
         });
+        match &user.schedule {
+            Some(schedule) => data["rotation_schedule"] = json!(schedule),
+            None => data["rotation_period"] = json!(user.role.rotation_period.as_secs()),
+        }
         self.data(data, "database")
     }
 

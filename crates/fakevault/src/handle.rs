@@ -226,7 +226,16 @@ impl FakeVault {
             (state.ids.password(), state.clock.now())
         };
         self.with_database(mount, |database| {
-            database.statics.insert(role.to_owned(), StaticUser { role: spec, password, rotated });
+            database.statics.insert(role.to_owned(), StaticUser { role: spec, password, rotated, schedule: None });
+        });
+    }
+
+    /// Answers of a static role name this schedule from now on, and no period. Its password changes as before.
+    pub fn schedule(&self, mount: &str, role: &str, schedule: &str) {
+        self.with_database(mount, |database| {
+            if let Some(user) = database.statics.get_mut(role) {
+                user.schedule = Some(schedule.to_owned());
+            }
         });
     }
 

@@ -48,10 +48,13 @@ impl State {
         };
         let digits: Vec<String> =
             serial.as_bytes().chunks(2).map(|pair| String::from_utf8_lossy(pair).into_owned()).collect();
-        let ca = self.authority.ca_pem().trim_end().to_owned();
+        let form = ask.text("format").unwrap_or("pem");
+        let ca = formed(form, &self.authority.ca_pem());
+        let (certificate, key) = (formed(form, &pair.certificate), formed(form, &pair.key));
+        let certificate = if form == "pem_bundle" { [&*key, &*certificate, &*ca].join("\n") } else { certificate };
         let data = json!({
-            "certificate": pair.certificate.trim_end(),
-            "private_key": pair.key.trim_end(),
+            "certificate": certificate,
+            "private_key": key,
             "private_key_type": "ec",
             "issuing_ca": ca,
             "ca_chain": [ca],
@@ -59,5 +62,13 @@ impl State {
             "expiration": end,
         });
         self.data(data, "pki")
+    }
+}
+
+/// A PEM text in the form that was asked for; `der` is its base64 alone, on one line.
+fn formed(form: &str, pem: &str) -> String {
+    match form {
+        "der" => pem.lines().filter(|line| !line.starts_with("-----")).collect(),
+        _ => pem.trim_end().to_owned(),
     }
 }

@@ -65,9 +65,14 @@ pub struct Session {
     pub ttl: Duration,
     /// Names the token without being it.
     pub id: String,
+    /// Those whose place this took when its VaultAuth or its connection was edited.
+    pub before: Former,
     /// Names the login in statuses.
     pub cache_key: String,
 }
+
+/// Ids of logins that an edit has ended the use of, and the times that they were given for: they live to their end.
+pub type Former = Arc<[(Arc<str>, Duration)]>;
 
 /// What the supervisor knows and the logins depend on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -17,6 +17,7 @@ use crate::plan::dynamic_secret::{self as plan, Destination, Scene, Step, Wait};
 use crate::plan::outcome::{self, Event, Trouble};
 use crate::plan::remark;
 use crate::plan::request::OF_DYNAMIC;
+use crate::plan::respite::{self, Earlier};
 use crate::plan::storage::Persistence;
 use crate::plan::transformation::Source;
 use crate::sessions::Session;
@@ -201,19 +202,32 @@ async fn go_on(tools: &Tools, job: &Job, scene: &Scene<'_>, wait: Wait) -> Resul
     Ok(Look { verdicts: outcome::sync(None), wait, status, restart: false, superseded: None })
 }
 
-/// How long a lease may wait that belongs to the login of an earlier process of ours. A login that is kept and not taken up, one
-/// that ended under this process, and one of a Vault Secrets Operator may be gone, and the lease with it.
+/// How long a lease may wait that belongs to another login than the one in use.
 fn respite(tools: &Tools, job: &mut Job, status: &VaultDynamicSecretStatus, session: &Session) -> Duration {
-    let begun = job.memory.begun.is_some();
-    if begun || tools.persistence != Persistence::None || status.request_digest.is_none() {
-        return Duration::ZERO;
+    let (earlier, in_trouble) = (earlier(tools, job, status, session), job.memory.code.is_some());
+    let respite = respite::respite(&job.key, &status.secret_lease, earlier, in_trouble);
+    if respite.is_zero() {
+        return respite;
     }
-    let turn = || Instant::now() + plan::respite(&job.key, &status.secret_lease, session.ttl);
-    job.memory.respite.get_or_insert_with(turn).saturating_duration_since(Instant::now())
+    let now = Instant::now();
+    job.memory.respite.get_or_insert(now + respite).saturating_duration_since(now)
+}
+
+/// Of the logins that are not in use any more, one that was edited lives on, and so does one of an earlier process of ours. One that is
+/// kept and not taken up, one that ended under this process, and one of a Vault Secrets Operator may be gone.
+fn earlier(tools: &Tools, job: &Job, status: &VaultDynamicSecretStatus, session: &Session) -> Earlier {
+    let client = status.vault_client_meta.as_ref().and_then(|meta| meta.id.as_deref()).unwrap_or_default();
+    let unkept = tools.persistence == Persistence::None && status.request_digest.is_some();
+    match session.before.iter().find(|(id, _)| **id == *client) {
+        Some((_, ttl)) => Earlier::Edited(*ttl),
+        _ if job.memory.begun.is_none() && unkept => Earlier::Left(session.ttl),
+        _ => Earlier::Lost,
+    }
 }
 
 /// Notes when the lease of a status began.
 fn begin(job: &mut Job, status: &VaultDynamicSecretStatus, at: Instant) {
+    job.memory.respite = None;
     job.memory.begun = Some((status.secret_lease.id.clone(), at));
 }
 

@@ -131,7 +131,7 @@ pub struct Memory {
     pub code: Option<Code>,
     /// A lease, or the request that brought what has none, and when it began: statuses only keep whole seconds.
     pub begun: Option<(String, Instant)>,
-    /// When a lease that an earlier process has left behind is replaced.
+    /// When a lease is replaced whose login is not in use any more.
     pub respite: Option<Instant>,
     /// The wish for a refresh that was last met; none before the first look.
     pub refreshed: Option<Option<String>>,

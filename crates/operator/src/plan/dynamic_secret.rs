@@ -9,7 +9,6 @@ use sidekey_core::{Cause, Lookup, Response, Value};
 use super::auth::invalid;
 use super::data::{Data, MacKey, RAW};
 use super::duration;
-use crate::digest;
 use crate::types::dynamic_secret::{SecretLease, StaticCreds, VaultDynamicSecretSpec, VaultDynamicSecretStatus};
 use crate::types::object::Key;
 
@@ -40,9 +39,6 @@ pub fn lookup(key: &Key, spec: &VaultDynamicSecretSpec) -> Result<Lookup, Cause>
 /// The least share of `refreshAfter` between two questions for what has no lease: at nought percent they would never cease.
 const SELDOM: f64 = 0.1;
 
-/// Longest wait of a lease whose login an earlier process has left behind: it is only thought to live on.
-const LONGEST_RESPITE: Duration = Duration::from_secs(60);
-
 /// What is known before Vault is asked.
 #[derive(Clone, Copy, Debug)]
 pub struct Scene<'a> {
@@ -60,7 +56,7 @@ pub struct Scene<'a> {
     pub destination: Destination,
     /// Since the lease, or what has none, was made or renewed.
     pub age: Duration,
-    /// How long a lease of an earlier process's login may wait for its replacement; nothing where the login is lost.
+    /// How long a lease of another login may wait for its replacement; nothing where that login is lost.
     pub respite: Duration,
 }
 
@@ -171,18 +167,9 @@ fn rotates(creds: &StaticCreds) -> bool {
     creds.rotation_period >= 1 || creds.rotation_schedule.as_ref().is_some_and(|schedule| !schedule.is_empty())
 }
 
-fn length(lease: &SecretLease) -> u64 {
+/// Seconds.
+pub(super) fn length(lease: &SecretLease) -> u64 {
     u64::try_from(lease.duration).ok().filter(|seconds| *seconds > 0).unwrap_or(SHORTEST)
-}
-
-/// How long after the start of a process a lease is replaced that belongs to the login of an earlier one: each its own time, so that
-/// not all ask, and restart their workloads, at once. A tenth of the lease at the most, and a twentieth of a login's life: logins are
-/// replaced while a tenth of theirs is left, so the earlier one outlives this and as long a pause before it.
-pub fn respite(key: &Key, lease: &SecretLease, login: Duration) -> Duration {
-    let login = if login.is_zero() { Duration::MAX } else { login / 20 };
-    let most = (Duration::from_secs(length(lease)) / 10).min(login).min(LONGEST_RESPITE);
-    let [first, second, ..] = digest::sha256(key.to_string().as_bytes());
-    most.mul_f64(f64::from(u16::from_be_bytes([first, second])) / f64::from(u16::MAX))
 }
 
 /// The lease that a new one has replaced, when it is not to run to its own end: connections may use it.
@@ -335,17 +322,24 @@ mod tests {
     }
 
     #[test]
-    fn turns_are_spread_over_a_tenth_of_the_lease_a_twentieth_of_the_login_and_a_minute() {
-        let most = |lease: i32, login: u64| {
-            let lease = SecretLease { duration: lease, ..SecretLease::default() };
-            let key = |n: u32| Key::new(crate::types::Kind::VaultDynamicSecret, "app", format!("db-{n}"));
-            let turns: Vec<_> = (0..200).map(|n| respite(&key(n), &lease, s(login)).as_secs_f64()).collect();
-            let most = turns.iter().copied().fold(0.0, f64::max);
-            let early = turns.iter().filter(|turn| **turn < most / 2.0).count();
-            assert!((60..140).contains(&early), "{early} of 200 in the first half");
-            most.round()
+    fn a_parameter_makes_any_request_a_write() {
+        let key = Key::new(crate::types::Kind::VaultDynamicSecret, "app", "db");
+        let verb = |method: &str, params: Json| {
+            let spec = json!({ "mount": "/db/", "path": "creds/app", "destination": { "name": "db" },
+                "requestHTTPMethod": method, "params": params });
+            lookup(&key, &serde_json::from_value(spec).unwrap())
+                .map(|lookup| (lookup.verb, lookup.path, lookup.params.len()))
         };
-        assert_eq!([most(100, 3600), most(3600, 400), most(86_400, 0), most(86_400, 86_400)], [10.0, 20.0, 60.0, 60.0]);
+        let (read, write) =
+            (|n| Ok((Verb::Read, "db/creds/app".to_owned(), n)), |n| Ok((Verb::Write, "db/creds/app".to_owned(), n)));
+        let one = || json!({ "ttl": "1h" });
+        assert_eq!([verb("", json!({})), verb("GET", json!({}))], [read(0), read(0)]);
+        assert_eq!([verb("POST", json!({})), verb("PUT", json!({}))], [write(0), write(0)]);
+        assert_eq!(
+            ["", "GET", "POST", "PUT"].map(|method| verb(method, one())),
+            [write(1), write(1), write(1), write(1)]
+        );
+        assert!(verb("DELETE", one()).unwrap_err().to_string().contains("GET, POST or PUT"));
     }
 
     #[test]
@@ -370,6 +364,11 @@ mod tests {
         assert_eq!(step(&json!({}), &status, Destination::Kept, 1000), wait(20_500));
         assert_eq!(step(&json!({}), &status, Destination::Kept, 1021), Step::Fetch("SecretLeaseRenewal"));
         assert_eq!(step(&json!({ "refreshAfter": "5s" }), &status, Destination::Kept, 1000), wait(5_000));
+        let creds =
+            json!({ "lastVaultRotation": 900, "rotationPeriod": 0, "rotationSchedule": "0 0 * * 6", "ttl": 30 });
+        let scheduled = json!({ "lastGeneration": 2, "lastRenewalTime": 1000, "staticCredsMetaData": creds });
+        assert_eq!(step(&json!({}), &scheduled, Destination::Kept, 1000), wait(30_500));
+        assert_eq!(step(&json!({}), &scheduled, Destination::Kept, 1031), Step::Fetch("SecretLeaseRenewal"));
     }
 
     #[test]
@@ -389,6 +388,11 @@ mod tests {
         let creds = static_creds(&spec(true), &answer).unwrap();
         assert_eq!((creds.last_vault_rotation, creds.rotation_period, creds.ttl), (1_767_225_600, 60, 7));
         assert_eq!(static_creds(&spec(false), &answer), None);
+        let answer = data(
+            r#"{"last_vault_rotation":"2026-01-01T00:00:00Z","rotation_schedule":"0 0 * * 6","rotation_window":3600,"ttl":7}"#,
+        );
+        let scheduled = static_creds(&spec(true), &answer).unwrap();
+        assert_eq!((scheduled.rotation_period, scheduled.rotation_schedule.as_deref()), (0, Some("0 0 * * 6")));
         assert_eq!(static_creds(&spec(true), &data(r#"{"username":"u"}"#)), None);
     }
 }

@@ -12,6 +12,7 @@ pub mod pki_secret;
 pub mod refer;
 pub mod remark;
 pub mod request;
+pub mod respite;
 pub mod static_secret;
 pub mod storage;
 pub mod transformation;

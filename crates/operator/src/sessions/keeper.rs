@@ -25,6 +25,9 @@ const KEEPING: Duration = Duration::from_secs(5);
 /// A kept login that cannot be taken up now is waited for so many times, before another one takes its place.
 const PATIENCE: u32 = 3;
 
+/// So many logins of before edits are remembered: a lease may not have been replaced yet since the last but one.
+const FORMER: usize = 4;
+
 pub(super) enum Done {
     Login { identity: Identity, fingerprint: String, kept: bool, result: Box<Result<Granted, Trouble>> },
     Kept { identity: Identity, serial: u64, result: Result<(), Cause> },
@@ -117,7 +120,11 @@ impl Keeper {
             let before = std::mem::replace(slot, Slot { tried: true, over: slot.over, ..Slot::new(login) });
             let renamed = (&before.login.auth_stamp, &before.login.connection_stamp)
                 != (&login.auth_stamp, &login.connection_stamp);
+            let live = before.live.as_ref().filter(|live| !live.id.is_empty() && !live.is_worn(Instant::now()));
+            let former = live.map(|live| (live.id.as_str().into(), live.ttl)).into_iter();
+            let former = former.chain(before.before.iter().cloned()).take(FORMER).collect();
             old = before.live.filter(|_| renamed).map(|live| live.ticket.cache_key);
+            slot.before = former;
             slot.waiting = waiting;
             slot.doubting = doubting;
         }
@@ -279,7 +286,8 @@ impl Keeper {
                     let role = login.method.role();
                     tracing::info!(auth = %login.auth, namespace = login.consumer, role, "logged in");
                 }
-                let new = Live { kept, ..Live::new(serial, granted, now, self.means.metrics.clone()) };
+                let before = Arc::clone(&slot.before);
+                let new = Live { kept, before, ..Live::new(serial, granted, now, self.means.metrics.clone()) };
                 (slot.live, slot.candidate) = match slot.live.take() {
                     Some(live) => (Some(live), Some(new)),
                     None => (Some(new), None),

@@ -10,7 +10,7 @@ use sidekey_core::contract::Server;
 use sidekey_vault::{Class, Client, Renewal, VaultError};
 use tokio::time::Instant;
 
-use super::{FORGOTTEN, Identity, Reply, Session};
+use super::{FORGOTTEN, Former, Identity, Reply, Session};
 use crate::digest;
 use crate::login::Granted;
 use crate::metrics::Metrics;
@@ -32,6 +32,7 @@ pub(super) struct Live {
     pub(super) renew: Option<Instant>,
     pub(super) ttl: Duration,
     pub(super) ticket: Ticket,
+    pub(super) before: Former,
     /// Whether the next process can take it up.
     pub(super) kept: bool,
     pub(super) metrics: Metrics,
@@ -42,6 +43,8 @@ pub(super) struct Slot {
     pub(super) login: Arc<Login>,
     pub(super) live: Option<Live>,
     pub(super) candidate: Option<Live>,
+    /// The last few that an edit has ended the use of.
+    pub(super) before: Former,
     pub(super) doubted: Option<Instant>,
     pub(super) busy: bool,
     /// Whether the VaultAuth is not there any more.
@@ -62,6 +65,7 @@ impl Slot {
             login: Arc::clone(login),
             live: None,
             candidate: None,
+            before: Former::default(),
             doubted: None,
             busy: false,
             gone: false,
@@ -121,6 +125,7 @@ impl Live {
             renew: lasting.then(|| now + next(grant.ttl, grant.renewable)),
             ttl: grant.ttl,
             ticket,
+            before: Former::default(),
             kept: false,
         }
     }
@@ -178,7 +183,8 @@ impl Live {
         };
         let (identity, token, id) = (identity.clone(), Arc::clone(&self.token), self.id.clone());
         let cache_key = self.ticket.cache_key.clone();
-        Ok(Session { identity, serial: self.serial, client, token, ttl: self.ttl, id, cache_key })
+        let before = Arc::clone(&self.before);
+        Ok(Session { identity, serial: self.serial, client, token, ttl: self.ttl, id, before, cache_key })
     }
 }
 
