@@ -151,3 +151,36 @@ async fn an_edit_that_asks_for_the_same_certificate_issues_none() {
     assert!(world.events().await.contains(&"RolloutRestartTriggered".to_owned()));
     world.stop().await;
 }
+
+/// A bundle has the key in the text of the certificate, where it has no place.
+#[tokio::test]
+async fn each_format_makes_its_secret() {
+    let mut world = world().await;
+    for (name, format, kind) in
+        [("bundle", "pem_bundle", "kubernetes.io/tls"), ("der", "der", "Opaque"), ("raw", "pem_bundle", "Opaque")]
+    {
+        let destination =
+            json!({ "name": name, "create": true, "type": kind, "transformation": { "excludeRaw": true } });
+        let spec = json!({ "vaultAuthRef": "vault", "mount": "pki", "role": "web", "commonName": "web.example",
+            "ttl": "1h", "format": format, "destination": destination });
+        world.apply(VPS, "VaultPKISecret", "app", name, spec);
+    }
+    world.start();
+    for name in ["bundle", "der", "raw"] {
+        world.condition(VPS, name, "Ready", "True").await;
+    }
+    let [bundle, der, raw] = ["bundle", "der", "raw"].map(|name| world.cluster.get(&secret(name)));
+    let blocks = |object: &Value, key: &str| {
+        let text = decoded(object, key);
+        (text.matches("BEGIN CERTIFICATE").count(), text.matches("PRIVATE KEY-----").count())
+    };
+    assert_eq!((blocks(&bundle, "tls.crt"), blocks(&bundle, "tls.key")), ((2, 0), (0, 2)));
+    assert_eq!(blocks(&bundle, "ca.crt"), (1, 0));
+    assert_eq!((blocks(&raw, "certificate"), blocks(&raw, "private_key")), ((2, 2), (0, 2)), "as Vault answered");
+    for key in ["certificate", "private_key", "issuing_ca"] {
+        let text = decoded(&der, key);
+        assert!(text.starts_with('M') && !text.contains(['-', '\n']), "{key} is {text}");
+    }
+    assert_eq!(der["data"].get("tls.crt"), None);
+    world.stop().await;
+}

@@ -145,7 +145,8 @@ pub fn tls(answer: &Value) -> Data {
     let text = |name: &str| answer.get(name).and_then(Value::as_text).unwrap_or_default();
     let (issuer, chain) = (text("issuing_ca"), chain(answer));
     let above = if chain.is_empty() { vec![issuer] } else { chain };
-    let certificate: Vec<_> = [text("certificate")].into_iter().chain(above).filter(|part| !part.is_empty()).collect();
+    let certificate: Vec<_> =
+        [leaf(text("certificate"))].into_iter().chain(above).filter(|part| !part.is_empty()).collect();
     let files = [
         ("tls.crt", certificate.join("\n")),
         ("tls.key", text("private_key").to_owned()),
@@ -153,6 +154,14 @@ pub fn tls(answer: &Value) -> Data {
     ];
     let files = files.into_iter().filter(|(_, text)| !text.is_empty());
     Data(files.map(|(name, text)| (name.to_owned(), Sensitive::new(text.into_bytes()))).collect())
+}
+
+/// The certificate alone: a `pem_bundle` has its key and those above it in the same text.
+fn leaf(text: &str) -> &str {
+    const END: &str = "-----END CERTIFICATE-----";
+    let from = text.find("-----BEGIN CERTIFICATE-----").unwrap_or_default();
+    let to = text.find(END).map_or(text.len(), |end| end + END.len());
+    text.get(from..to).unwrap_or(text)
 }
 
 /// A Secret emptied but for its metadata, for `clear`.
@@ -185,14 +194,14 @@ mod tests {
         let key = Key::new(Kind::VaultPkiSecret, "app", "tls");
         let plain = lookup(&key, &spec(json!({}))).unwrap();
         assert_eq!((plain.path.as_str(), plain.params.len(), plain.verb), ("pki/issue/web", 1, Verb::Write));
-        let full = json!({ "issuerRef": "x", "commonName": "a", "altNames": ["a", "b"], "ipSans": ["1.2.3.4"], "ttl": "2d",
-            "otherSans": ["o"], "userIDs": ["u"], "excludeCNFromSans": true, "format": "pem", "privateKeyFormat": "pkcs8" });
+        let full = json!({ "issuerRef": "x", "commonName": "a", "altNames": ["a", "b"], "ipSans": ["1.2.3.4", "::1"], "ttl": "2d",
+            "uriSans": ["spiffe://a/b", "urn:c"], "notAfter": "2030-01-01T00:00:00Z", "otherSans": ["o", "1.2;UTF8:x"], "userIDs": ["u"], "excludeCNFromSans": true, "format": "pem", "privateKeyFormat": "pkcs8" });
         let full = lookup(&key, &spec(full)).unwrap();
         assert_eq!(full.path, "pki/issuer/x/issue/web");
         let params: Vec<_> = full.params.iter().map(|(key, value)| format!("{key}={value}")).collect();
         assert_eq!(
             params.join(" "),
-            "alt_names=a,b common_name=a exclude_cn_from_sans=true format=pem ip_sans=1.2.3.4 other_sans=o private_key_format=pkcs8 remove_roots_from_chain=true ttl=172800s user_ids=u"
+            "alt_names=a,b common_name=a exclude_cn_from_sans=true format=pem ip_sans=1.2.3.4,::1 not_after=2030-01-01T00:00:00Z other_sans=o,1.2;UTF8:x private_key_format=pkcs8 remove_roots_from_chain=true ttl=172800s uri_sans=spiffe://a/b,urn:c user_ids=u"
         );
     }
 
@@ -253,6 +262,9 @@ mod tests {
             files.map(|(name, text)| format!("{name}={}", String::from_utf8_lossy(text.expose()))).collect::<Vec<_>>()
         };
         assert_eq!(files(&answer), ["ca.crt=I", "tls.crt=C\nI\nR", "tls.key=K"]);
+        let (begin, end) = ("-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----");
+        let bundle = format!("-----BEGIN KEY-----K-----END KEY-----\n{begin}C{end}\n{begin}I{end}");
+        assert_eq!([leaf(&bundle), leaf("MIIC"), leaf("")], [&format!("{begin}C{end}"), "MIIC", ""]);
         let bare = Value::parse(r#"{"certificate":"C","private_key":"K","issuing_ca":"I"}"#).unwrap();
         assert_eq!(files(&bare), ["ca.crt=I", "tls.crt=C\nI", "tls.key=K"]);
         assert_eq!(fields(&answer).get("ca_chain").and_then(Value::as_text), Some("I\nR"));
