@@ -41,7 +41,8 @@ mod tests {
     #[test]
     fn credentials_tell_of_events_alone() {
         let told = |config: Value| {
-            let spec = json!({ "mount": "db", "path": "creds/a", "destination": { "name": "db" }, "syncConfig": config });
+            let spec =
+                json!({ "mount": "db", "path": "creds/a", "destination": { "name": "db" }, "syncConfig": config });
             of_dynamic(&serde_json::from_value(spec).unwrap()).len()
         };
         let on = |on| json!({ "instantUpdates": on });
