@@ -17,10 +17,10 @@ fn name(n: usize) -> String {
     format!("db-{n}")
 }
 
-/// Many leases of one login, in their Secrets.
-async fn world() -> World {
+/// Many leases of one login, in their Secrets. Each waits a tenth of its time at the most.
+async fn world(ttl: u64) -> World {
     let mut world = World::new().await;
-    let (ttl, max_ttl) = (Duration::from_secs(40), Duration::from_secs(3600));
+    let (ttl, max_ttl) = (Duration::from_secs(ttl), Duration::from_secs(3600));
     world.vault.database("database", "app", DatabaseRole { ttl, max_ttl, renewable: true });
     for n in 0..MANY {
         let destination = json!({ "name": name(n), "create": true, "transformation": { "excludeRaw": true } });
@@ -51,11 +51,16 @@ fn edit(world: &World, seconds: u64) {
     });
 }
 
-/// From now on all are made anew, over some seconds, and each is good all the time.
-async fn one_after_the_other(world: &World) {
+/// After a second no more than their share have been made anew, and so many more; a slow machine has made more.
+async fn no_rush(world: &World, begun: Instant, more: f64) {
     sleep(Duration::from_secs(1)).await;
-    let early = made(world);
-    assert!(early <= MANY / 2, "{early} of {MANY} in the first second");
+    let (early, share) = (made(world), begun.elapsed().as_secs_f64() / 4.0);
+    assert!(early as f64 <= MANY as f64 * share + more, "{early} of {MANY} in {:?}", begun.elapsed());
+}
+
+/// From now on all are made anew, over four seconds, and each is good all the time.
+async fn one_after_the_other(world: &World) {
+    no_rush(world, Instant::now(), 6.0).await;
     let begun = Instant::now();
     while made(world) < MANY && begun.elapsed() < Duration::from_secs(15) {
         assert_eq!((0..MANY).find(|n| !honoured(world, *n)), None);
@@ -69,7 +74,7 @@ async fn one_after_the_other(world: &World) {
 /// Without a kept login every lease is made anew.
 #[tokio::test]
 async fn a_start_makes_new_leases_one_after_the_other() {
-    let mut world = world().await;
+    let mut world = world(40).await;
     world.stop().await;
     world.vault.clear_requests();
     world.start();
@@ -80,7 +85,7 @@ async fn a_start_makes_new_leases_one_after_the_other() {
 /// The login of before lives to its end, and so do its leases.
 #[tokio::test]
 async fn an_edit_of_the_auth_makes_new_leases_one_after_the_other_each_time() {
-    let mut world = world().await;
+    let mut world = world(40).await;
     for seconds in [700, 800] {
         world.vault.clear_requests();
         edit(&world, seconds);
@@ -96,15 +101,13 @@ async fn an_edit_of_the_auth_makes_new_leases_one_after_the_other_each_time() {
 /// A lease that has not had its turn after the first edit keeps it.
 #[tokio::test]
 async fn two_edits_within_moments_are_no_rush_either() {
-    let mut world = world().await;
+    let mut world = world(40).await;
     world.vault.clear_requests();
+    let begun = Instant::now();
     edit(&world, 700);
     sleep(Duration::from_millis(300)).await;
     edit(&world, 800);
-    sleep(Duration::from_secs(1)).await;
-    let early = made(&world);
-    assert!(early <= MANY * 3 / 4, "{early} of {MANY}");
-    let begun = Instant::now();
+    no_rush(&world, begun, 9.0).await;
     while made(&world) < MANY && begun.elapsed() < Duration::from_secs(15) {
         assert_eq!((0..MANY).find(|n| !honoured(&world, *n)), None);
         sleep(Duration::from_millis(50)).await;
@@ -116,7 +119,8 @@ async fn two_edits_within_moments_are_no_rush_either() {
 /// What has ended with its login waits for nothing.
 #[tokio::test]
 async fn a_login_that_ends_has_its_leases_made_anew_at_once() {
-    let mut world = world().await;
+    // One that waited would do so for up to a minute.
+    let mut world = world(900).await;
     world.vault.role("auth/kubernetes", "web", RoleSpec { ttl: Duration::from_secs(1800), ..role() });
     world.vault.clear_requests();
     world.vault.revoke_all_tokens();
@@ -125,6 +129,6 @@ async fn a_login_that_ends_has_its_leases_made_anew_at_once() {
     while made(&world) < MANY && begun.elapsed() < Duration::from_secs(15) {
         sleep(Duration::from_millis(20)).await;
     }
-    assert!(begun.elapsed() < Duration::from_millis(2500), "{:?}", begun.elapsed());
+    assert!(made(&world) >= MANY, "{} of {MANY} in {:?}", made(&world), begun.elapsed());
     world.stop().await;
 }
