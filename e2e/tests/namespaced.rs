@@ -13,13 +13,16 @@ use sidekey_e2e::{Kept, Sandbox, api, setting};
 const LEASE: &str = "b0d477c0.hashicorp.com";
 
 /// Verbs and resources, in the namespaces that are served; `any` is the name where a verb takes one.
-const SERVED: [(&str, &str); 15] = [
+const SERVED: [(&str, &str); 18] = [
     ("get", "/secrets"),
     ("list", "/secrets"),
     ("watch", "/secrets"),
     ("create", "/secrets"),
     ("update", "/secrets"),
     ("delete", "/secrets"),
+    ("get", "/configmaps"),
+    ("list", "/configmaps"),
+    ("watch", "/configmaps"),
     ("get", "/serviceaccounts"),
     ("create", "/serviceaccounts/token"),
     ("create", "/events"),
@@ -55,7 +58,7 @@ const NOWHERE: [(&str, &str); 14] = [
     ("deletecollection", "/secrets"),
     ("list", "/pods"),
     ("create", "/pods/exec"),
-    ("get", "/configmaps"),
+    ("update", "/configmaps"),
     ("list", "/serviceaccounts"),
     ("get", "apps/deployments"),
     ("delete", "secrets.hashicorp.com/vaultstaticsecrets"),

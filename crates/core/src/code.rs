@@ -136,7 +136,7 @@ codes! {
     DestinationTaken = 7007, "the destination Secret belongs to somebody else", "Choose another destination.name; destination.overwrite takes over a Secret that no such resource owns.";
     DestinationRefused = 7008, "the destination Secret cannot be written", "Read the API server's words; an immutable Secret must be deleted first.";
     ServiceAccountToken = 7009, "no token can be had for the service account", "Create the ServiceAccount in the namespace of the resource, and let the operator create serviceaccounts/token.";
-    CredentialSecret = 7010, "the Secret with the login's credential cannot be used", "Check its name, its namespace (the resource's own) and its keys.";
+    CredentialSecret = 7010, "a Secret or ConfigMap that a login or a connection names cannot be used", "Check its name, its namespace (the resource's own) and its keys.";
     RestartFailed = 7011, "a workload could not be restarted", "Check the target's kind and name, and the operator's rights.";
     AddressRefused = 7012, "the connection's address is not allowed", "Use an address that is no link-local or metadata address, or allow it with --allow-address.";
     CloudAccount = 7013, "the service account is bound to no identity of the cloud", "Annotate it: eks.amazonaws.com/role-arn for AWS, iam.gke.io/gcp-service-account for Google; the operator needs get on serviceaccounts.";

@@ -15,6 +15,8 @@ pub struct Recorded {
     pub path: String,
     /// `X-Vault-Namespace`, without slashes at its ends.
     pub namespace: Option<String>,
+    /// The client's certificate, DER.
+    pub certificate: Option<Vec<u8>>,
     /// The answer's status; 0 while there is none, or when the connection was reset in its place.
     pub status: u16,
     /// When it came, on the server's clock since its start.
@@ -67,8 +69,14 @@ mod tests {
 
     #[test]
     fn keeps_the_newest_requests_and_finds_them_again() {
-        let entry =
-            |path: String| Recorded { method: "GET".into(), path, namespace: None, status: 0, at: Duration::ZERO };
+        let entry = |path: String| Recorded {
+            method: "GET".into(),
+            path,
+            namespace: None,
+            certificate: None,
+            status: 0,
+            at: Duration::ZERO,
+        };
         let mut log = Log::default();
         let first = log.begin(entry("first".into()));
         for number in 0..CAPACITY {

@@ -74,7 +74,7 @@ pub(crate) struct Running {
 pub(crate) async fn start(options: &Options) -> Result<Running, StartError> {
     let authority = Authority::new()?;
     let ca_pem = authority.ca_pem();
-    let tls = options.tls.then(|| authority.server(options.certificate)).transpose()?;
+    let tls = options.tls.then(|| authority.server(options.certificate, options.wants_certificate)).transpose()?;
     let shared = Shared(Arc::new(Mutex::new(State::new(options.flavour, authority))));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = listener.local_addr()?;
@@ -145,6 +145,7 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, switch: ResetSwitch,
 async fn respond(
     Extract(shared): Extract<Shared>,
     Extension(switch): Extension<ResetSwitch>,
+    Extension(peer): Extension<Peer>,
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
@@ -155,6 +156,7 @@ async fn respond(
             method: parts.method.to_string(),
             path: path.clone(),
             namespace: ask::namespace(&parts.headers),
+            certificate: peer.0.clone(),
             status: 0,
             at: state.clock.now(),
         };

@@ -11,11 +11,13 @@ pub struct Options {
     pub flavour: Flavour,
     /// What is wrong with its certificate.
     pub certificate: Certificate,
+    /// Whether a client without a certificate is refused in the handshake.
+    pub wants_certificate: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { tls: true, flavour: Flavour::Vault, certificate: Certificate::Good }
+        Self { tls: true, flavour: Flavour::Vault, certificate: Certificate::Good, wants_certificate: false }
     }
 }
 

@@ -53,8 +53,8 @@ impl Authority {
         Ok(Pair { der: certificate.der().to_vec(), certificate: certificate.pem(), key: key.serialize_pem() })
     }
 
-    /// The server's own TLS.
-    pub(crate) fn server(&self, state: Certificate) -> Result<rustls::ServerConfig, StartError> {
+    /// The server's own TLS; with `wanted`, only for clients that show a certificate.
+    pub(crate) fn server(&self, state: Certificate, wanted: bool) -> Result<rustls::ServerConfig, StartError> {
         let names = match state {
             Certificate::WrongName => vec!["vault.example".to_owned()],
             Certificate::Good | Certificate::Expired => vec!["127.0.0.1".to_owned(), "localhost".to_owned()],
@@ -72,18 +72,21 @@ impl Authority {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         Ok(rustls::ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()?
-            .with_client_cert_verifier(Arc::new(AnyClient(provider)))
+            .with_client_cert_verifier(Arc::new(AnyClient { provider, wanted }))
             .with_single_cert(chain, key)?)
     }
 }
 
 /// Asks for a certificate and takes any, as Vault's listener does: its cert method is who decides.
 #[derive(Debug)]
-struct AnyClient(Arc<CryptoProvider>);
+struct AnyClient {
+    provider: Arc<CryptoProvider>,
+    wanted: bool,
+}
 
 impl ClientCertVerifier for AnyClient {
     fn client_auth_mandatory(&self) -> bool {
-        false
+        self.wanted
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
@@ -105,7 +108,7 @@ impl ClientCertVerifier for AnyClient {
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, signed, &self.0.signature_verification_algorithms)
+        verify_tls12_signature(message, cert, signed, &self.provider.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -114,10 +117,10 @@ impl ClientCertVerifier for AnyClient {
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, signed, &self.0.signature_verification_algorithms)
+        verify_tls13_signature(message, cert, signed, &self.provider.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

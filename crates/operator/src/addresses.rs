@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use http::Uri;
 use sidekey_core::{Cause, Code};
+use sidekey_vault::Guard;
 
 use crate::types::object::Key;
 
@@ -26,16 +27,8 @@ impl Addresses {
     /// It is refused.
     pub fn check(&self, key: &Key, address: &str) -> Result<(), Cause> {
         let host = address.parse::<Uri>().ok().and_then(|uri| uri.host().map(str::to_owned)).unwrap_or_default();
-        let host = host.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
-        if self.allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(&host)) {
-            return Ok(());
-        }
-        let refused = self.only || METADATA.contains(&host.as_str()) || host.parse().is_ok_and(is_dangerous);
-        if !refused {
-            return Ok(());
-        }
-        let answer = format!("{host} is not an address that tokens may be sent to");
-        Err(Cause::new(Code::AddressRefused, format!("reading {key}"), answer))
+        let refused = |answer| Cause::new(Code::AddressRefused, format!("reading {key}"), answer);
+        self.host(&host).map_err(refused)
     }
 
     /// Checks what a name has resolved to.
@@ -43,12 +36,34 @@ impl Addresses {
     /// # Errors
     /// It is refused.
     pub fn check_resolved(&self, key: &Key, host: &str, resolved: IpAddr) -> Result<(), Cause> {
+        let refused = |answer| Cause::new(Code::AddressRefused, format!("reading {key}"), answer);
+        self.resolved(host, resolved).map_err(refused)
+    }
+
+    /// The rule for sockets: what a name resolves to can change after a check, and a server can name another one.
+    pub fn guard(&self) -> Guard {
+        let rule = self.clone();
+        Guard::new(move |host, address| match address {
+            Some(address) => rule.resolved(host, address),
+            None => rule.host(host),
+        })
+    }
+
+    fn host(&self, host: &str) -> Result<(), String> {
+        let host = host.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
+        if self.allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(&host)) {
+            return Ok(());
+        }
+        let refused = self.only || METADATA.contains(&host.as_str()) || host.parse().is_ok_and(is_dangerous);
+        if refused { Err(format!("{host} is not an address that tokens may be sent to")) } else { Ok(()) }
+    }
+
+    fn resolved(&self, host: &str, resolved: IpAddr) -> Result<(), String> {
         let allowed = |name: &String| name.eq_ignore_ascii_case(host) || *name == resolved.to_string();
         if !is_dangerous(resolved) || self.allowed.iter().any(allowed) {
             return Ok(());
         }
-        let answer = format!("{host} resolves to {resolved}, which tokens may not be sent to");
-        Err(Cause::new(Code::AddressRefused, format!("reading {key}"), answer))
+        Err(format!("{host} resolves to {resolved}, which tokens may not be sent to"))
     }
 }
 

@@ -10,7 +10,8 @@
 //! | one look at one object | `controllers` |
 //! | what it comes to, decided without I/O | `plan` |
 //! | what is asked once for many, and what not again and again | `reads`, `explained` |
-//! | who we are to Vault, also after a restart | `sessions`, `login`, `proof`, `storage`, `addresses` |
+//! | how Vault is reached | `reach`, `addresses` |
+//! | who we are to Vault, also after a restart | `sessions`, `login`, `proof`, `storage` |
 //! | what else it keeps in Kubernetes | `keys`, `leader`, `restart` |
 //! | the process, and its end for good | `run`, `admin`, `metrics`, `install`, `uninstall` |
 //!
@@ -32,6 +33,7 @@ pub mod metrics;
 pub mod plan;
 pub mod pool;
 pub mod proof;
+pub mod reach;
 pub mod reads;
 pub mod restart;
 pub mod run;

@@ -1,22 +1,16 @@
-//! resolved login → address check → credential → a login that was kept, or Vault → grant, or a cause.
+//! resolved login → reach → credential → a login that was kept, or Vault → grant, or a cause.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
-use http::Uri;
 use sidekey_cluster::api::Api;
-use sidekey_core::Cause;
-use sidekey_core::contract::{Auth, PodIdentity, Server};
+use sidekey_core::contract::{Auth, PodIdentity};
 use sidekey_vault::{Client, Credential, Grant, diagnose};
-use tokio::time::timeout;
 
 use crate::addresses::Addresses;
-use crate::plan::auth::{Connection, Login};
+use crate::plan::auth::Login;
 use crate::plan::outcome::Trouble;
 use crate::plan::storage::Ticket;
 use crate::proof::{self, Cloud, Proof};
+use crate::reach::Reach;
 use crate::storage::Store;
-use crate::types::object::Key;
 
 /// A login that worked, and how to reach the server it worked at.
 pub struct Granted {
@@ -24,54 +18,10 @@ pub struct Granted {
     pub ticket: Ticket,
     /// Whether it is of an earlier login.
     pub restored: bool,
-    /// The server, in the Vault namespace of the login.
-    pub server: Server,
-    /// Headers of every request.
-    pub headers: BTreeMap<String, String>,
+    /// How the server is reached, in the Vault namespace of the login.
+    pub reach: Reach,
     /// A client of it.
     pub client: Client,
-}
-
-/// Where a connection leads, with its CA read.
-///
-/// # Errors
-/// The address is refused, or the CA's Secret cannot be used.
-pub async fn server(api: &Api, addresses: &Addresses, connection: &Connection) -> Result<Server, Trouble> {
-    let spec = &connection.spec;
-    admitted(addresses, &connection.key, &spec.address).await?;
-    let ca_pem = match spec.ca_cert_secret_ref.as_deref().filter(|name| !name.is_empty() && !spec.skip_tls_verify) {
-        Some(name) => Some(proof::text(api, &connection.home, name, "ca.crt").await?.expose().clone()),
-        None => None,
-    };
-    Ok(Server {
-        address: spec.address.clone(),
-        ca_pem,
-        ca_file: spec.ca_cert_path.clone().filter(|path| !path.is_empty()),
-        server_name: spec.tls_server_name.clone().filter(|name| !name.is_empty()),
-        skip_verify: spec.skip_tls_verify,
-        timeout_seconds: u32::try_from(connection.timeout.as_secs().max(1)).unwrap_or(u32::MAX),
-        ..Server::default()
-    })
-}
-
-const fn refused(cause: Cause) -> Trouble {
-    Trouble::new("InvalidConfiguration", cause)
-}
-
-/// Whether tokens may go to this URL, as it is written and as it resolves now. A name that does not resolve is left to the
-/// connection, which says so better.
-///
-/// # Errors
-/// They may not.
-pub(crate) async fn admitted(addresses: &Addresses, key: &Key, address: &str) -> Result<(), Trouble> {
-    addresses.check(key, address).map_err(refused)?;
-    let Ok(uri) = address.parse::<Uri>() else { return Ok(()) };
-    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-    let looked_up = timeout(Duration::from_secs(5), tokio::net::lookup_host((host.as_str(), 0))).await;
-    for found in looked_up.ok().and_then(Result::ok).into_iter().flatten() {
-        addresses.check_resolved(key, &host, found.ip()).map_err(refused)?;
-    }
-    Ok(())
 }
 
 /// Logs in, or takes up again what `kept` has of an earlier login.
@@ -85,14 +35,11 @@ pub(crate) async fn log_in(
     login: &Login,
     kept: Option<&Store>,
 ) -> Result<Granted, Trouble> {
-    let mut server = server(api, addresses, &login.connection).await?;
-    server.namespace.clone_from(&login.namespace);
-    let headers = login.connection.spec.headers.clone();
-    let failed = |error| Trouble::new("VaultClientConfigError", diagnose::transport(&error, &server));
-    let client = Client::with_headers(&server, &headers).map_err(failed)?;
-    let mut at_login = headers.clone();
-    at_login.extend(login.headers.clone());
-    let door = Client::with_headers(&server, &at_login).map_err(failed)?;
+    let reach = Reach::read(api, addresses, &login.connection).await?.within(login.namespace.clone());
+    let client = reach.client()?;
+    let mut at_login = reach.clone();
+    at_login.extras.headers.extend(login.headers.clone());
+    let door = at_login.client()?;
     let proof = proof::gather(api, addresses, cloud, login).await?;
     let provider = proof.provider.clone();
     let cache_key = login.cache_key(provider.as_ref().map(|provider| provider.uid.as_str()));
@@ -104,7 +51,7 @@ pub(crate) async fn log_in(
         Some(grant) => (grant, true),
         None => (show(&door, login, proof).await?, false),
     };
-    Ok(Granted { ticket: Ticket { cache_key, provider, grant }, restored, server, headers, client })
+    Ok(Granted { ticket: Ticket { cache_key, provider, grant }, restored, reach, client })
 }
 
 /// Shows the proof at the login's mount, and explains a refusal.

@@ -12,12 +12,12 @@ use sidekey_vault::sts::{self, WebIdentity};
 use sidekey_vault::{Credential, google};
 
 use crate::addresses::Addresses;
-use crate::login;
 use crate::plan::auth::Login;
 use crate::plan::destination::Secret;
 use crate::plan::method::{Account, Amazon, AmazonKeys, Google, Method};
 use crate::plan::outcome::Trouble;
 use crate::plan::storage::Provider;
+use crate::reach;
 use crate::types::object::Metadata;
 
 /// Longest credential file.
@@ -122,7 +122,7 @@ async fn amazon<'a>(
             service_account = name;
             let known = ServiceAccount::read(api, &login.consumer, name).await?;
             let address = who.sts.clone().map_or_else(|| sts::address(&method, &cloud.env).map_err(unready), Ok)?;
-            login::admitted(addresses, &login.auth, &address).await?;
+            reach::admitted(addresses, &login.auth, &address).await?;
             let audience = known.may_have("eks.amazonaws.com/audience").unwrap_or("sts.amazonaws.com");
             let seconds = known.may_have("eks.amazonaws.com/token-expiration").and_then(|text| text.parse().ok());
             let asked = Account {
@@ -133,7 +133,7 @@ async fn amazon<'a>(
             };
             let (role, token) = (known.need("eks.amazonaws.com/role-arn")?, mint(api, &login.consumer, &asked).await?);
             let session = who.session.as_deref().unwrap_or("sidekey-operator");
-            let identity = WebIdentity { role, session, token: &token, address: &address };
+            let identity = WebIdentity { role, session, token: &token, address: &address, guard: addresses.guard() };
             let credential = sts::of_identity(&method, &identity, &cloud.env, unix()).await.map_err(unready)?;
             (credential, Some(known.metadata.uid))
         }
@@ -151,7 +151,7 @@ async fn google<'a>(
     who: &'a Google,
 ) -> Result<Proof<'a>, Trouble> {
     for address in [&cloud.google_sts, &cloud.google_iam] {
-        login::admitted(addresses, &login.auth, address).await?;
+        reach::admitted(addresses, &login.auth, address).await?;
     }
     let known = ServiceAccount::read(api, &login.consumer, &who.service_account).await?;
     let account = known.need("iam.gke.io/gcp-service-account")?;
@@ -163,7 +163,7 @@ async fn google<'a>(
     };
     let token = mint(api, &login.consumer, &asked).await?;
     let Google { role, project, location, cluster, service_account } = who;
-    let workload = google::Workload { project, location, cluster, account, role };
+    let workload = google::Workload { project, location, cluster, account, role, guard: addresses.guard() };
     let servers = (cloud.google_sts.as_str(), cloud.google_iam.as_str());
     let credential = google::credential(&workload, servers, &token, &cloud.env).await.map_err(unready)?;
     let provider = Some(Provider { uid: known.metadata.uid.clone(), namespace: login.consumer.clone() });
@@ -225,6 +225,36 @@ async fn mint(api: &Api, namespace: &str, account: &Account) -> Result<Sensitive
 /// The Secret or the key is not there, or is no text.
 pub(crate) async fn text(api: &Api, namespace: &str, name: &str, key: &str) -> Result<Sensitive<String>, Trouble> {
     key_of(api, namespace, name, key).await.map(|(text, _)| text)
+}
+
+/// A client certificate and its key, in PEM one after the other, of a Secret of the type `kubernetes.io/tls`.
+///
+/// # Errors
+/// The Secret or one of the keys is not there.
+pub(crate) async fn pair(api: &Api, namespace: &str, name: &str) -> Result<Sensitive<String>, Trouble> {
+    let secret = Credentials::read(api, namespace, name).await?;
+    let (certificate, key) = (secret.need("tls.crt")?, secret.need("tls.key")?);
+    Ok(Sensitive::new([certificate.expose().as_str(), key.expose().as_str(), ""].join("\n")))
+}
+
+/// One key of a ConfigMap.
+///
+/// # Errors
+/// The ConfigMap or the key is not there.
+pub(crate) async fn public(api: &Api, namespace: &str, name: &str, key: &str) -> Result<String, Trouble> {
+    #[derive(Deserialize)]
+    struct ConfigMap {
+        #[serde(default)]
+        data: BTreeMap<String, String>,
+    }
+    let failed =
+        |attempted, answer| Trouble::new("InvalidResourceRef", Cause::new(Code::CredentialSecret, attempted, answer));
+    let read = api.get(&format!("/api/v1/namespaces/{namespace}/configmaps/{name}"), JSON).await;
+    let mut map: ConfigMap = read.map_err(|error: ApiError| {
+        failed(format!("reading ConfigMap {namespace}/{name}"), error.failure.to_string())
+    })?;
+    let absent = || failed(format!("reading {key} of ConfigMap {namespace}/{name}"), format!("it has no key {key}"));
+    map.data.remove(key).ok_or_else(absent)
 }
 
 /// The same, and the Secret's uid.

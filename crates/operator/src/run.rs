@@ -247,7 +247,6 @@ async fn work(
     for source in &sources {
         tasks.spawn(named("watch", watching::follow(api.clone(), source.clone(), sink.clone())));
     }
-    drop(sink);
     let house = House {
         namespace: options.compat_namespace.clone(),
         default_globals: options.default_globals,
@@ -256,7 +255,7 @@ async fn work(
     };
     let usage = (options.idle_login / 5).max(Duration::from_millis(100));
     let pace = Pace { looks: options.looks.max(1), backoff: options.backoff, usage };
-    let supervisor = Supervisor::new(tools, house, pace, sources, ready, surroundings);
+    let supervisor = Supervisor::new(tools, house, pace, sources, sink, ready, surroundings);
     tokio::select! {
         () = supervisor.run(seen, told, drain) => Ok(()),
         Some(ended) = tasks.join_next() => Err(RunError::Task(ended.unwrap_or("panicked"))),

@@ -7,6 +7,7 @@
 
 mod idle;
 mod keeper;
+mod refit;
 mod slot;
 
 use std::collections::BTreeSet;
@@ -20,10 +21,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::addresses::Addresses;
 use crate::metrics::Metrics;
-use crate::plan::auth::Login;
+use crate::plan::auth::{Connection, Login};
 use crate::plan::outcome::Trouble;
 use crate::plan::storage::Transit;
 use crate::proof::Cloud;
+use crate::reach::Reach;
 use crate::storage::Keeping;
 use crate::types::object::Key;
 use keeper::Keeper;
@@ -128,6 +130,7 @@ enum Ask {
     Discard { serial: u64, identity: Identity },
     Dead { serial: u64, identity: Identity },
     Healed { connection: Key },
+    Reached { connection: Box<Connection>, reach: Box<Reach> },
 }
 
 impl Sessions {
@@ -188,6 +191,13 @@ impl Sessions {
     /// wait to the end.
     pub fn healed(&self, connection: &Key) {
         let _ = self.asks.try_send(Ask::Healed { connection: connection.clone() });
+    }
+
+    /// A Vault answers that is reached so: logins there are to go the same way. Where there is no room to say so, the connection's next
+    /// look says it again.
+    pub fn reached(&self, connection: &Connection, reach: Reach) {
+        let ask = Ask::Reached { connection: Box::new(connection.clone()), reach: Box::new(reach) };
+        let _ = self.asks.try_send(ask);
     }
 
     async fn ask(&self, ask: impl FnOnce(Reply) -> Ask) -> Result<Session, Trouble> {

@@ -5,10 +5,12 @@
 mod census;
 mod lanes;
 mod news;
+mod owned;
 mod readers;
 mod references;
 mod schedule;
 mod survey;
+mod trust;
 mod usage;
 mod wake;
 
@@ -19,16 +21,15 @@ use std::time::Duration;
 use sidekey_core::Cause;
 use sidekey_runtime::drain::Drain;
 use sidekey_runtime::readiness::Token;
-use tokio::sync::mpsc::Receiver;
+use tokio::sync::mpsc::{Receiver, Sender};
 use tokio::sync::watch;
 use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, sleep_until, timeout};
 
 use crate::backoff::Backoff;
-use crate::cache::{Cache, Owned, Place};
+use crate::cache::Cache;
 use crate::controllers::{self, Done, Job, Refers, Tools};
 use crate::plan::auth::{House, Login};
-use crate::plan::destination::OWNER_UID;
 use crate::plan::outcome::Trouble;
 use crate::plan::transformation;
 use crate::plan::vault_auth::About;
@@ -43,6 +44,7 @@ use news::{is_news, is_older};
 use readers::Readers;
 use references::{destination, destination_of};
 use schedule::Schedule;
+use trust::Trust;
 
 /// Time for looks under way when the operator ends.
 const LAST_WORDS: Duration = Duration::from_secs(15);
@@ -85,6 +87,8 @@ pub struct Supervisor {
     tasks: HashMap<Id, (Key, Lane)>,
     lanes: Lanes,
     ready: Option<Token>,
+    /// What connections trust by.
+    trust: Trust,
     /// What the logins are told of.
     surroundings: watch::Sender<Surroundings>,
     /// Why nothing encrypts what is to be kept, as last told.
@@ -92,15 +96,17 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
-    /// Waits for the first list of each source, then begins.
+    /// Waits for the first list of each source, then begins. What is found to be followed beside them is told to `sink`.
     pub fn new(
         tools: Tools,
         house: House,
         pace: Pace,
         sources: impl IntoIterator<Item = Source>,
+        sink: Sender<Seen>,
         ready: Token,
         surroundings: watch::Sender<Surroundings>,
     ) -> Self {
+        let trust = Trust::new(tools.api.clone(), sink);
         Self {
             tools,
             house,
@@ -120,6 +126,7 @@ impl Supervisor {
             tasks: HashMap::new(),
             lanes: Lanes::new(pace.looks),
             ready: Some(ready),
+            trust,
             surroundings,
             unkept: None,
         }
@@ -182,6 +189,7 @@ impl Supervisor {
                 }
                 self.listed(&source);
             }
+            (Of::Secret | Of::ConfigMap, change) => self.trusted(&source, &change),
         }
     }
 
@@ -227,6 +235,7 @@ impl Supervisor {
         if changed {
             self.schedule.at(&key, Instant::now());
             self.wake_dependants(&key);
+            self.follow_trust(&key);
             self.survey_after(kind);
         }
     }
@@ -241,55 +250,9 @@ impl Supervisor {
             self.census.went(&self.tools.metrics, key);
             self.claims(key, destination(&object).as_deref(), None);
             self.wake_dependants(key);
+            self.follow_trust(key);
             self.survey_after(key.kind);
         }
-    }
-
-    /// An object has another destination now, or none: who wanted the one it left looks again.
-    fn claims(&mut self, key: &Key, left: Option<&str>, taken: Option<&str>) {
-        if left == taken {
-            return;
-        }
-        if let Some(taken) = taken {
-            self.cache.claim(key, taken, true);
-        }
-        if let Some(left) = left {
-            self.cache.claim(key, left, false);
-            self.wake_failing_on(&key.namespace, left);
-        }
-    }
-
-    fn secret(&mut self, object: &Object, there: bool) {
-        let metadata = &object.metadata;
-        let mut at = (self.names.share(Arc::clone(&metadata.namespace)), Arc::clone(&metadata.name));
-        if !there {
-            return self.secret_gone(&at);
-        }
-        let Some(uid) = metadata.labels.get(OWNER_UID) else { return };
-        let owner = self.owners.get_key_value(uid.as_str());
-        if let Some((_, key)) = owner {
-            at.1 = key.text(at.1);
-        }
-        let uid = owner.map_or_else(|| uid.as_str().into(), |(uid, _)| Arc::clone(uid));
-        let owned = Owned { owner: Arc::clone(&uid), resource_version: metadata.resource_version.clone() };
-        if self.cache.put_secret(at, Some(owned)).is_none() {
-            self.tools.metrics.managed(&metadata.namespace, true);
-        }
-        if let Some(key) = self.owners.get(&uid) {
-            self.schedule.secret_changed(key, &metadata.resource_version);
-        }
-    }
-
-    fn secret_gone(&mut self, at: &Place) {
-        let before = self.cache.put_secret(at.clone(), None);
-        if before.is_some() {
-            self.tools.metrics.managed(&at.0, false);
-        }
-        if let Some(key) = before.and_then(|owned| self.owners.get(&owned.owner)) {
-            self.schedule.secret_changed(key, "");
-        }
-        // Whoever wanted it and could not have it.
-        self.wake_failing_on(&at.0, &at.1);
     }
 
     fn start_due(&mut self) {

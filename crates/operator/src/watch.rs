@@ -32,6 +32,8 @@ pub struct Source {
     pub of: Of,
     /// In one namespace; in all without it.
     pub namespace: Option<Arc<str>>,
+    /// By name; every one without it.
+    pub name: Option<Arc<str>>,
 }
 
 /// What is followed.
@@ -43,6 +45,10 @@ pub enum Of {
     Secrets,
     /// The metadata of the namespaces, whose labels cluster-wide objects select by.
     Namespaces,
+    /// The metadata of a Secret that a connection names.
+    Secret,
+    /// The metadata of a ConfigMap that a connection names.
+    ConfigMap,
 }
 
 /// Everything to follow: in these namespaces, or in all when none is named. Cluster-wide kinds need rights in the whole cluster,
@@ -50,13 +56,15 @@ pub enum Of {
 pub fn sources(namespaces: &[String]) -> Vec<Source> {
     if namespaces.is_empty() {
         let all = Kind::ALL.into_iter().map(Of::Kind).chain([Of::Secrets, Of::Namespaces]);
-        return all.map(|of| Source { of, namespace: None }).collect();
+        return all.map(|of| Source { of, namespace: None, name: None }).collect();
     }
     let kinds = Kind::ALL.into_iter().filter(|kind| !kind.is_cluster());
     let all: Vec<_> = kinds.map(Of::Kind).chain([Of::Secrets]).collect();
     let named = namespaces.iter().map(|namespace| Arc::<str>::from(namespace.as_str()));
     named
-        .flat_map(|namespace| all.iter().map(move |of| Source { of: *of, namespace: Some(Arc::clone(&namespace)) }))
+        .flat_map(|namespace| {
+            all.iter().map(move |of| Source { of: *of, namespace: Some(Arc::clone(&namespace)), name: None })
+        })
         .collect()
 }
 
@@ -113,13 +121,20 @@ impl Source {
                 format!("/api/v1/namespaces/{namespace}/secrets?labelSelector={OWNED}&")
             }
             (Of::Namespaces, _) => "/api/v1/namespaces?".to_owned(),
+            (Of::Secret, namespace) => self.one("secrets", namespace),
+            (Of::ConfigMap, namespace) => self.one("configmaps", namespace),
         }
+    }
+
+    fn one(&self, plural: &str, namespace: Option<&str>) -> String {
+        let (namespace, name) = (namespace.unwrap_or_default(), self.name.as_deref().unwrap_or_default());
+        format!("/api/v1/namespaces/{namespace}/{plural}?fieldSelector=metadata.name%3D{name}&")
     }
 
     const fn accept(&self) -> (&'static str, &'static str) {
         match self.of {
             Of::Kind(_) => (JSON, JSON),
-            Of::Secrets | Of::Namespaces => (METADATA_LIST, METADATA),
+            Of::Secrets | Of::Namespaces | Of::Secret | Of::ConfigMap => (METADATA_LIST, METADATA),
         }
     }
 
@@ -135,8 +150,11 @@ impl std::fmt::Display for Source {
             Of::Kind(kind) => kind.plural(),
             Of::Secrets => "secrets",
             Of::Namespaces => "namespaces",
+            Of::Secret => "Secret",
+            Of::ConfigMap => "ConfigMap",
         };
-        write!(f, "{what} of {}", self.namespace.as_deref().unwrap_or("all namespaces"))
+        let (name, space) = (self.name.as_deref().unwrap_or_default(), if self.name.is_some() { " " } else { "" });
+        write!(f, "{what}{space}{name} of {}", self.namespace.as_deref().unwrap_or("all namespaces"))
     }
 }
 

@@ -15,6 +15,7 @@ use crate::answer::{Answer, Reply};
 use crate::ask::Ask;
 use crate::connect::Connector;
 use crate::error::{Class, VaultError};
+use crate::extras::Extras;
 use crate::grant::{Grant, Health, Renewal, TokenInfo, flag, seconds, texts};
 use crate::login::{self, Credential};
 use crate::mounts::{MountKind, Mounts, kind_of};
@@ -35,14 +36,14 @@ impl Client {
     /// # Errors
     /// [`Class::Address`] and [`Class::Files`]; nothing is asked yet.
     pub fn new(server: &Server) -> Result<Self, VaultError> {
-        Self::with_headers(server, &BTreeMap::new())
+        Self::with(server, &Extras::default())
     }
 
-    /// As [`Self::new`], with headers of the caller's on every request. Ours win.
+    /// As [`Self::new`], with what the caller holds beside.
     ///
     /// # Errors
     /// Also [`Class::Address`] for what cannot be a header.
-    pub fn with_headers(server: &Server, headers: &BTreeMap<String, String>) -> Result<Self, VaultError> {
+    pub fn with(server: &Server, extras: &Extras) -> Result<Self, VaultError> {
         let failed = |class| move |words: String| VaultError::new("GET", "sys/health", class).with_detail(words);
         let address = Address::parse(&server.address).map_err(failed(Class::Address))?;
         let proxy = server
@@ -58,14 +59,14 @@ impl Client {
             server.namespace.as_deref().filter(|namespace| !namespace.is_empty()).map(HeaderValue::from_str);
         let namespace =
             namespace.transpose().map_err(|_| failed(Class::Address)("the namespace is no header value".to_owned()))?;
-        let tls = tls::config(server).map_err(failed(Class::Files))?;
-        let headers = headers.iter().map(|(name, value)| Some((name.parse().ok()?, value.parse().ok()?)));
+        let tls = tls::config(server, extras.identity.as_ref()).map_err(failed(Class::Files))?;
+        let headers = extras.headers.iter().map(|(name, value)| Some((name.parse().ok()?, value.parse().ok()?)));
         let headers = headers.collect::<Option<HeaderMap>>();
         let transport = Transport {
             address,
             namespace,
             headers: headers.ok_or_else(|| failed(Class::Address)("a header cannot be sent".to_owned()))?,
-            connector: Connector { tls, server_name, proxy },
+            connector: Connector { tls, server_name, proxy, guard: extras.guard.clone() },
             timeout: Duration::from_secs(u64::from(server.timeout_seconds.max(1))),
             idle: Arc::default(),
         };

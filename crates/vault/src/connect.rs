@@ -1,4 +1,4 @@
-//! name → address → socket → tunnel → TLS: one connection, and the stage at which it failed.
+//! name → address → leave → socket → tunnel → TLS: one connection, and the stage at which it failed.
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -16,6 +16,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::address::Origin;
 use crate::error::{Class, TlsFault};
+use crate::extras::Guard;
 use crate::proxy::Proxy;
 use crate::tls;
 use crate::transport::BoxFuture;
@@ -36,6 +37,7 @@ pub(crate) struct Connector {
     /// Checked in place of the host's name, on redirects too: one certificate usually serves all nodes.
     pub(crate) server_name: Option<ServerName<'static>>,
     pub(crate) proxy: Option<Proxy>,
+    pub(crate) guard: Guard,
 }
 
 /// A plain or a TLS connection; below, there may be one to a proxy that speaks TLS itself.
@@ -50,7 +52,11 @@ impl Connector {
         let deadline = Instant::now() + limit.min(CONNECT_TIMEOUT);
         let proxy = self.proxy.as_ref().filter(|proxy| proxy.serves(origin));
         let via = proxy.map_or(origin, |proxy| &proxy.origin);
+        let refused = |words| Broken(Class::Refused, words);
+        self.guard.ask(&origin.host, None).map_err(refused)?;
         let addresses = resolve(via, deadline).await?;
+        // One that is not allowed is reason enough not to try the others: who answers so is not to be believed.
+        addresses.iter().try_for_each(|found| self.guard.ask(&via.host, Some(found.ip()))).map_err(refused)?;
         let tcp = dial(via, &addresses, deadline).await?;
         let _best_effort = tcp.set_nodelay(true);
         match proxy {

@@ -35,6 +35,8 @@ pub struct VaultError {
 pub enum Class {
     /// The address or proxy is not a URL that can be used.
     Address,
+    /// The guard lets no token go there; see [`Guard`](crate::Guard).
+    Refused,
     /// A CA or client certificate file cannot be read.
     Files,
     /// The name does not resolve.
@@ -121,9 +123,13 @@ impl VaultError {
     /// The planner's view of it.
     pub fn failure(&self) -> Failure {
         let kind = match self.class {
-            Class::Address | Class::Files | Class::Dns | Class::Tcp | Class::Tls(_) | Class::Timeout => {
-                FailureKind::Unreachable
-            }
+            Class::Address
+            | Class::Refused
+            | Class::Files
+            | Class::Dns
+            | Class::Tcp
+            | Class::Tls(_)
+            | Class::Timeout => FailureKind::Unreachable,
             Class::Sealed | Class::Uninitialised | Class::Protocol | Class::Standby if self.retry_after.is_none() => {
                 FailureKind::Unreachable
             }
@@ -169,6 +175,7 @@ impl Class {
     const fn words(self) -> &'static str {
         match self {
             Self::Address => "the address cannot be used",
+            Self::Refused => "no token may go there",
             Self::Files => "a certificate file cannot be read",
             Self::Dns => "the name does not resolve",
             Self::Tcp => "no connection",

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use sidekey_core::Sensitive;
 use sidekey_core::contract::Server;
 
 /// Most files looked at in a CA directory.
@@ -24,10 +25,15 @@ pub(crate) fn ca_certificates(server: &Server) -> Result<Vec<CertificateDer<'sta
     Ok(found)
 }
 
-/// Chain and key of the client certificate, when both files are named.
-pub(crate) fn client_pair(
-    server: &Server,
-) -> Result<Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>, String> {
+type Pair = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+/// Chain and key of the client certificate: those that are given in PEM, or those of the files, when both are named.
+pub(crate) fn client_pair(server: &Server, given: Option<&Sensitive<String>>) -> Result<Option<Pair>, String> {
+    if let Some(given) = given {
+        let (name, pem) = ("the client certificate's text", given.expose().as_bytes());
+        let key = PrivateKeyDer::from_pem_slice(pem).map_err(|_| format!("{name} has no private key in PEM"))?;
+        return Ok(Some((certificates(name, pem)?, key)));
+    }
     match (&server.client_cert_file, &server.client_key_file) {
         (Some(cert), Some(key)) => {
             let chain = certificates(cert, &read(cert)?)?;

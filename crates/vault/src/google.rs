@@ -12,6 +12,7 @@ use crate::answer::Reply;
 use crate::ask::Ask;
 use crate::client::Client;
 use crate::error::{VaultError, clean};
+use crate::extras::{Extras, Guard};
 use crate::login::Credential;
 use crate::proxy::by_environment;
 use crate::sts::FORM;
@@ -35,6 +36,8 @@ pub struct Workload<'a> {
     pub account: &'a str,
     /// Vault role: the JWT is for it alone.
     pub role: &'a str,
+    /// Where tokens may go.
+    pub guard: Guard,
 }
 
 /// Audience of the Kubernetes token that Google's STS takes for a cluster of the project.
@@ -52,7 +55,7 @@ pub async fn credential(
     token: &Sensitive<String>,
     env: &BTreeMap<String, String>,
 ) -> Result<Credential, Cause> {
-    let Workload { project, location, cluster, account, role } = workload;
+    let Workload { project, location, cluster, account, role, guard } = workload;
     for (what, name) in [("project", project), ("location", location), ("cluster", cluster), ("account", account)] {
         let usable = |c: char| c.is_ascii_alphanumeric() || "-_.@:".contains(c);
         if name.is_empty() || !name.chars().all(usable) {
@@ -74,21 +77,27 @@ pub async fn credential(
     ];
     let body = pairs.map(|(key, value)| format!("{key}={}", encode_query(value))).join("&");
     let attempted = format!("asking {sts} for an access token of cluster {cluster} in project {project}");
-    let reply = client(sts, None, env)?.post("/v1/token", Ask::foreign(FORM, body.into_bytes())).await;
+    let reply = client(sts, None, guard, env)?.post("/v1/token", Ask::foreign(FORM, body.into_bytes())).await;
     let access = field(reply, "access_token", &attempted)?;
 
     let attempted = format!("asking {iam} for a token of {account} for vault/{role}");
     let body = json!({ "audience": format!("https://vault/{role}"), "includeEmail": true }).to_string();
     let path = format!("/v1/projects/-/serviceAccounts/{}:generateIdToken", encode_query(account));
-    let reply = client(iam, Some(&access), env)?.post(&path, Ask::foreign(JSON, body.into_bytes())).await;
+    let reply = client(iam, Some(&access), guard, env)?.post(&path, Ask::foreign(JSON, body.into_bytes())).await;
     field(reply, "token", &attempted).map(Credential::Jwt)
 }
 
-fn client(address: &str, bearer: Option<&Sensitive<String>>, env: &BTreeMap<String, String>) -> Result<Client, Cause> {
+fn client(
+    address: &str,
+    bearer: Option<&Sensitive<String>>,
+    guard: &Guard,
+    env: &BTreeMap<String, String>,
+) -> Result<Client, Cause> {
     let mut server = Server { address: address.to_owned(), timeout_seconds: 15, ..Server::default() };
     by_environment(&mut server, |name| env.get(name).cloned());
     let bearer = bearer.map(|token| ("authorization".to_owned(), format!("Bearer {}", token.expose())));
-    Client::with_headers(&server, &bearer.into_iter().collect())
+    let extras = Extras { headers: bearer.into_iter().collect(), guard: guard.clone(), identity: None };
+    Client::with(&server, &extras)
         .map_err(|error| Cause::new(Code::AuthGoogle, format!("reaching {address}"), error.answer()))
 }
 

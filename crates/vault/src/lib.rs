@@ -5,7 +5,7 @@
 //!
 //! | noun | file |
 //! |---|---|
-//! | where Vault is | `address`, `files` |
+//! | where Vault is | `address`, `files`, `extras` |
 //! | whom to believe | `tls`, `verifier` |
 //! | how bytes get there | `connect`, `proxy`, `bypass`, `transport` |
 //! | one question, one answer | `ask`, `answer`, `forward` |
@@ -26,6 +26,7 @@ mod connect;
 mod date;
 pub mod diagnose;
 mod error;
+mod extras;
 mod fetch;
 mod files;
 mod forward;
@@ -45,6 +46,7 @@ pub use aws::Signed;
 pub use claims::account_uid;
 pub use client::Client;
 pub use error::{Class, TlsFault, VaultError};
+pub use extras::{Extras, Guard};
 pub use forward::{Forward, Forwarded};
 pub use grant::{Grant, Health, Renewal, TokenInfo};
 pub use login::{Credential, Unready};

@@ -14,6 +14,7 @@ use crate::ask::Ask;
 use crate::aws::{self, Keys};
 use crate::client::Client;
 use crate::error::clean;
+use crate::extras::{Extras, Guard};
 use crate::login::Credential;
 use crate::proxy::by_environment;
 
@@ -38,7 +39,8 @@ pub async fn credential(method: &Aws, env: &Env, now: u64) -> Result<Credential,
             let token = read(identity.file, "reading the web identity token")?;
             let address = env.get("AWS_ENDPOINT_URL_STS").cloned().unwrap_or_else(|| public(region));
             let WebFile { role, session, .. } = identity;
-            trade(&WebIdentity { role, session, token: &token, address: &address }, env).await?
+            let guard = Guard::default();
+            trade(&WebIdentity { role, session, token: &token, address: &address, guard }, env).await?
         }
         (None, None, None) => of_file(&usual_file(env)?, env)?,
     };
@@ -71,6 +73,8 @@ pub struct WebIdentity<'a> {
     pub token: &'a Sensitive<String>,
     /// URL of STS, see [`address`].
     pub address: &'a str,
+    /// Where the token may go.
+    pub guard: Guard,
 }
 
 /// Signs a login with the keys that STS gives for a web identity.
@@ -140,7 +144,8 @@ async fn trade(identity: &WebIdentity<'_>, env: &Env) -> Result<Keys, Cause> {
     let mut server =
         Server { address, ca_file: env.get("AWS_CA_BUNDLE").cloned(), timeout_seconds: 15, ..Server::default() };
     by_environment(&mut server, |name| env.get(name).cloned());
-    let client = Client::new(&server).map_err(|error| failed(error.answer()))?;
+    let extras = Extras { guard: identity.guard.clone(), ..Extras::default() };
+    let client = Client::with(&server, &extras).map_err(|error| failed(error.answer()))?;
     let pairs = [
         ("Action", "AssumeRoleWithWebIdentity"),
         ("Version", "2011-06-15"),

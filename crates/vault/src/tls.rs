@@ -5,17 +5,18 @@ use std::sync::Arc;
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::{AlertDescription, CertificateError, ClientConfig, Error, InvalidMessage, RootCertStore};
 use rustls_pki_types::CertificateDer;
+use sidekey_core::Sensitive;
 use sidekey_core::contract::Server;
 
 use crate::error::TlsFault;
 use crate::files;
 use crate::verifier::{Credulous, HouseVerifier};
 
-/// Reads the files the server's trust names.
+/// Reads the files the server's trust names. `identity` is a client certificate and its key in PEM, in the place of its files.
 ///
 /// # Errors
 /// One line for a person, naming the file.
-pub(crate) fn config(server: &Server) -> Result<Arc<ClientConfig>, String> {
+pub(crate) fn config(server: &Server, identity: Option<&Sensitive<String>>) -> Result<Arc<ClientConfig>, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
@@ -28,7 +29,7 @@ pub(crate) fn config(server: &Server) -> Result<Arc<ClientConfig>, String> {
     } else {
         builder.dangerous().with_custom_certificate_verifier(Arc::new(house_verifier(configured)?))
     };
-    let mut config = match files::client_pair(server)? {
+    let mut config = match files::client_pair(server, identity)? {
         Some((chain, key)) => builder
             .with_client_auth_cert(chain, key)
             .map_err(|error| format!("the client certificate cannot be used: {error}"))?,

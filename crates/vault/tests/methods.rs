@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use sidekey_core::contract::{AppRole, Auth, AuthMethod, Aws, Cert, Dialect, PodIdentity, Server};
 use sidekey_core::{Cause, Code, Sensitive};
 use sidekey_fakevault::{FakeVault, Options, RoleSpec};
-use sidekey_vault::{Client, Credential, Unready, VaultError, diagnose, google, sts};
+use sidekey_vault::{Client, Credential, Guard, Unready, VaultError, diagnose, google, sts};
 
 async fn fake() -> FakeVault {
     let fake = FakeVault::start(Options::default()).await.unwrap();
@@ -247,6 +247,7 @@ async fn trades_a_kubernetes_token_for_googles_and_says_who_refused() {
         cluster: "c",
         account: "w@p.iam.gserviceaccount.com",
         role: "web",
+        guard: Guard::default(),
     };
     let (address, token) = (server.address(), Sensitive::from("kubernetes+token"));
     let trade = async |workload: &google::Workload<'_>| {

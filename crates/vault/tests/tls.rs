@@ -10,9 +10,10 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use sidekey_core::Sensitive;
 use sidekey_core::contract::Server;
 use sidekey_fakevault::{Certificate, FakeVault, Options};
-use sidekey_vault::{Class, Client, TlsFault, VaultError};
+use sidekey_vault::{Class, Client, Extras, TlsFault, VaultError};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_rustls::TlsAcceptor;
 
@@ -164,6 +165,12 @@ async fn shows_its_client_certificate_and_says_when_one_is_wanted() {
     let path = |file: &tempfile::NamedTempFile| Some(file.path().display().to_string());
     let shown = Server { client_cert_file: path(&cert), client_key_file: path(&key), ..base.clone() };
     ask(&shown).await.unwrap();
+    let given = async |pem: &str| {
+        let extras = Extras { identity: Some(Sensitive::from(pem)), ..Extras::default() };
+        Client::with(&base, &extras)?.health().await.map(drop)
+    };
+    given(&format!("{}\n{}", mine.pem, mine.key.serialize_pem())).await.unwrap();
+    assert_eq!(given(&mine.pem).await.unwrap_err().class, Class::Files, "there is no key");
     let half = Server { client_cert_file: path(&cert), ..base };
     assert_eq!(ask(&half).await.unwrap_err().class, Class::Files);
 }

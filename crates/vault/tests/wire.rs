@@ -4,12 +4,13 @@
 mod stub;
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use sidekey_core::contract::Server;
 use sidekey_core::lookup::Verb;
 use sidekey_core::{Lookup, Sensitive};
-use sidekey_vault::{Class, Client, Mounts, VaultError};
+use sidekey_vault::{Class, Client, Extras, Guard, Mounts, VaultError};
 use stub::{Stub, json, start};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -131,6 +132,59 @@ async fn follows_a_standby_to_the_active_node_but_not_in_circles() {
     .await;
     assert_eq!(read(&client(&plain(&circle)), "secret/data/web").await.unwrap_err().class, Class::Standby);
     assert_eq!(circle.seen().len(), 3, "two hops at most");
+}
+
+fn guarded(server: &Server, guard: Guard) -> Client {
+    Client::with(server, &Extras { guard, ..Extras::default() }).unwrap()
+}
+
+#[tokio::test]
+async fn opens_no_socket_to_what_a_name_resolves_to_anew() {
+    // Each connection is one request's: the name is resolved again for the second one.
+    let stub = start(|_, _| (json(200, SECRET), true)).await;
+    let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+    let heard = Arc::clone(&asked);
+    let guard = Guard::new(move |host, address| {
+        let mut heard = heard.lock().unwrap();
+        heard.push(address.map_or_else(|| host.to_owned(), |address| format!("{host} is {address}")));
+        let again = heard.iter().filter(|words| words.contains(" is ")).count() > 1;
+        if again { Err(format!("{host} resolves to another address now")) } else { Ok(()) }
+    });
+    let client = guarded(&plain(&stub), guard);
+    read(&client, "secret/data/web").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let error = read(&client, "secret/data/web").await.unwrap_err();
+    let words = Some("127.0.0.1 resolves to another address now");
+    assert_eq!((error.class, error.detail.as_deref()), (Class::Refused, words));
+    assert_eq!(stub.seen().len(), 1, "no socket is opened");
+    let once = ["127.0.0.1", "127.0.0.1 is 127.0.0.1"];
+    assert_eq!(*asked.lock().unwrap(), [once, once].concat(), "by name, then by address, at each connection");
+}
+
+#[tokio::test]
+async fn asks_the_guard_of_redirects_and_of_proxies() {
+    let active = start(|_, _| (json(200, SECRET), false)).await;
+    let to = active.address().replace("127.0.0.1", "localhost");
+    let standby = start(move |_, seen| {
+        let path = seen.line.split(' ').nth(1).unwrap();
+        (format!("HTTP/1.1 307 X\r\nLocation: {to}{path}\r\nContent-Length: 0\r\n\r\n"), false)
+    })
+    .await;
+    let not = |name: &'static str| {
+        let refuse = move |host: &str, _| if host == name { Err(format!("{host} is refused")) } else { Ok(()) };
+        Guard::new(refuse)
+    };
+    let error = read(&guarded(&plain(&standby), not("localhost")), "secret/data/web").await.unwrap_err();
+    assert_eq!((error.class, error.detail.as_deref()), (Class::Refused, Some("localhost is refused")));
+    assert!(active.seen().is_empty(), "the token does not follow the redirect");
+    // A proxy resolves the server's name itself, so that is asked for as it is written; the proxy is what is dialled.
+    let proxied =
+        Server { address: "http://vault.example:8200".to_owned(), proxy: Some(active.address()), ..plain(&active) };
+    for refused in ["vault.example", "127.0.0.1"] {
+        let error = read(&guarded(&proxied, not(refused)), "secret/data/web").await.unwrap_err();
+        assert_eq!(error.class, Class::Refused, "{refused}");
+    }
+    assert!(active.seen().is_empty());
 }
 
 #[tokio::test]

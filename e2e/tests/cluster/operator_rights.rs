@@ -20,13 +20,17 @@ const KINDS: [&str; 12] = [
     "sidekey.dev/clustervaultauths",
 ];
 
-const MAY: [Right; 18] = [
+const MAY: [Right; 21] = [
     ("get", "/secrets", "default", "any"),
     ("list", "/secrets", "", ""),
     ("watch", "/secrets", "", ""),
     ("create", "/secrets", "default", ""),
     ("update", "/secrets", "default", "any"),
     ("delete", "/secrets", "default", "any"),
+    // Of which connections name their CA.
+    ("get", "/configmaps", "default", "any"),
+    ("list", "/configmaps", "", ""),
+    ("watch", "/configmaps", "", ""),
     ("get", "/serviceaccounts", "default", "default"),
     ("create", "/serviceaccounts/token", "default", "default"),
     ("create", "/events", "default", ""),
@@ -47,8 +51,8 @@ const MAY_NOT: [Right; 26] = [
     ("patch", "/secrets", "default", "any"),
     ("list", "/serviceaccounts", "", ""),
     ("create", "/serviceaccounts", "default", ""),
-    ("get", "/configmaps", "default", "any"),
-    ("list", "/configmaps", "", ""),
+    ("create", "/configmaps", "default", ""),
+    ("update", "/configmaps", "default", "any"),
     ("get", "/pods", "default", "web"),
     ("list", "/pods", "", ""),
     ("create", "/pods", "default", ""),

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use sidekey_core::{Cause, Code};
-use sidekey_vault::{Client, diagnose};
+use sidekey_vault::diagnose;
 
 use super::{Done, Job, Next, Refers, Tools, now, tell, write_status};
-use crate::login;
 use crate::plan::outcome::{self, Trouble};
+use crate::reach::Reach;
 use crate::types::condition::{Verdict, merge};
 use crate::types::connection::VaultConnectionStatus;
 
@@ -32,12 +32,12 @@ pub(super) async fn look(tools: &Tools, mut job: Job) -> Done {
 async fn check(tools: &Tools, job: &Job) -> Result<(), Trouble> {
     let Refers::Connection(connection) = &job.refers else { return Ok(()) };
     let connection = connection.clone()?;
-    let server = login::server(&tools.api, &tools.addresses, &connection).await?;
-    let client = Client::with_headers(&server, &connection.spec.headers)
-        .map_err(|error| Trouble::new("VaultClientConfigError", diagnose::transport(&error, &server)))?;
+    let reach = Reach::read(&tools.api, &tools.addresses, &connection).await?;
+    let client = reach.client()?;
     let failed = |cause| Trouble::new("VaultClientError", cause);
-    let health = client.health().await.map_err(|error| failed(diagnose::transport(&error, &server)))?;
-    let attempted = format!("asking {} for its health", server.address);
+    let health = client.health().await.map_err(|error| failed(diagnose::transport(&error, &reach.server)))?;
+    let attempted = format!("asking {} for its health", reach.server.address);
+    tools.sessions.reached(&connection, reach);
     if !health.initialized {
         return Err(failed(Cause::new(Code::VaultUninitialised, attempted, "it is not initialised")));
     }

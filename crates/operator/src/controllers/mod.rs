@@ -117,7 +117,7 @@ pub enum Refers {
     /// Of an object with a destination, and of a VaultAuth.
     Login(Result<Arc<Login>, Trouble>),
     /// Of a VaultConnection: itself.
-    Connection(Result<Connection, Trouble>),
+    Connection(Result<Box<Connection>, Trouble>),
 }
 
 /// What one look hands to the next. Lost when the operator ends, and not missed.

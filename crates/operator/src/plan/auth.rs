@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Uri;
 use sidekey_core::{Cause, Code};
 
 use super::method::Method;
@@ -85,7 +86,7 @@ pub struct Connection {
     pub spec: VaultConnectionSpec,
     /// Longest time of one request.
     pub timeout: Duration,
-    /// Namespace of its CA's Secret.
+    /// Namespace of its Secrets and ConfigMap.
     pub home: String,
 }
 
@@ -177,12 +178,25 @@ pub fn known(house: &House, key: &Key, spec: VaultConnectionSpec) -> Result<Conn
             "headers must not set X-Vault-Namespace; set namespace of the VaultAuth or the secret",
         ));
     }
-    if filled(spec.ca_cert_secret_ref.as_ref()) && filled(spec.ca_cert_path.as_ref()) {
-        return Err(invalid(key, "caCertSecretRef and caCertPath exclude each other"));
+    let map = spec.ca_cert_config_map_ref.as_ref().map(|map| &map.name);
+    let cas = [spec.ca_cert_secret_ref.as_ref(), spec.ca_cert_path.as_ref(), map];
+    if cas.into_iter().filter(|ca| filled(*ca)).count() > 1 {
+        return Err(invalid(key, "caCertSecretRef, caCertConfigMapRef and caCertPath exclude each other"));
+    }
+    if spec.proxy_url.as_ref().is_some_and(|url| !url.is_empty() && !is_proxy(url)) {
+        return Err(invalid(
+            key,
+            "proxyURL must be http://HOST:PORT or https://HOST:PORT, without a user and password",
+        ));
     }
     let timeout = duration::read(spec.timeout.as_deref()).unwrap_or(Duration::from_secs(60));
     let home = refer::home(key, house).to_owned();
     Ok(Connection { key: key.clone(), spec, timeout, home })
+}
+
+fn is_proxy(url: &str) -> bool {
+    let uri = url.parse::<Uri>().ok().filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")));
+    uri.and_then(|uri| uri.into_parts().authority).is_some_and(|authority| !authority.as_str().contains('@'))
 }
 
 fn filled(text: Option<&String>) -> bool {

@@ -105,6 +105,7 @@ impl Keeper {
                 }
             }
             Ask::Healed { connection } => self.hurry(&connection),
+            Ask::Reached { connection, reach } => self.refit(&connection, &reach),
         }
     }
 
@@ -212,7 +213,7 @@ impl Keeper {
 
     pub(super) fn start(&mut self, identity: &Identity) {
         let Some(slot) = self.slots.get_mut(identity).filter(|slot| !slot.busy) else { return };
-        slot.busy = true;
+        (slot.busy, slot.reach) = (true, None);
         // A second opinion is kept when it is adopted, and one that failed a few times is not waited for any longer.
         let first = slot.live.is_none();
         let patient = !slot.tried && slot.failed.as_ref().is_none_or(|(_, _, failures)| *failures < PATIENCE);
@@ -287,7 +288,8 @@ impl Keeper {
                     tracing::info!(auth = %login.auth, namespace = login.consumer, role, "logged in");
                 }
                 let before = Arc::clone(&slot.before);
-                let new = Live { kept, before, ..Live::new(serial, granted, now, self.means.metrics.clone()) };
+                let mut new = Live { kept, before, ..Live::new(serial, granted, now, self.means.metrics.clone()) };
+                slot.reach.take().iter().for_each(|reach| new.refit(reach));
                 (slot.live, slot.candidate) = match slot.live.take() {
                     Some(live) => (Some(live), Some(new)),
                     None => (Some(new), None),

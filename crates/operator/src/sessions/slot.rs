@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use sidekey_cluster::jitter;
 use sidekey_core::Sensitive;
-use sidekey_core::contract::Server;
 use sidekey_vault::{Class, Client, Renewal, VaultError};
 use tokio::time::Instant;
 
@@ -17,14 +16,14 @@ use crate::metrics::Metrics;
 use crate::plan::auth::Login;
 use crate::plan::outcome::Trouble;
 use crate::plan::storage::Ticket;
+use crate::reach::Reach;
 
 /// A login that works.
 pub(super) struct Live {
     pub(super) serial: u64,
     pub(super) token: Arc<Sensitive<String>>,
     pub(super) id: String,
-    pub(super) server: Server,
-    pub(super) headers: BTreeMap<String, String>,
+    pub(super) reach: Reach,
     /// By Vault namespace.
     pub(super) clients: BTreeMap<Option<String>, Client>,
     /// When the token ends; never, for a root-like token.
@@ -55,6 +54,8 @@ pub(super) struct Slot {
     pub(super) doubting: Vec<(Option<String>, Reply)>,
     pub(super) failed: Option<(Trouble, Instant, u32)>,
     pub(super) asked: Instant,
+    /// What was learnt of the way to the server while a login is on it.
+    pub(super) reach: Option<Reach>,
     /// When to look whether it is in use, unless it was when last looked at.
     pub(super) over: Option<Instant>,
 }
@@ -74,6 +75,7 @@ impl Slot {
             doubting: Vec::new(),
             failed: None,
             asked: Instant::now(),
+            reach: None,
             over: None,
         }
     }
@@ -109,7 +111,7 @@ impl Slot {
 
 impl Live {
     pub(super) fn new(serial: u64, granted: Granted, now: Instant, metrics: Metrics) -> Self {
-        let Granted { ticket, server, headers, client, .. } = granted;
+        let Granted { ticket, reach, client, .. } = granted;
         let grant = &ticket.grant;
         let lasting = !grant.ttl.is_zero();
         let id = if grant.accessor.is_empty() { String::new() } else { digest::blake2b(grant.accessor.as_bytes()) };
@@ -117,10 +119,9 @@ impl Live {
             serial,
             id,
             metrics,
-            clients: [(server.namespace.clone(), client)].into(),
+            clients: [(reach.server.namespace.clone(), client)].into(),
             token: Arc::new(grant.token.clone()),
-            server,
-            headers,
+            reach,
             ends: lasting.then(|| now + grant.ttl),
             renew: lasting.then(|| now + next(grant.ttl, grant.renewable)),
             ttl: grant.ttl,
@@ -173,10 +174,7 @@ impl Live {
         let client = match self.clients.get(&namespace) {
             Some(client) => client.clone(),
             None => {
-                let server = Server { namespace: namespace.clone(), ..self.server.clone() };
-                let made = Client::with_headers(&server, &self.headers).map_err(|error| {
-                    Trouble::new("VaultClientConfigError", sidekey_vault::diagnose::transport(&error, &server))
-                })?;
+                let made = self.reach.within(namespace.clone()).client()?;
                 self.clients.insert(namespace, made.clone());
                 made
             }

@@ -18,7 +18,8 @@ impl Supervisor {
         match key.kind {
             kind if kind.is_connection() => {
                 let spec = object.spec().map_err(|words| auth::invalid(key, &words));
-                Refers::Connection(spec.and_then(|spec| auth::known(&self.house, key, spec)).map_err(trouble))
+                let known = spec.and_then(|spec| auth::known(&self.house, key, spec));
+                Refers::Connection(known.map(Box::new).map_err(trouble))
             }
             kind if kind.is_auth() => {
                 let login = auth::login(&self.cache, &self.house, key, object, refer::home(key, &self.house));

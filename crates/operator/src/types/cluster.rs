@@ -13,7 +13,7 @@ use super::connection::VaultConnectionSpec;
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("required" = ["address"]))]
 pub struct ClusterVaultConnectionSpec {
-    /// As of a VaultConnection. The CA's Secret is one of the operator's namespace.
+    /// As of a VaultConnection. Its Secrets and ConfigMap are those of the operator's namespace.
     #[serde(flatten)]
     pub connection: VaultConnectionSpec,
     /// Namespaces that are admitted by their labels, beside those that are by name; `{}` is all.

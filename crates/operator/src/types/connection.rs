@@ -26,6 +26,15 @@ pub struct VaultConnectionSpec {
     /// File with the CA in PEM, in the operator's own container; not together with `caCertSecretRef`.
     #[serde(default)]
     pub ca_cert_path: Option<String>,
+    /// ConfigMap of this namespace that holds the CA in PEM, as a bundle of trust-manager does; not together with the other two.
+    #[serde(default)]
+    pub ca_cert_config_map_ref: Option<CaConfigMap>,
+    /// Secret of this namespace, of the type `kubernetes.io/tls`, whose keys `tls.crt` and `tls.key` hold a client certificate to show.
+    #[serde(default)]
+    pub client_cert_secret_ref: Option<String>,
+    /// URL of an HTTP proxy to reach Vault through, `http://HOST:PORT` or `https://HOST:PORT`, without a user and password.
+    #[serde(default, rename = "proxyURL")]
+    pub proxy_url: Option<String>,
     /// Accept any certificate.
     #[serde(default, rename = "skipTLSVerify")]
     pub skip_tls_verify: bool,
@@ -36,6 +45,24 @@ pub struct VaultConnectionSpec {
     #[serde(default)]
     #[schemars(regex(pattern = r"^([0-9]+(\.[0-9]+)?(s|m|h))$"))]
     pub timeout: Option<String>,
+}
+
+/// Where in a ConfigMap the CA is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CaConfigMap {
+    /// Name of the ConfigMap.
+    pub name: String,
+    /// Its key; `ca.crt` when empty.
+    #[serde(default)]
+    pub key: Option<String>,
+}
+
+impl CaConfigMap {
+    /// The key to read.
+    pub fn key(&self) -> &str {
+        self.key.as_deref().filter(|key| !key.is_empty()).unwrap_or("ca.crt")
+    }
 }
 
 /// What was seen of it.

@@ -75,7 +75,7 @@ impl World {
         Self::with(VaultOptions::default()).await
     }
 
-    async fn with(options: VaultOptions) -> Self {
+    pub async fn with(options: VaultOptions) -> Self {
         let vault = FakeVault::start(options).await.unwrap();
         vault.enable_kubernetes("auth/kubernetes");
         vault.policy(

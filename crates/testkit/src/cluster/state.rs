@@ -291,15 +291,16 @@ fn seen(object: &Value, metadata: bool) -> Value {
     }
 }
 
+/// Where in an object to look, and what must stand there.
 fn selector(query: &str) -> Vec<(String, String)> {
     let text = query.split('&').find_map(|pair| pair.strip_prefix("labelSelector=")).unwrap_or_default();
     let text = text.replace("%2F", "/").replace("%3D", "=").replace("%2C", ",");
-    text.split(',')
-        .filter_map(|pair| pair.split_once('='))
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .collect()
+    let pairs = text.split(',').filter_map(|pair| pair.split_once('='));
+    let labels = pairs.map(|(key, value)| (format!("/metadata/labels/{}", key.replace('/', "~1")), value.to_owned()));
+    let name = query.split('&').find_map(|pair| pair.strip_prefix("fieldSelector=metadata.name%3D"));
+    labels.chain(name.map(|name| ("/metadata/name".to_owned(), name.to_owned()))).collect()
 }
 
 fn selected(object: &Value, selector: &[(String, String)]) -> bool {
-    selector.iter().all(|(key, value)| object["metadata"]["labels"][key] == value.as_str())
+    selector.iter().all(|(at, value)| object.pointer(at).is_some_and(|found| *found == value.as_str()))
 }

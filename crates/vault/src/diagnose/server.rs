@@ -10,10 +10,10 @@ use crate::error::{Class, TlsFault, VaultError};
 /// Whether `error` says nothing of what was asked, only of who was asked.
 pub(super) const fn is_about_server(error: &VaultError) -> bool {
     match error.class {
-        Class::Address | Class::Files | Class::Dns | Class::Tcp | Class::Tls(_) | Class::Timeout | Class::Protocol => {
-            true
-        }
-        Class::Sealed
+        Class::Address | Class::Refused | Class::Files | Class::Dns | Class::Tcp | Class::Tls(_) => true,
+        Class::Timeout
+        | Class::Protocol
+        | Class::Sealed
         | Class::Standby
         | Class::StandbyRead
         | Class::Uninitialised
@@ -36,6 +36,7 @@ pub(super) fn cause(error: &VaultError, server: &Server, dialect: Option<Dialect
 const fn code(class: Class) -> Code {
     match class {
         Class::Address => Code::ConfigMalformed,
+        Class::Refused => Code::AddressRefused,
         Class::Files => Code::CaUnreadable,
         Class::Dns => Code::VaultDns,
         Class::Tcp => Code::VaultTcp,
