@@ -13,7 +13,7 @@ use sidekey_e2e::{Kept, Sandbox, api, setting};
 const LEASE: &str = "b0d477c0.hashicorp.com";
 
 /// Verbs and resources, in the namespaces that are served; `any` is the name where a verb takes one.
-const SERVED: [(&str, &str); 18] = [
+const SERVED: [(&str, &str); 22] = [
     ("get", "/secrets"),
     ("list", "/secrets"),
     ("watch", "/secrets"),
@@ -26,6 +26,10 @@ const SERVED: [(&str, &str); 18] = [
     ("get", "/serviceaccounts"),
     ("create", "/serviceaccounts/token"),
     ("create", "/events"),
+    ("list", "apps/deployments"),
+    ("list", "apps/statefulsets"),
+    ("list", "apps/daemonsets"),
+    ("list", "argoproj.io/rollouts"),
     ("patch", "apps/deployments"),
     ("patch", "apps/statefulsets"),
     ("patch", "apps/daemonsets"),

@@ -46,7 +46,8 @@ fn required_fields_are_those_of_the_published_kinds() {
         ("VaultStaticSecret", "spec.destination.transformation.templates.{}", json!(["text"])),
         ("VaultStaticSecret", "spec.destination.transformation.transformationRefs.[]", json!(["name"])),
         ("VaultStaticSecret", "spec.destination.transformation.transformationRefs.[].templateRefs.[]", json!(["name"])),
-        ("VaultStaticSecret", "spec.rolloutRestartTargets.[]", json!(["kind", "name"])),
+        // Not the name, since a selector can stand in its place.
+        ("VaultStaticSecret", "spec.rolloutRestartTargets.[]", json!(["kind"])),
         ("VaultStaticSecret", "status", json!(["lastGeneration"])),
         ("VaultDynamicSecret", "spec", json!(["mount", "path", "destination"])),
         ("VaultDynamicSecret", "status.secretLease", json!(["id", "duration", "renewable", "requestID"])),

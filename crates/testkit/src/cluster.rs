@@ -1,6 +1,6 @@
 //! An API server that keeps objects: for controllers, whose calls come in no fixed order.
 //!
-//! It knows lists and watches (also of mere metadata), selectors of equality by label and by name, optimistic concurrency, the status
+//! It knows lists and watches (also of mere metadata), selectors by label and by name, optimistic concurrency, the status
 //! subresource, generations, finalizers, owner references, and token requests. Objects are JSON; nothing is validated.
 
 mod path;

@@ -20,7 +20,7 @@ const KINDS: [&str; 12] = [
     "sidekey.dev/clustervaultauths",
 ];
 
-const MAY: [Right; 21] = [
+const MAY: [Right; 25] = [
     ("get", "/secrets", "default", "any"),
     ("list", "/secrets", "", ""),
     ("watch", "/secrets", "", ""),
@@ -35,6 +35,11 @@ const MAY: [Right; 21] = [
     ("create", "/serviceaccounts/token", "default", "default"),
     ("create", "/events", "default", ""),
     ("patch", "apps/deployments", "default", "web"),
+    // Which of them have the labels of a restart target.
+    ("list", "apps/deployments", "default", ""),
+    ("list", "apps/statefulsets", "default", ""),
+    ("list", "apps/daemonsets", "default", ""),
+    ("list", "argoproj.io/rollouts", "default", ""),
     ("patch", "apps/statefulsets", "default", "web"),
     ("patch", "apps/daemonsets", "default", "web"),
     ("patch", "argoproj.io/rollouts", "default", "web"),
@@ -63,7 +68,7 @@ const MAY_NOT: [Right; 26] = [
     ("patch", "/namespaces", "", "default"),
     ("delete", "/namespaces", "", "default"),
     ("get", "apps/deployments", "default", "web"),
-    ("list", "apps/deployments", "", ""),
+    ("watch", "apps/deployments", "", ""),
     ("delete", "apps/deployments", "default", "web"),
     ("create", "apps/deployments", "default", ""),
     ("patch", "apps/replicasets", "default", "web"),

@@ -42,18 +42,18 @@ pub(super) async fn round(
         return None;
     }
     let done = |words: &str| Verdict::new(ROLLOUT, true, "RolloutRestartTriggered", words);
-    let targets: Vec<_> = named.iter().filter(|target| news || owed.contains(target)).cloned().collect();
+    let targets = if news { named.to_vec() } else { still_named(named, owed) };
     if targets.is_empty() {
         let verdict = done("No workload is left to be restarted.");
         return Some(Round { verdict, owed: Vec::new() });
     }
-    let failures = each(tools, &job.key.namespace, &targets).await;
+    let (workloads, failures) = each(tools, &job.key.namespace, &targets).await;
     // What failed before was told of then.
     for (_, failure) in failures.iter().filter(|_| news) {
         tell_event(tools, job, &Event::warning("RolloutRestartFailed", failure.cause.to_string())).await;
     }
     let Some((_, failure)) = failures.last() else {
-        let message = format!("{} workloads restarted", targets.len());
+        let message = format!("{workloads} workloads restarted");
         tell_event(tools, job, &Event::normal("RolloutRestartTriggered", message)).await;
         return Some(Round { verdict: done("The workloads were restarted."), owed: Vec::new() });
     };
@@ -63,10 +63,27 @@ pub(super) async fn round(
     Some(Round { verdict, owed })
 }
 
-/// Restarts all of them at once; the failures with their targets.
-async fn each(tools: &Tools, namespace: &str, targets: &[RestartTarget]) -> Vec<(RestartTarget, Failure)> {
-    let done = all(targets.iter().map(|target| tools.restarts.request(namespace, target))).await;
-    targets.iter().zip(done).filter_map(|(target, done)| Some((target.clone(), done.err()?))).collect()
+/// Those that are owed a restart and that the spec still means. What a selector has selected is tried again by its name, as those
+/// beside it have been restarted.
+fn still_named(named: &[RestartTarget], owed: &[RestartTarget]) -> Vec<RestartTarget> {
+    let selects = |one: &RestartTarget| named.iter().any(|it| it.selector.is_some() && it.kind == one.kind);
+    owed.iter().filter(|one| named.contains(one) || selects(one)).cloned().collect()
+}
+
+/// Restarts all that targets mean, each once and all at the same time. How many workloads they mean, and those that were not
+/// restarted, each by its name; a target by its labels where they could not be asked for.
+async fn each(tools: &Tools, namespace: &str, targets: &[RestartTarget]) -> (usize, Vec<(RestartTarget, Failure)>) {
+    let (mut workloads, mut failures) = (Vec::new(), Vec::new());
+    let meant = all(targets.iter().map(|target| tools.restarts.select(namespace, target))).await;
+    for (target, meant) in targets.iter().zip(meant) {
+        match meant {
+            Ok(meant) => workloads.extend(meant.into_iter().filter(|one| !workloads.contains(one)).collect::<Vec<_>>()),
+            Err(failure) => failures.push((target.clone(), failure)),
+        }
+    }
+    let done = all(workloads.iter().map(|one| tools.restarts.request(namespace, one))).await;
+    failures.extend(workloads.iter().zip(done).filter_map(|(one, done)| Some((one.clone(), done.err()?))));
+    (workloads.len(), failures)
 }
 
 /// All of them, at the same time.

@@ -9,13 +9,14 @@
 use std::sync::Arc;
 
 use serde::Deserialize;
+use sidekey_cluster::labels;
 use sidekey_core::{Cause, Code};
 
 use super::auth::{Asking, House, invalid};
 use crate::cache::Cache;
 use crate::types::Kind;
-use crate::types::cluster::Selector;
 use crate::types::object::{Key, Object};
+use crate::types::selector::Selector;
 
 /// Who may use an object, as the specs of all kinds write it.
 #[derive(Default, Deserialize)]
@@ -115,8 +116,8 @@ pub fn admit(
     let listed = admits(&allowed_namespaces, &target.namespace, from);
     let (admitted, answer) = match target.kind {
         kind if kind.is_cluster() => {
-            let labels = cache.labels(from).cloned().unwrap_or_default();
-            let selected = namespace_selector.is_some_and(|selector| selector.selects(&labels));
+            let own = cache.labels(from).cloned().unwrap_or_default();
+            let selected = namespace_selector.is_some_and(|selector| labels::Selector::from(&selector).selects(&own));
             (
                 listed || selected || from == house.namespace,
                 format!("neither its allowedNamespaces nor its namespaceSelector admit {from}"),

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::selector::Selector;
+
 /// The Kubernetes Secret to fill.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -112,7 +114,7 @@ pub struct TemplateRef {
     pub key_override: Option<String>,
 }
 
-/// A workload to restart when the Secret has changed.
+/// A workload to restart when the Secret has changed, or several.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RestartTarget {
@@ -120,7 +122,18 @@ pub struct RestartTarget {
     #[schemars(extend("enum" = ["Deployment", "DaemonSet", "StatefulSet", "argo.Rollout"]))]
     pub kind: String,
     /// Its name, in the namespace of this object.
+    #[serde(default)]
     pub name: String,
+    /// In the place of a name: every workload of this kind in the namespace whose labels are so, a hundred at the most; `{}` is all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<Selector>,
+}
+
+impl RestartTarget {
+    /// The workload of the same kind that has this name.
+    pub fn named(&self, name: &str) -> Self {
+        Self { kind: self.kind.clone(), name: name.to_owned(), selector: None }
+    }
 }
 
 /// How changes are found.

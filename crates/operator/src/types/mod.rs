@@ -15,6 +15,7 @@ pub mod methods;
 pub mod object;
 mod packed;
 pub mod pki_secret;
+pub mod selector;
 pub mod static_secret;
 pub mod transformation;
 pub mod unserved;

@@ -33,7 +33,7 @@ struct Happened {
 
 pub(super) struct Watch {
     place: Place,
-    selector: Vec<(String, String)>,
+    selector: Vec<Term>,
     metadata: bool,
     writer: Writer,
 }
@@ -291,16 +291,60 @@ fn seen(object: &Value, metadata: bool) -> Value {
     }
 }
 
-/// Where in an object to look, and what must stand there.
-fn selector(query: &str) -> Vec<(String, String)> {
-    let text = query.split('&').find_map(|pair| pair.strip_prefix("labelSelector=")).unwrap_or_default();
-    let text = text.replace("%2F", "/").replace("%3D", "=").replace("%2C", ",");
-    let pairs = text.split(',').filter_map(|pair| pair.split_once('='));
-    let labels = pairs.map(|(key, value)| (format!("/metadata/labels/{}", key.replace('/', "~1")), value.to_owned()));
-    let name = query.split('&').find_map(|pair| pair.strip_prefix("fieldSelector=metadata.name%3D"));
-    labels.chain(name.map(|name| ("/metadata/name".to_owned(), name.to_owned()))).collect()
+/// One term of a selector: where in an object to look, and what of it is wanted.
+#[derive(Clone)]
+struct Term {
+    at: String,
+    wanted: Wanted,
 }
 
-fn selected(object: &Value, selector: &[(String, String)]) -> bool {
-    selector.iter().all(|(at, value)| object.pointer(at).is_some_and(|found| *found == value.as_str()))
+#[derive(Clone)]
+enum Wanted {
+    /// One of these, or, with `false`, none of them.
+    Among(Vec<String>, bool),
+    There(bool),
+}
+
+fn selector(query: &str) -> Vec<Term> {
+    let text = query.split('&').find_map(|pair| pair.strip_prefix("labelSelector=")).unwrap_or_default();
+    let mut text = text.to_owned();
+    for (code, plain) in
+        [("%2F", "/"), ("%3D", "="), ("%20", " "), ("%28", "("), ("%29", ")"), ("%21", "!"), ("%2C", ",")]
+    {
+        text = text.replace(code, plain);
+    }
+    let mut depth = 0;
+    let apart = move |c: char| {
+        depth += i32::from(c == '(') - i32::from(c == ')');
+        c == ',' && depth == 0
+    };
+    let labels = text.split(apart).filter(|term| !term.is_empty()).map(term);
+    let name = query.split('&').find_map(|pair| pair.strip_prefix("fieldSelector=metadata.name%3D"));
+    let named =
+        |name: &str| Term { at: "/metadata/name".to_owned(), wanted: Wanted::Among(vec![name.to_owned()], true) };
+    labels.chain(name.map(named)).collect()
+}
+
+fn term(text: &str) -> Term {
+    let values = |text: &str| text.trim_matches(['(', ')']).split(',').map(str::to_owned).collect();
+    let (key, wanted) = if let Some((key, value)) = text.split_once('=') {
+        (key, Wanted::Among(vec![value.to_owned()], true))
+    } else if let Some((key, text)) = text.split_once(" in ") {
+        (key, Wanted::Among(values(text), true))
+    } else if let Some((key, text)) = text.split_once(" notin ") {
+        (key, Wanted::Among(values(text), false))
+    } else {
+        (text.trim_start_matches('!'), Wanted::There(!text.starts_with('!')))
+    };
+    Term { at: format!("/metadata/labels/{}", key.replace('/', "~1")), wanted }
+}
+
+fn selected(object: &Value, selector: &[Term]) -> bool {
+    selector.iter().all(|Term { at, wanted }| {
+        let found = object.pointer(at).and_then(Value::as_str);
+        match wanted {
+            Wanted::Among(values, among) => found.is_some_and(|found| values.iter().any(|one| one == found)) == *among,
+            Wanted::There(there) => found.is_some() == *there,
+        }
+    })
 }

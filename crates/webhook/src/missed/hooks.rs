@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde::Deserialize;
 use serde_json::Value;
+use sidekey_cluster::labels::Selector;
 
 /// Of a pod or a namespace.
 pub(super) type Labels = BTreeMap<String, String>;
@@ -53,7 +54,9 @@ impl Configuration {
     /// By the labels of the pod and of its namespace, and the pod's switch.
     pub(super) fn asks(&self, namespace: &Labels, pod: &Labels, switch: &str) -> Asked {
         let selected = |entry: &&Entry| {
-            let fits = |selector: &Option<LabelSelector>, labels| selector.as_ref().is_none_or(|s| selects(s, labels));
+            let fits = |selector: &Option<LabelSelector>, labels| {
+                selector.as_ref().is_none_or(|s| Selector::from(s).selects(labels))
+            };
             fits(&entry.namespace_selector, namespace) && fits(&entry.object_selector, pod)
         };
         let mut asked = Asked::Never;
@@ -92,23 +95,6 @@ pub(super) fn labels(object: &Value) -> Labels {
     labels.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
 }
 
-/// Kubernetes' rule for label selectors: all requirements hold; an empty selector selects everything.
-fn selects(selector: &LabelSelector, labels: &Labels) -> bool {
-    let equal = selector.match_labels.iter().flatten().all(|(key, value)| labels.get(key) == Some(value));
-    let holds = selector.match_expressions.iter().flatten().all(|wanted| {
-        let value = labels.get(&wanted.key);
-        let listed = value.is_some_and(|value| wanted.values.iter().flatten().any(|one| one == value));
-        match wanted.operator.as_str() {
-            "In" => listed,
-            "NotIn" => !listed,
-            "Exists" => value.is_some(),
-            "DoesNotExist" => value.is_none(),
-            _ => false,
-        }
-    });
-    equal && holds
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -117,29 +103,6 @@ mod tests {
 
     fn one(key: &str, value: &str) -> Labels {
         Labels::from([(key.to_owned(), value.to_owned())])
-    }
-
-    #[test]
-    fn selects_as_kubernetes_does() {
-        let labels = one("a", "1");
-        let expression = |key: &str, operator: &str, values: &[&str]| json!({"matchExpressions": [{"key": key, "operator": operator, "values": values}]});
-        let cases = [
-            (json!({}), true),
-            (json!({"matchLabels": {"a": "1"}}), true),
-            (json!({"matchLabels": {"a": "2"}}), false),
-            (expression("a", "In", &["1", "2"]), true),
-            (expression("b", "In", &["1"]), false),
-            (expression("a", "NotIn", &["1"]), false),
-            (expression("b", "NotIn", &["1"]), true),
-            (expression("a", "Exists", &[]), true),
-            (expression("b", "Exists", &[]), false),
-            (expression("b", "DoesNotExist", &[]), true),
-            (expression("a", "Gt", &["0"]), false),
-        ];
-        for (selector, wanted) in cases {
-            let read: LabelSelector = serde_json::from_value(selector.clone()).unwrap();
-            assert_eq!(selects(&read, &labels), wanted, "{selector}");
-        }
     }
 
     #[test]

@@ -278,10 +278,10 @@ jwt:
   verbs: [create]
 - apiGroups: [apps]
   resources: [deployments, daemonsets, statefulsets]
-  verbs: [patch]
+  verbs: [list, patch]
 - apiGroups: [argoproj.io]
   resources: [rollouts]
-  verbs: [patch]
+  verbs: [list, patch]
 {{- end -}}
 
 {{/* Roles for people, added to the cluster's own view, edit and admin, by kind; empty lists add none. */}}
