@@ -147,6 +147,34 @@ async fn a_service_account_with_an_iam_role_logs_in_by_its_token() {
 }
 
 #[tokio::test]
+async fn a_service_account_says_for_whom_its_token_is_or_it_is_for_sts() {
+    let mut world = World::new().await;
+    aws(&world);
+    let keys =
+        "<R><AccessKeyId>ASIAWEB</AccessKeyId><SecretAccessKey>k</SecretAccessKey><SessionToken>s</SessionToken></R>";
+    let (sts, seen) = cloud(vec![("RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fweb", keys.to_owned())]).await;
+    world.cluster.mint(|_, account, audience| match account {
+        "usual" | "own" => Some(format!("{account}-for-{audience}")),
+        _ => Some("none".to_owned()),
+    });
+    account(&world, "usual", json!({ "eks.amazonaws.com/role-arn": ARN }));
+    account(&world, "own", json!({ "eks.amazonaws.com/role-arn": ARN, "eks.amazonaws.com/audience": "elsewhere" }));
+    for name in ["usual", "own"] {
+        login(&world, "aws", name, json!({ "role": "web", "irsaServiceAccount": name, "stsEndpoint": sts }));
+    }
+    world.start();
+    for name in ["usual", "own"] {
+        world.secret(name, "user", "app").await;
+    }
+    let asked = seen.lock().unwrap().join("\n");
+    for token in ["WebIdentityToken=usual-for-sts.amazonaws.com", "WebIdentityToken=own-for-elsewhere"] {
+        assert!(asked.contains(token), "{asked}");
+    }
+    assert_eq!(asked.matches("RoleSessionName=sidekey-operator&").count(), 2, "{asked}");
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn the_operators_own_web_identity_serves_who_names_none() {
     let mut world = World::new().await;
     aws(&world);

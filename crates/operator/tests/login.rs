@@ -314,3 +314,136 @@ async fn a_private_ca_is_read_from_its_secret() {
     world.condition("vaultconnections", "vault", "Ready", "True").await;
     world.stop().await;
 }
+
+/// The Vault namespaces that requests of this path were sent to.
+fn namespaces(world: &World, path: &str) -> Vec<String> {
+    let requests = world.vault.requests();
+    let there = requests.iter().filter(|one| one.path == path).map(|one| one.namespace.clone().unwrap_or_default());
+    there.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
+}
+
+#[tokio::test]
+async fn of_vault_namespaces_the_secrets_wins_then_the_auths_then_the_globals() {
+    let mut world = World::new().await;
+    let global = json!({ "allowedNamespaces": ["*"], "defaultVaultNamespace": "by-global" });
+    world.apply("vaultauthglobals", "VaultAuthGlobal", support::HOUSE, "default", global);
+    let to_global = json!({ "allowDefault": true });
+    world.vault.enable_kubernetes("auth/own");
+    world.vault.enable_kubernetes("auth/lent");
+    for (name, namespace) in [("own", json!("by-auth")), ("lent", Value::Null)] {
+        world.vault.role(&format!("auth/{name}"), "web", role());
+        let more = json!({ "mount": name, "vaultConnectionRef": "vault", "vaultAuthGlobalRef": to_global, "namespace": namespace });
+        world.auth("app", name, more);
+    }
+    world.static_secret("app", "web", json!({ "vaultAuthRef": "own", "namespace": "by-secret" }));
+    world.static_secret("app", "kv1", json!({ "vaultAuthRef": "own", "mount": "kv1", "type": "kv-v1" }));
+    world.static_secret("app", "none", json!({ "vaultAuthRef": "lent", "path": "two" }));
+    world.vault.put("secret/two", json!({ "user": "two" }));
+    world.start();
+    for name in ["web", "kv1", "none"] {
+        world.condition(VSS, name, "Ready", "True").await;
+    }
+    let cases = [
+        ("auth/own/login", "by-auth"),
+        ("secret/data/web", "by-secret"),
+        ("kv1/web", "by-auth"),
+        ("auth/lent/login", "by-global"),
+        ("secret/data/two", "by-global"),
+    ];
+    for (path, want) in cases {
+        assert_eq!(namespaces(&world, path), [want], "{path}");
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_secret_id_comes_from_a_secret_or_a_file() {
+    let mut world = World::new().await;
+    world.vault.enable_approle("auth/approle");
+    world.vault.role("auth/approle", "web", role());
+    let (role_id, secret_id) =
+        (world.vault.role_id("auth/approle", "web"), world.vault.secret_id("auth/approle", "web"));
+    let file = std::env::temp_dir().join(format!("sidekey-secret-id-{}", std::process::id()));
+    // As an editor leaves it.
+    std::fs::write(&file, format!("{secret_id}\n")).unwrap();
+    let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &secret_id);
+    let data = json!({ "metadata": { "name": "ids", "namespace": "app" }, "data": { "id": encoded } });
+    world.cluster.apply("secrets", data);
+    let cases = [
+        ("file", json!({ "secretIDPath": file })),
+        ("secret", json!({ "secretRef": "ids" })),
+        ("both", json!({ "secretIDPath": file, "secretRef": "ids" })),
+        ("neither", json!({})),
+        ("climbing", json!({ "secretIDPath": format!("/tmp/..{}", file.display()) })),
+        ("relative", json!({ "secretIDPath": "id" })),
+        ("folder", json!({ "secretIDPath": "/tmp" })),
+        ("absent", json!({ "secretRef": "none" })),
+    ];
+    for (name, more) in cases {
+        let mut ids = json!({ "roleId": role_id });
+        ids.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        world.auth(
+            "app",
+            name,
+            json!({ "method": "appRole", "mount": "approle", "vaultConnectionRef": "vault", "appRole": ids }),
+        );
+        world.static_secret("app", name, json!({ "vaultAuthRef": name }));
+    }
+    world.start();
+    for name in ["file", "secret"] {
+        world.condition(VSS, name, "Ready", "True").await;
+    }
+    for (name, code, words) in [
+        ("both", "SK7001", "exclude each other"),
+        ("neither", "SK7001", "appRole.secretRef"),
+        ("climbing", "SK7010", "has .. in it"),
+        ("relative", "SK7010", "not absolute"),
+        ("folder", "SK7010", "no readable file"),
+        ("absent", "SK7010", "Secret app/none"),
+    ] {
+        let message = cause(&world, VSS, name, code).await;
+        assert!(message.contains(words) && !message.contains(&secret_id), "{name}: {message}");
+    }
+    world.stop().await;
+    std::fs::remove_file(&file).unwrap();
+}
+
+#[tokio::test]
+async fn a_default_global_is_used_where_operator_and_auth_allow_it() {
+    for switch in [true, false] {
+        let mut world = World::new().await;
+        let global = |role: &str| {
+            let kubernetes =
+                json!({ "role": role, "mount": "kubernetes", "serviceAccount": "web", "audiences": ["vault"] });
+            json!({ "allowedNamespaces": ["app"], "defaultAuthMethod": "kubernetes", "vaultConnectionRef": "app/vault", "kubernetes": kubernetes })
+        };
+        // That of the auth's own namespace comes before the operator's, whose role is of no use.
+        world.apply("vaultauthglobals", "VaultAuthGlobal", "app", "default", global("web"));
+        world.apply("vaultauthglobals", "VaultAuthGlobal", support::HOUSE, "default", global("none"));
+        let asking = |reference: Value| json!({ "vaultAuthGlobalRef": reference });
+        world.apply("vaultauths", "VaultAuth", "app", "allows", asking(json!({ "allowDefault": true })));
+        world.apply("vaultauths", "VaultAuth", "app", "forbids", asking(json!({ "allowDefault": false })));
+        world.apply(
+            "vaultauths",
+            "VaultAuth",
+            "app",
+            "named",
+            asking(json!({ "name": "default", "namespace": "app" })),
+        );
+        for name in ["allows", "forbids", "named"] {
+            world.static_secret("app", name, json!({ "vaultAuthRef": name }));
+        }
+        let options = sidekey_operator::run::Options { default_globals: switch, ..support::options() };
+        world.start_with(options);
+        world.condition(VSS, "named", "Ready", "True").await;
+        let message = cause(&world, VSS, "forbids", "SK7001").await;
+        assert!(message.contains("neither a name nor allowDefault"), "{message}");
+        if switch {
+            world.condition(VSS, "allows", "Ready", "True").await;
+        } else {
+            let message = cause(&world, VSS, "allows", "SK7001").await;
+            assert!(message.contains("switched off for this operator"), "{message}");
+        }
+        world.stop().await;
+    }
+}

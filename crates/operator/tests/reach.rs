@@ -1,5 +1,12 @@
 //! How a VaultConnection reaches its server: whom it believes, what it shows, and where it may go.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    missing_docs,
+    reason = "tests"
+)]
 
 mod support;
 
@@ -9,7 +16,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use sidekey_fakevault::{Options as VaultOptions, Standing};
+use sidekey_fakevault::{Certificate, Options as VaultOptions, Standing};
 use sidekey_operator::addresses::Addresses;
 use sidekey_operator::run::Options;
 use support::{HOUSE, World, condition, options, path};
@@ -293,4 +300,34 @@ async fn a_redirect_is_held_to_the_allowed_addresses() {
     world.says(VSS, "web", &["SK7012", "localhost is not an address that tokens may be sent to"]).await;
     assert!(other.vault.requests().is_empty());
     world.stop().await;
+}
+
+#[tokio::test]
+async fn trust_is_as_the_connection_says() {
+    let options = VaultOptions { certificate: Certificate::WrongName, ..VaultOptions::default() };
+    let mut world = World::with(options).await;
+    let file = std::env::temp_dir().join(format!("sidekey-ca-{}", std::process::id()));
+    std::fs::write(&file, world.vault.ca_pem()).unwrap();
+    let ca = |more: Value| {
+        let mut spec = json!({ "caCertPath": file });
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        spec
+    };
+    world.connect("own-name", ca(json!({})));
+    world.connect("told-name", ca(json!({ "tlsServerName": "vault.example" })));
+    world.connect("other-name", ca(json!({ "tlsServerName": "other.example" })));
+    world.connect("no-file", json!({ "caCertPath": "/nowhere/ca.crt" }));
+    world.connect("no-ca", json!({ "tlsServerName": "vault.example" }));
+    // What would verify is not even read.
+    world.connect("blind", json!({ "skipTLSVerify": true, "caCertSecretRef": "none" }));
+    world.start();
+    for name in ["told-name", "blind"] {
+        world.condition(CONNECTIONS, name, "Ready", "True").await;
+    }
+    world.says(CONNECTIONS, "own-name", &["SK3003", "certificate is valid for other names"]).await;
+    world.says(CONNECTIONS, "other-name", &["SK3003", "certificate is valid for other names"]).await;
+    world.says(CONNECTIONS, "no-file", &["SK5005", "/nowhere/ca.crt"]).await;
+    world.says(CONNECTIONS, "no-ca", &["SK3003", "unknown authority"]).await;
+    world.stop().await;
+    std::fs::remove_file(&file).unwrap();
 }
