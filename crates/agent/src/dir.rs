@@ -31,6 +31,8 @@ pub(crate) struct Dir {
 pub(crate) struct Existing {
     /// Permission bits.
     pub(crate) mode: u32,
+    /// Whether it belongs to this process's user.
+    pub(crate) ours: bool,
     /// Its bytes.
     pub(crate) bytes: Sensitive<Vec<u8>>,
 }
@@ -122,7 +124,8 @@ impl Dir {
         }
         let mut bytes = Sensitive::new(Vec::with_capacity(usize::try_from(length).ok()?));
         File::from(fd).take(longest).read_to_end(bytes.expose_mut()).ok()?;
-        Some(Existing { mode: stat.st_mode & PERMISSIONS, bytes })
+        let ours = stat.st_uid == rustix::process::geteuid().as_raw();
+        Some(Existing { mode: stat.st_mode & PERMISSIONS, ours, bytes })
     }
 
     /// Writes a new file whole, mode last; nothing is left of it when that fails.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use sidekey_core::contract::{Layout, Output};
-use sidekey_core::output::{Digest, Disk, FilePlan, GroupPlan, Written, full_path};
+use sidekey_core::output::{Digest, Disk, FilePlan, Found, GroupPlan, Written, full_path};
 use sidekey_core::{Cause, Code};
 
 use crate::clock::unix_seconds;
@@ -31,7 +31,8 @@ pub(crate) fn look(dir: &str, layout: Layout, link: &str, outputs: &[Output]) ->
     let find = |output: &Output| {
         let (dir, name) = base.find_parent_of(output.file.as_str()).ok()?;
         let there = dir.read(name, LONGEST)?;
-        Some((full_path(output), Written { digest: Digest::of(there.bytes.expose()), mode: there.mode }))
+        let written = Written { digest: Digest::of(there.bytes.expose()), mode: there.mode };
+        Some((full_path(output), Found { written, ours: there.ours }))
     };
     outputs.iter().filter_map(find).collect()
 }

@@ -34,6 +34,33 @@ async fn writes_all_files_with_one_login_and_one_request_for_each_secret() {
 }
 
 #[tokio::test]
+async fn a_file_of_vault_agents_without_a_mode_keeps_the_one_it_has() {
+    let bench = Bench::new()
+        .await
+        .set(json!({"dialect": "vault"}))
+        .format("old", "json", "secret/data/web", json!({}))
+        .format("wide", "json", "secret/data/web", json!({}))
+        .format("new", "json", "secret/data/web", json!({}))
+        .format("asked", "json", "secret/data/web", json!({"mode": 0o660}));
+    let path = |file: &str| bench.path("secrets").join(file);
+    let mode = |file: &str| path(file).metadata().unwrap().permissions().mode() & 0o7777;
+    for (file, mode) in [("old", 0o600), ("wide", 0o666), ("asked", 0o600)] {
+        std::fs::write(path(file), "before").unwrap();
+        std::fs::set_permissions(path(file), std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let agent = bench.start();
+    bench.ready().await;
+    let modes = || ["old", "wide", "new", "asked"].map(mode);
+    assert_eq!(modes(), [0o600, 0o644, 0o644, 0o660]);
+    std::fs::set_permissions(path("new"), std::fs::Permissions::from_mode(0o640)).unwrap();
+    bench.fake.put("secret/web", json!({"password": "two"}));
+    bench.pass(Duration::from_secs(65)).await;
+    bench.until("the change", |bench| bench.read("new").is_some_and(|text| text.contains("two"))).await;
+    assert_eq!(modes(), [0o600, 0o644, 0o640, 0o660], "a change keeps it as well");
+    agent.stop().await;
+}
+
+#[tokio::test]
 async fn looks_a_mount_up_once_when_the_path_leaves_it_open() {
     let bench =
         Bench::new().await.format("a", "json", "secret/web", json!({})).format("b", "json", "secret/b", json!({}));

@@ -40,8 +40,17 @@ pub struct Written {
     pub mode: u32,
 }
 
+/// A file that was there before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// As it lies there.
+    pub written: Written,
+    /// Whether it is the agent's own: another user's has other readers than the one that takes its place.
+    pub ours: bool,
+}
+
 /// What is on disk, by [`full_path`].
-pub type Disk = BTreeMap<String, Written>;
+pub type Disk = BTreeMap<String, Found>;
 
 /// Rendered bytes, by [`Output::name`].
 pub type Rendered = BTreeMap<String, Sensitive<Vec<u8>>>;
@@ -115,16 +124,21 @@ fn plan_file<'a>(
     dialect: Dialect,
     output: &'a Output,
     bytes: &'a Sensitive<Vec<u8>>,
-    before: Option<&Written>,
+    before: Option<&Found>,
 ) -> FilePlan<'a> {
-    let written = Written { digest: Digest::of(bytes.expose()), mode: mode(dialect, output) };
-    FilePlan { output, bytes, written, changed: before != Some(&written) }
+    let written = Written { digest: Digest::of(bytes.expose()), mode: mode(dialect, output, before) };
+    FilePlan { output, bytes, written, changed: before.map(|found| found.written) != Some(written) }
 }
 
-/// The output's own mode, or its dialect's: 0644 as the Vault injector has it, 0444 in a volume that only this pod has.
-pub fn mode(dialect: Dialect, output: &Output) -> u32 {
+/// What a new file of Vault Agent's gets, and the most that an old one keeps.
+const WIDEST: u32 = 0o644;
+
+/// The output's own mode, or its dialect's: that of the file there as consul-template has it, 0444 in a volume that only this
+/// pod has.
+fn mode(dialect: Dialect, output: &Output, before: Option<&Found>) -> u32 {
+    let kept = before.filter(|found| found.ours).map_or(WIDEST, |found| found.written.mode & WIDEST);
     output.mode.unwrap_or(match dialect {
-        Dialect::Vault => 0o644,
+        Dialect::Vault => kept,
         Dialect::Native => 0o444,
     })
 }
@@ -161,7 +175,8 @@ mod tests {
     }
 
     fn after(plans: &[GroupPlan<'_>]) -> Disk {
-        plans.iter().flat_map(|plan| &plan.files).map(|file| (full_path(file.output), file.written)).collect()
+        let found = |file: &FilePlan<'_>| (full_path(file.output), Found { written: file.written, ours: true });
+        plans.iter().flat_map(|plan| &plan.files).map(found).collect()
     }
 
     /// Group, its changed files, its unchanged files.
@@ -222,6 +237,31 @@ mod tests {
             let disk = after(&plans);
             outputs[0].mode = Some(0o400);
             assert!(plan(dialect, &outputs, &bytes, &disk)[0].changed());
+        }
+    }
+
+    #[test]
+    fn a_file_of_vault_agents_keeps_the_mode_it_has_and_no_wider_one() {
+        let mut output = output("a", "a", Layout::Plain);
+        let bytes = Sensitive::new(b"1".to_vec());
+        let digest = Digest::of(b"1");
+        // Dialect, mode asked for, mode and ownership of the file there, mode to be, whether that is a change.
+        let cases = [
+            (Dialect::Vault, None, 0o600, true, 0o600, false),
+            (Dialect::Vault, None, 0o640, true, 0o640, false),
+            (Dialect::Vault, None, 0o644, true, 0o644, false),
+            (Dialect::Vault, None, 0o666, true, 0o644, true),
+            (Dialect::Vault, None, 0o4755, true, 0o644, true),
+            (Dialect::Vault, None, 0o600, false, 0o644, true),
+            (Dialect::Vault, Some(0o660), 0o600, true, 0o660, true),
+            (Dialect::Native, None, 0o600, true, 0o444, true),
+        ];
+        for case in cases {
+            let (dialect, asked, there, ours, want, changed) = case;
+            output.mode = asked;
+            let found = Found { written: Written { digest, mode: there }, ours };
+            let file = plan_file(dialect, &output, &bytes, Some(&found));
+            assert_eq!((file.written.mode, file.changed), (want, changed), "{case:?}");
         }
     }
 
