@@ -216,8 +216,11 @@ on errors: the last good files stay, and each secret is tried again in its own t
   --once           leave with 0 when the first set is written (classic init containers)
   --config PATH    read Vault Agent's own configuration: a file, or a directory of .hcl and
                    .json files; may be repeated. What is not served is named with its line.
+                   Without it and without SIDEKEY_CONFIG, BAO_AGENT_CONFIG_PATH names them.
 
 SIGTERM ends it: the own token is revoked if so configured. A second signal leaves at once.
+SIGHUP reads the files of --config again: a new log level holds at once, and the log says what
+takes a restart. Files that cannot be read or served change nothing.
 ";
 
 const READY: &str = "\

@@ -10,6 +10,7 @@ use sidekey_vault::by_environment;
 use crate::args::{self, Command};
 use crate::clock::unix_seconds;
 use crate::exit::Exit;
+use crate::reload::Reload;
 use crate::status::Status;
 use crate::supervisor::{Platform, Supervisor};
 use crate::vaultfile::{self, Loaded};
@@ -44,7 +45,7 @@ pub fn run(words: impl IntoIterator<Item = String>, out: &mut dyn Write) -> io::
         },
         Command::Run { once, config } => match configuration(&config) {
             Ok(loaded) if loaded.starts_program() => refused(&vaultfile::without_exec(), out),
-            Ok(loaded) => agent(Loaded { once: once || loaded.once, ..loaded }),
+            Ok(loaded) => agent(loaded, once),
             Err(cause) => refused(&cause, out),
         },
         Command::Exec { socket: Some(socket), words, restart, .. } => client(&socket, words, restart.unwrap_or(false)),
@@ -87,22 +88,27 @@ fn supervise(loaded: Loaded, program: child::Program) -> io::Result<Exit> {
     runtime()?.block_on(exec::supervise(loaded, program))
 }
 
-fn begin_log(loaded: &Loaded) -> io::Result<()> {
+fn begin_log(loaded: &Loaded) -> io::Result<log::Control> {
     let log = &loaded.config.log;
-    log::init(&log.level, log.json).or_else(|_| log::init("info", true)).map_err(io::Error::other)?;
+    let control = log::init(&log.level, log.json).or_else(|_| log::init("info", true)).map_err(io::Error::other)?;
     loaded.notes.iter().for_each(|note| tracing::warn!("{note}"));
-    Ok(())
+    Ok(control)
 }
 
-/// The webhook's contract, or Vault Agent's files over it where some are named.
+/// The webhook's contract, or Vault Agent's files over it where some are named. Where neither is, a variable may name files.
 fn configuration(files: &[String]) -> Result<Loaded, Cause> {
     let variable = |name: &str| std::env::var(name).ok();
-    let contract = AgentConfig::from_env(variable);
-    let mut loaded = match contract {
-        Ok(config) if files.is_empty() => Loaded { config, once: false, notes: Vec::new(), program: None },
-        Ok(config) => vaultfile::load(files, Some(&config), &std::env::vars().collect())?,
-        Err(ContractError::Absent) if !files.is_empty() => vaultfile::load(files, None, &std::env::vars().collect())?,
-        Err(error) => return Err(malformed(&error)),
+    let load = |files: &[String], base: Option<&AgentConfig>| vaultfile::load(files, base, &std::env::vars().collect());
+    let mut loaded = match AgentConfig::from_env(variable) {
+        Ok(config) if files.is_empty() => {
+            Loaded { config, files: Vec::new(), once: false, notes: Vec::new(), program: None }
+        }
+        Ok(config) => load(files, Some(&config))?,
+        Err(ContractError::Absent) if !files.is_empty() => load(files, None)?,
+        Err(error) => match vaultfile::named_by(variable).as_slice() {
+            named @ [_, ..] if error == ContractError::Absent => load(named, None)?,
+            _ => return Err(malformed(&error)),
+        },
     };
     by_environment(&mut loaded.config.server, variable);
     for server in loaded.config.logins.iter_mut().filter_map(|login| login.server.as_mut()) {
@@ -136,9 +142,10 @@ fn status(state_dir: &str, json: bool, out: &mut dyn Write) -> io::Result<Exit> 
 }
 
 #[inline(never)]
-fn agent(loaded: Loaded) -> io::Result<Exit> {
-    begin_log(&loaded)?;
-    let Loaded { config, once, .. } = loaded;
+fn agent(loaded: Loaded, at_once: bool) -> io::Result<Exit> {
+    let log = begin_log(&loaded)?;
+    let Loaded { config, files, once: file_says_once, .. } = loaded;
+    let once = at_once || file_says_once;
     harden::process();
     provider::install();
     runtime()?.block_on(async {
@@ -147,6 +154,7 @@ fn agent(loaded: Loaded) -> io::Result<Exit> {
         let metrics_port = config.metrics_port.filter(|_| !once);
         tracing::info!(version = env!("CARGO_PKG_VERSION"), ?shape, address = config.server.address, "starting");
         let supervisor = Supervisor::new(config, once, Platform::of_process());
+        Reload { files, config: supervisor.config.clone(), once: file_says_once, log }.follow(configuration)?;
         serve::start(&state_dir, supervisor.status());
         if let Some(port) = metrics_port {
             serve::start_port(port, supervisor.status());

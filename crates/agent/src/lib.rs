@@ -10,7 +10,7 @@
 //! | noun | file |
 //! |---|---|
 //! | the command line | `command`, `args`, `exit`, `harden` |
-//! | files of Vault Agent | `vaultfile`, `hcl` |
+//! | files of Vault Agent, read again at SIGHUP | `vaultfile`, `hcl`, `reload` |
 //! | the loop, its end | `supervisor`, `alarm`, `end` |
 //! | requests and what comes of them | `credential`, `launch`, `request`, `absorb`, `suspects` |
 //! | leases with a successor | `superseded` |
@@ -55,6 +55,7 @@ mod pair;
 mod private;
 mod process;
 pub mod ready;
+mod reload;
 mod report;
 mod request;
 mod seal;

@@ -167,31 +167,12 @@ async fn waits_for_the_agent_and_ends_when_asked_in_the_meantime() {
 }
 
 fn files(bench: &Bench, more: &str) -> PathBuf {
-    let path = |name: &str| bench.path(name).to_str().unwrap().to_owned();
-    std::fs::write(bench.path("ca.crt"), bench.fake.ca_pem()).unwrap();
-    let text = format!(
-        r#"
-        vault {{
-          address = "{}"
-          ca_cert = "{}"
-        }}
-        auto_auth {{
-          method "kubernetes" {{
-            config = {{ role = "web", token_path = "{}" }}
-          }}
-        }}
-        template_config {{ static_secret_render_interval = "1s" }}
-        env_template "PASSWORD" {{
-          contents = "{{{{ with secret \"secret/data/web\" }}}}{{{{ .Data.data.password }}}}{{{{ end }}}}"
-        }}
-        {more}
-        "#,
-        bench.fake.address(),
-        path("ca.crt"),
-        path("jwt"),
-    );
-    std::fs::write(bench.path("agent.hcl"), text).unwrap();
-    bench.path("agent.hcl")
+    let variable = r#"
+        env_template "PASSWORD" {
+          contents = "{{ with secret \"secret/data/web\" }}{{ .Data.data.password }}{{ end }}"
+        }
+    "#;
+    bench.vault_file(&format!("{variable}{more}"))
 }
 
 fn own(bench: &Bench, file: &Path, words: &[&str]) -> Command {

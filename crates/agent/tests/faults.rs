@@ -128,23 +128,6 @@ async fn a_sealed_server_keeps_all_files_and_is_asked_rarely() {
     agent.stop().await;
 }
 
-/// At the level that the agent has in a pod.
-fn record() -> (Log, tracing::subscriber::DefaultGuard) {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .json()
-        .with_max_level(tracing_subscriber::filter::LevelFilter::INFO)
-        .with_writer(move || writer.clone())
-        .finish();
-    (log, tracing::subscriber::set_default(subscriber))
-}
-
-/// The lines, and forgets them.
-fn said(log: &Log) -> String {
-    String::from_utf8(std::mem::take(&mut *log.0.lock().unwrap())).unwrap()
-}
-
 #[tokio::test]
 async fn an_hour_without_a_server_is_a_few_lines_of_the_log() {
     for standing in [true, false] {
@@ -154,17 +137,17 @@ async fn an_hour_without_a_server_is_a_few_lines_of_the_log() {
             "database/creds/app",
             json!({}),
         );
-        let (log, _recording) = record();
+        let (log, _recording) = Log::record();
         let agent = bench.start();
         bench.ready().await;
-        assert!(said(&log).contains("logged in"), "nothing is recorded");
+        assert!(log.take().contains("logged in"), "nothing is recorded");
         if standing {
             bench.fake.standing(Standing::Sealed);
         } else {
             bench.fake.fault(Matcher::any(), Fault::Reset, Times::Always);
         }
         bench.idle(Duration::from_secs(3_600)).await;
-        let text = said(&log);
+        let text = log.take();
         let lines = text.lines().count();
         assert!((1..=20).contains(&lines), "{lines} lines:\n{text}");
         agent.stop().await;

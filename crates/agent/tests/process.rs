@@ -3,9 +3,8 @@
 
 mod support;
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::os::unix::fs::{MetadataExt, chown};
-use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -47,18 +46,6 @@ async fn terminate(mut child: Child) -> (i32, String) {
     ended.await.unwrap()
 }
 
-async fn get(bench: &Bench, path: &str) -> String {
-    let (socket, path) = (bench.path("state/agent.sock"), path.to_owned());
-    let asked = spawn_blocking(move || {
-        let mut stream = UnixStream::connect(socket).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: agent\r\n\r\n").unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
-        text
-    });
-    asked.await.unwrap()
-}
-
 #[tokio::test]
 async fn runs_tells_and_ends_as_a_person_expects() {
     let bench = Bench::new().await.format("web.env", "env", "secret/data/web", json!({})).format(
@@ -80,11 +67,11 @@ async fn runs_tells_and_ends_as_a_person_expects() {
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!((code, &json["phase"]), (0, &json!("ready")));
 
-    assert!(get(&bench, "/live").await.starts_with("HTTP/1.1 200"));
-    assert!(get(&bench, "/ready").await.ends_with("ready: 2 files written\n"));
-    assert!(get(&bench, "/status").await.contains("\"phase\":\"ready\""));
-    assert!(get(&bench, "/metrics").await.contains("sidekey_agent_logins_total 1\n"));
-    assert!(get(&bench, "/other").await.starts_with("HTTP/1.1 404"));
+    assert!(bench.get("/live").await.starts_with("HTTP/1.1 200"));
+    assert!(bench.get("/ready").await.ends_with("ready: 2 files written\n"));
+    assert!(bench.get("/status").await.contains("\"phase\":\"ready\""));
+    assert!(bench.get("/metrics").await.contains("sidekey_agent_logins_total 1\n"));
+    assert!(bench.get("/other").await.starts_with("HTTP/1.1 404"));
 
     let (code, log) = terminate(child).await;
     assert_eq!(code, 0, "{log}");

@@ -7,11 +7,11 @@ use thiserror::Error;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::layer::{Filter, SubscriberExt};
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
-use tracing_subscriber::{Layer, Registry, fmt};
+use tracing_subscriber::{Layer, Registry, fmt, reload};
 
-/// Why logging could not be set up.
+/// Why logging could not be set up, or changed.
 #[derive(Debug, Error)]
 pub enum LogError {
     /// Not a level's name.
@@ -20,6 +20,23 @@ pub enum LogError {
     /// Somebody set a subscriber before.
     #[error("logging was set up twice")]
     Twice(#[from] TryInitError),
+    /// The subscriber has gone, or died of a panic.
+    #[error("the log is not there to be changed")]
+    Gone(#[from] reload::Error),
+}
+
+/// Changes the level of a running process.
+#[derive(Clone)]
+pub struct Control(reload::Handle<Targets, Registry>);
+
+impl Control {
+    /// Says as much as [`init`] with this level would, from now on.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    pub fn set_level(&self, level: &str) -> Result<(), LogError> {
+        Ok(self.0.reload(targets(parse_level(level)?))?)
+    }
 }
 
 /// Sends every event of this process to stderr, and panics too, as one line without their message: a message of the
@@ -32,11 +49,11 @@ pub enum LogError {
 ///
 /// # Errors
 /// [`LogError`].
-pub fn init(level: &str, json: bool) -> Result<(), LogError> {
-    let level = parse_level(level)?;
-    Registry::default().with(layer(level, json, std::io::stderr)).try_init()?;
+pub fn init(level: &str, json: bool) -> Result<Control, LogError> {
+    let (filter, handle) = reload::Layer::new(targets(parse_level(level)?));
+    Registry::default().with(layer(filter, json, std::io::stderr)).try_init()?;
     std::panic::set_hook(Box::new(on_panic));
-    Ok(())
+    Ok(Control(handle))
 }
 
 fn parse_level(name: &str) -> Result<LevelFilter, LogError> {
@@ -51,19 +68,23 @@ fn parse_level(name: &str) -> Result<LevelFilter, LogError> {
     }
 }
 
-fn layer<W>(level: LevelFilter, json: bool, writer: W) -> Box<dyn Layer<Registry> + Send + Sync>
-where
-    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
-{
-    let targets = Targets::new()
+fn targets(level: LevelFilter) -> Targets {
+    Targets::new()
         .with_default(level.min(LevelFilter::INFO))
         .with_target("kube_client::client::builder", LevelFilter::OFF)
-        .with_target("sidekey", level);
+        .with_target("sidekey", level)
+}
+
+fn layer<F, W>(filter: F, json: bool, writer: W) -> Box<dyn Layer<Registry> + Send + Sync>
+where
+    F: Filter<Registry> + Send + Sync + 'static,
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
     let lines = fmt::layer().with_ansi(false).with_writer(writer);
     if json {
-        lines.json().flatten_event(true).with_current_span(false).with_span_list(false).with_filter(targets).boxed()
+        lines.json().flatten_event(true).with_current_span(false).with_span_list(false).with_filter(filter).boxed()
     } else {
-        lines.with_filter(targets).boxed()
+        lines.with_filter(filter).boxed()
     }
 }
 
@@ -99,10 +120,15 @@ mod tests {
 
     impl Lines {
         fn of(level: &str, json: bool, act: impl FnOnce()) -> String {
+            Self::changing(level, json, |_| act())
+        }
+
+        fn changing(level: &str, json: bool, act: impl FnOnce(Control)) -> String {
             let lines = Self::default();
             let writer = lines.clone();
-            let layer = layer(parse_level(level).unwrap(), json, move || writer.clone());
-            tracing::subscriber::with_default(Registry::default().with(layer), act);
+            let (filter, handle) = reload::Layer::new(targets(parse_level(level).unwrap()));
+            let layer = layer(filter, json, move || writer.clone());
+            tracing::subscriber::with_default(Registry::default().with(layer), || act(Control(handle)));
             String::from_utf8(std::mem::take(&mut *lines.0.lock().unwrap())).unwrap()
         }
     }
@@ -148,6 +174,24 @@ mod tests {
     #[test]
     fn says_nothing_when_off() {
         assert_eq!(Lines::of("off", true, || tracing::error!(target: "sidekey", "x")), "");
+    }
+
+    #[test]
+    fn says_more_and_less_while_it_runs() {
+        let say = |word: &str| {
+            tracing::debug!(target: "sidekey_agent", word);
+            tracing::debug!(target: "hyper::proto", word);
+        };
+        let text = Lines::changing("info", true, |control| {
+            say("before");
+            control.set_level("debug").unwrap();
+            say("between");
+            control.set_level("loud").unwrap_err();
+            say("still");
+            control.set_level("warn").unwrap();
+            say("after");
+        });
+        assert!(text.lines().count() == 2 && text.contains("between") && text.contains("still"), "{text}");
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 mod endpoints;
 mod method;
+mod paths;
 mod program;
 mod said;
 mod template;
@@ -14,7 +15,6 @@ mod template;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use sidekey_core::contract::{Dialect, Lifecycle, Log, Notify, Output, PodIdentity, Refresh, Server, Shape, VERSION};
 use sidekey_core::goparse::parse_bool;
@@ -22,6 +22,7 @@ use sidekey_core::{AgentConfig, Cause, Code};
 
 use self::endpoints::Endpoints;
 use self::method::AutoAuth;
+pub(crate) use self::paths::named_by;
 use self::said::Said;
 use crate::child::Program;
 use crate::hcl::{self, Block, Entry};
@@ -32,9 +33,6 @@ const STATE_DIR: &str = "/sidekey/state";
 /// Who says.
 pub(crate) const STATE_DIR_VARIABLE: &str = "SIDEKEY_STATE_DIR";
 
-/// Most files of one directory.
-const MAX_FILES: usize = 64;
-
 /// Blocks that a file has once.
 const SINGLE: [&str; 6] = ["vault", "auto_auth", "exec", "template_config", "cache", "api_proxy"];
 
@@ -44,6 +42,8 @@ type Env = BTreeMap<String, String>;
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub(crate) config: AgentConfig,
+    /// The files and directories it was read from; none where the webhook's contract says it all.
+    pub(crate) files: Vec<String>,
     /// `exit_after_auth`.
     pub(crate) once: bool,
     /// What has no effect, with file and line.
@@ -72,7 +72,7 @@ pub(crate) fn without_exec() -> Cause {
 pub(crate) fn load(paths: &[String], base: Option<&AgentConfig>, env: &Env) -> Result<Loaded, Cause> {
     let mut files = Vec::new();
     for path in paths {
-        for path in expand(path).map_err(|words| malformed(&words))? {
+        for path in paths::expand(path).map_err(|words| malformed(&words))? {
             let text = std::fs::metadata(&path).and_then(|about| match about.len() {
                 length if length > hcl::MAX_BYTES as u64 => Err(std::io::Error::other("longer than 1 MiB")),
                 _ => std::fs::read_to_string(&path),
@@ -80,33 +80,12 @@ pub(crate) fn load(paths: &[String], base: Option<&AgentConfig>, env: &Env) -> R
             files.push((path.clone(), text.map_err(|error| malformed(&format!("{path}: {error}")))?));
         }
     }
-    translate(&files, base, env)
+    translate(&files, base, env).map(|loaded| Loaded { files: paths.to_vec(), ..loaded })
 }
 
 fn malformed(words: &str) -> Cause {
     Cause::new(Code::ConfigMalformed, "reading Vault Agent's configuration files", words)
         .with_fix("Correct the lines named; docs/guides/vault-agent-files.md lists what is served.")
-}
-
-fn expand(path: &str) -> Result<Vec<String>, String> {
-    if !Path::new(path).is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let entries = std::fs::read_dir(path).map_err(|error| format!("{path}: {error}"))?;
-    let names = entries.flatten().filter_map(|entry| entry.path().to_str().map(str::to_owned));
-    let wanted = |name: &String| {
-        let file = name.rsplit('/').next().unwrap_or_default();
-        !file.starts_with(['.', '#'])
-            && (name.ends_with(".hcl") || name.ends_with(".json"))
-            && Path::new(name).is_file()
-    };
-    let mut found: Vec<String> = names.filter(wanted).collect();
-    found.sort();
-    match found.len() {
-        0 => Err(format!("{path} has no .hcl or .json file")),
-        1..=MAX_FILES => Ok(found),
-        _ => Err(format!("{path} has more than {MAX_FILES} files")),
-    }
 }
 
 /// What the files say together.
@@ -334,7 +313,7 @@ fn finish(draft: Draft, base: Option<&AgentConfig>, env: &Env, mut said: Said) -
         state_dir,
         log,
     };
-    Ok(Loaded { config, once, notes: said.notes, program })
+    Ok(Loaded { config, files: Vec::new(), once, notes: said.notes, program })
 }
 
 /// The environment wins over the files; OpenBao's names over Vault's.

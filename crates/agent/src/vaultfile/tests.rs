@@ -56,7 +56,7 @@ template {
 
 #[test]
 fn translates_what_vault_agent_reads() {
-    let Loaded { config, once, notes, program } = read(FULL).unwrap();
+    let Loaded { config, once, notes, program, .. } = read(FULL).unwrap();
     assert_eq!(program, None);
     assert!(once);
     assert_eq!(config.server.namespace.as_deref(), Some("team"));
@@ -244,6 +244,17 @@ fn reads_directories_and_says_what_is_not_there() {
     std::fs::write(dir.path().join(".a.hcl.swp"), "not read {").unwrap();
     assert_eq!(load(&[path], None, &Env::new()).unwrap().config.outputs.len(), 1);
     assert!(fails(&["/gone.hcl".to_owned()]).contains("/gone.hcl"));
+}
+
+#[test]
+fn the_environment_names_files_by_openbaos_name_or_vaults() {
+    let named = |pairs: &[(&str, &str)]| {
+        named_by(|name| pairs.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
+    };
+    assert_eq!(named(&[]), [""; 0]);
+    assert_eq!(named(&[("BAO_AGENT_CONFIG_PATH", "")]), [""; 0]);
+    assert_eq!(named(&[("VAULT_AGENT_CONFIG_PATH", "/a.hcl, /b,")]), ["/a.hcl", "/b"]);
+    assert_eq!(named(&[("VAULT_AGENT_CONFIG_PATH", "/a"), ("BAO_AGENT_CONFIG_PATH", "/b")]), ["/b"]);
 }
 
 #[test]

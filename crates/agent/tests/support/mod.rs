@@ -3,7 +3,8 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -19,7 +20,9 @@ use sidekey_core::planner::Time;
 use sidekey_fakevault::{DatabaseRole, FakeVault, Options, RoleSpec};
 use sidekey_runtime::drain::{self, Trigger};
 use tempfile::TempDir;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_blocking};
+use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::filter::LevelFilter;
 
 /// No test waits longer for anything.
 pub(crate) const LONG: Duration = Duration::from_secs(10);
@@ -126,6 +129,34 @@ impl Bench {
         }
     }
 
+    /// A file as Vault Agent reads it: where the server is, how to log in, and `more`.
+    pub(crate) fn vault_file(&self, more: &str) -> PathBuf {
+        let path = |name: &str| self.path(name).to_str().unwrap().to_owned();
+        std::fs::write(self.path("ca.crt"), self.fake.ca_pem()).unwrap();
+        let text = format!(
+            r#"
+            vault {{
+              address = "{}"
+              ca_cert = "{}"
+            }}
+            auto_auth {{
+              method "kubernetes" {{
+                config = {{ role = "web", token_path = "{}" }}
+              }}
+            }}
+            template_config {{ static_secret_render_interval = "1s" }}
+            {more}
+            "#,
+            self.fake.address(),
+            path("ca.crt"),
+            path("jwt"),
+        );
+        let (file, new) = (self.path("agent.hcl"), self.path("agent.hcl.new"));
+        std::fs::write(&new, text).unwrap();
+        std::fs::rename(new, &file).unwrap();
+        file
+    }
+
     pub(crate) fn start(&self) -> Agent {
         self.start_as(&self.config(), false)
     }
@@ -167,6 +198,19 @@ impl Bench {
     pub(crate) fn jump(&self, time: Duration) {
         self.fake.advance(time);
         self.skew.fetch_add(u64::try_from(time.as_millis()).unwrap(), Ordering::Relaxed);
+    }
+
+    /// What the running agent answers on its socket, head and all.
+    pub(crate) async fn get(&self, path: &str) -> String {
+        let (socket, path) = (self.path("state/agent.sock"), path.to_owned());
+        let asked = spawn_blocking(move || {
+            let mut stream = UnixStream::connect(socket).unwrap();
+            write!(stream, "GET {path} HTTP/1.1\r\nHost: agent\r\n\r\n").unwrap();
+            let mut text = String::new();
+            stream.read_to_string(&mut text).unwrap();
+            text
+        });
+        asked.await.unwrap()
     }
 
     pub(crate) fn status(&self) -> Option<Status> {
@@ -249,6 +293,25 @@ pub(crate) fn exists(path: &Path) -> bool {
 /// What is said to a subscriber of the test's own: the whole agent of a test runs on its thread.
 #[derive(Clone, Default)]
 pub(crate) struct Log(pub(crate) Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// At the level that the agent has in a pod, for as long as the guard lives.
+    pub(crate) fn record() -> (Self, DefaultGuard) {
+        let log = Self::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .with_max_level(LevelFilter::INFO)
+            .with_writer(move || writer.clone())
+            .finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    /// The lines, and forgets them.
+    pub(crate) fn take(&self) -> String {
+        String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap()
+    }
+}
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
