@@ -70,14 +70,14 @@ fn checked(loaded: &Loaded, out: &mut dyn Write) -> io::Result<Exit> {
     loaded.notes.iter().try_for_each(|note| writeln!(out, "note  {note}"))?;
     harden::process();
     provider::install();
-    runtime()?.block_on(check::run(&loaded.config, &Platform::of_process(), out))
+    block_on(check::run(&loaded.config, &Platform::of_process(), out))?
 }
 
 #[inline(never)]
 fn client(socket: &str, words: Vec<String>, restart: bool) -> io::Result<Exit> {
     log::init("info", true).map_err(io::Error::other)?;
     harden::memory();
-    runtime()?.block_on(exec::client(socket, words, restart))
+    block_on(exec::client(socket, words, restart))?
 }
 
 #[inline(never)]
@@ -85,7 +85,7 @@ fn supervise(loaded: Loaded, program: child::Program) -> io::Result<Exit> {
     begin_log(&loaded)?;
     harden::memory();
     provider::install();
-    runtime()?.block_on(exec::supervise(loaded, program))
+    block_on(exec::supervise(loaded, program))?
 }
 
 fn begin_log(loaded: &Loaded) -> io::Result<log::Control> {
@@ -148,7 +148,7 @@ fn agent(loaded: Loaded, at_once: bool) -> io::Result<Exit> {
     let once = at_once || file_says_once;
     harden::process();
     provider::install();
-    runtime()?.block_on(async {
+    block_on(async {
         let drain = drain::on_signals()?;
         let (state_dir, shape) = (config.state_dir.clone(), config.lifecycle.shape);
         let metrics_port = config.metrics_port.filter(|_| !once);
@@ -165,12 +165,16 @@ fn agent(loaded: Loaded, at_once: bool) -> io::Result<Exit> {
             return Ok(Exit::Internal);
         }
         Ok(supervisor.run(drain).await)
-    })
+    })?
 }
 
-/// One thread: the agent waits, it does not compute.
-fn runtime() -> io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()
+/// One thread: the agent waits, it does not compute. Names are looked up by others, whose end is not waited for: a resolver that
+/// hangs would hold up that of the process for as long as it pleases.
+fn block_on<T>(work: impl Future<Output = T>) -> io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_background();
+    Ok(done)
 }
 
 fn malformed(error: &ContractError) -> Cause {

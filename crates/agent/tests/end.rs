@@ -3,12 +3,17 @@
 
 mod support;
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 use sidekey_agent::exit::Exit;
 use sidekey_fakevault::{Fault, Matcher, Times};
-use support::{Bench, exists};
+use support::running::Running;
+use support::{Bench, exists, is_root};
+
+/// From the signal to the end: a native sidecar is killed soon after the app has gone.
+const END: Duration = Duration::from_millis(1_500);
 
 async fn bench(shape: &str, revoke: bool, grace: u32) -> Bench {
     let lifecycle = json!({"lifecycle": {"shape": shape, "revoke": revoke, "revokeGraceSeconds": grace}});
@@ -35,7 +40,45 @@ async fn the_end_is_bounded_when_the_server_does_not_answer() {
     bench.fake.fault(Matcher::any(), Fault::Slow(Duration::from_secs(30)), Times::Always);
     let begun = Instant::now();
     assert_eq!(agent.stop().await, Exit::Done);
-    assert!(begun.elapsed() < Duration::from_millis(2_500), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < END, "{:?}", begun.elapsed());
+}
+
+fn run(bench: &Bench) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sidekey-agent"));
+    command.arg("run").env_clear().envs(bench.config().to_env().unwrap());
+    command
+}
+
+#[tokio::test]
+async fn the_process_is_gone_in_time_too_whatever_does_not_answer() {
+    let bench = bench("native", true, 0).await;
+    let agent = Running::of(&mut run(&bench));
+    bench.ready().await;
+    bench.fake.fault(Matcher::any(), Fault::Slow(Duration::from_secs(30)), Times::Always);
+    let begun = Instant::now();
+    let (code, log) = agent.end().await;
+    assert!(code == 0 && begun.elapsed() < END, "{:?} {log}", begun.elapsed());
+    assert!(log.contains("no time left to revoke the token"), "{log}");
+}
+
+/// The first place that is looked into for a name is a pipe here, which nobody writes to.
+#[tokio::test]
+async fn a_resolver_that_hangs_does_not_hold_up_the_end() {
+    let bench = bench("native", true, 0).await.set(json!({"server": {"address": "https://vault.example:8200"}}));
+    let pipe = bench.path("hosts");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let run = run(&bench);
+    let mut command = Command::new("unshare");
+    let mapped = ["--user", "--map-root-user"].into_iter().filter(|_| !is_root());
+    command.args(mapped).args(["--mount", "sh", "-c", "mount --bind \"$1\" /etc/hosts && exec \"$2\" run", "sh"]);
+    command.arg(&pipe).arg(run.get_program());
+    command.envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let agent = Running::of(&mut command);
+    let threads = || std::fs::read_dir(format!("/proc/{}/task", agent.id())).unwrap().count();
+    bench.until("the look-up", |bench| bench.status().is_some() && threads() > 1).await;
+    let begun = Instant::now();
+    let (code, log) = agent.end().await;
+    assert!(code == 0 && begun.elapsed() < END, "{:?} {log}", begun.elapsed());
 }
 
 #[tokio::test]

@@ -3,14 +3,13 @@
 
 mod support;
 
-use std::io::Read;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::json;
-use support::{Bench, LONG};
+use support::Bench;
+use support::running::Running;
 use tokio::task::spawn_blocking;
 
 fn command(bench: Option<&Bench>, words: &[&str]) -> Command {
@@ -28,24 +27,6 @@ async fn output(bench: Option<&Bench>, words: &[&str]) -> (i32, String) {
     (status.code().unwrap(), String::from_utf8(stdout).unwrap())
 }
 
-/// SIGTERM through the system's own `kill`.
-async fn terminate(mut child: Child) -> (i32, String) {
-    Command::new("kill").arg(child.id().to_string()).status().unwrap();
-    let ended = spawn_blocking(move || {
-        let begun = Instant::now();
-        loop {
-            if let Some(status) = child.try_wait().unwrap() {
-                let mut log = String::new();
-                child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
-                return (status.code().unwrap(), log);
-            }
-            assert!(begun.elapsed() < LONG, "it does not end");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    });
-    ended.await.unwrap()
-}
-
 #[tokio::test]
 async fn runs_tells_and_ends_as_a_person_expects() {
     let bench = Bench::new().await.format("web.env", "env", "secret/data/web", json!({})).format(
@@ -58,7 +39,7 @@ async fn runs_tells_and_ends_as_a_person_expects() {
     assert_eq!(code, 4);
     assert!(line.starts_with("SK5006 "), "{line}");
 
-    let child = command(Some(&bench), &["run"]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let agent = Running::of(&mut command(Some(&bench), &["run"]));
     let (code, line) = output(Some(&bench), &["ready", "--wait"]).await;
     assert_eq!((code, line.as_str()), (0, "ready: 2 files written\n"));
     let (code, text) = output(Some(&bench), &["status"]).await;
@@ -73,7 +54,7 @@ async fn runs_tells_and_ends_as_a_person_expects() {
     assert!(bench.get("/metrics").await.contains("sidekey_agent_logins_total 1\n"));
     assert!(bench.get("/other").await.starts_with("HTTP/1.1 404"));
 
-    let (code, log) = terminate(child).await;
+    let (code, log) = agent.end().await;
     assert_eq!(code, 0, "{log}");
     assert!(bench.fake.tokens().is_empty());
     for line in log.lines() {

@@ -3,59 +3,14 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use serde_json::json;
-use support::{Bench, LONG};
+use support::Bench;
+use support::running::Running;
 use tokio::task::spawn_blocking;
 
 const AGENT: &str = env!("CARGO_BIN_EXE_sidekey-agent");
-
-/// A running `sidekey-agent`, and what it has said so far.
-struct Running {
-    child: Child,
-    lines: Arc<Mutex<Vec<String>>>,
-}
-
-impl Running {
-    fn of(command: &mut Command) -> Self {
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let (stderr, lines) = (BufReader::new(child.stderr.take().unwrap()), Arc::<Mutex<Vec<String>>>::default());
-        let kept = lines.clone();
-        std::thread::spawn(move || {
-            for line in stderr.lines().map_while(Result::ok) {
-                kept.lock().unwrap().push(line);
-            }
-        });
-        Self { child, lines }
-    }
-
-    fn signal(&self, name: &str) {
-        Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
-    }
-
-    fn count(&self, words: &str) -> usize {
-        self.lines.lock().unwrap().iter().filter(|line| line.contains(words)).count()
-    }
-
-    /// Waits until it has said the words this often.
-    async fn said(&self, words: &str, times: usize) {
-        let begun = Instant::now();
-        while self.count(words) < times {
-            assert!(begun.elapsed() < LONG, "{words}: {:#?}", self.lines.lock().unwrap());
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
-
-    /// By SIGTERM; the exit code.
-    async fn end(mut self) -> Option<i32> {
-        self.signal("TERM");
-        spawn_blocking(move || self.child.wait().unwrap().code()).await.unwrap()
-    }
-}
 
 fn template(bench: &Bench, more: &str, word: &str) -> String {
     let path = bench.path("secrets/web");
@@ -109,7 +64,7 @@ async fn a_hangup_takes_the_level_names_what_takes_a_restart_and_leaves_all_else
     bench.until("the change", |bench| bench.read("web").as_deref() == Some("first two")).await;
     bench.until("another look", |bench| bench.fake.count("GET", "secret/data/web") > 1).await;
     assert_eq!(agent.count(TRACE), traced, "it still says as much");
-    assert_eq!((logins, agent.end().await), (1, Some(0)));
+    assert_eq!((logins, agent.end().await.0), (1, 0));
 }
 
 #[tokio::test]
@@ -121,7 +76,7 @@ async fn without_files_a_hangup_says_that_there_is_nothing_to_reload_and_ends_no
         agent.signal("HUP");
         agent.said("SIGHUP: nothing can be reloaded", times).await;
     }
-    assert_eq!(agent.end().await, Some(0));
+    assert_eq!(agent.end().await.0, 0);
 }
 
 #[tokio::test]
