@@ -35,6 +35,8 @@ pub enum Command {
         config: Vec<String>,
         /// Start the program anew when its environment changes; `None` is as configured.
         restart: Option<bool>,
+        /// How long it has to end in then; `None` is 30 s.
+        patience: Option<Duration>,
         /// The program and its arguments.
         words: Vec<String>,
     },
@@ -66,9 +68,14 @@ pub enum UsageError {
     /// `exec` without one.
     #[error("exec needs a program after `--`; see sidekey-agent exec --help")]
     Program,
-    /// `--wait=…`.
-    #[error("--wait takes whole seconds up to 3600, not {0:?}")]
-    Wait(String),
+    /// `--wait=…`, `--kill-after=…`.
+    #[error("{option} takes whole seconds up to 3600, not {words:?}")]
+    Seconds {
+        /// The option.
+        option: &'static str,
+        /// As given.
+        words: String,
+    },
 }
 
 /// Reads the words after the program's name.
@@ -143,13 +150,14 @@ fn exec(words: &[&str]) -> Result<Command, UsageError> {
         Some(at) => (&words[..at], &words[at + 1..]),
         None => (words, &[][..]),
     };
-    let (mut socket, mut restart, mut files, mut own) = (None, None, Vec::new(), own.iter());
+    let (mut socket, mut restart, mut patience, mut files, mut own) = (None, None, None, Vec::new(), own.iter());
     while let Some(word) = own.next() {
         let refused = || UsageError::Argument { command: "exec", argument: (*word).to_owned() };
         match *word {
             "--socket" => socket = Some(own.next().ok_or_else(refused)?.to_string()),
             "--on-change=restart" => restart = Some(true),
             "--on-change=keep" => restart = Some(false),
+            word if word.starts_with("--kill-after=") => patience = seconds("--kill-after", word)?,
             "--config" | "-config" => files.extend([*word, own.next().ok_or_else(refused)?]),
             word if word.starts_with("--config=") || word.starts_with("-config=") => files.push(word),
             _ => return Err(refused()),
@@ -160,7 +168,7 @@ fn exec(words: &[&str]) -> Result<Command, UsageError> {
     }
     let config = with_files("exec", &files, |_, config| config)?;
     let words = program.iter().map(|word| (*word).to_owned()).collect();
-    Ok(Command::Exec { socket, config, restart, words })
+    Ok(Command::Exec { socket, config, restart, patience, words })
 }
 
 /// Every other command has one option at most, so a later word replaces what an earlier one said.
@@ -179,10 +187,15 @@ fn wait(word: &str) -> Result<Option<Duration>, UsageError> {
     if word == "--wait" {
         return Ok(Some(READY_WAIT));
     }
-    let Some(seconds) = word.strip_prefix("--wait=") else { return Ok(None) };
-    match seconds.parse() {
+    seconds("--wait", word)
+}
+
+/// Of `OPTION=SECONDS`; `None` for another option.
+fn seconds(option: &'static str, word: &str) -> Result<Option<Duration>, UsageError> {
+    let Some(words) = word.strip_prefix(option).and_then(|rest| rest.strip_prefix('=')) else { return Ok(None) };
+    match words.parse() {
         Ok(seconds @ 0..=3600) => Ok(Some(Duration::from_secs(seconds))),
-        _ => Err(UsageError::Wait(seconds.to_owned())),
+        _ => Err(UsageError::Seconds { option, words: words.to_owned() }),
     }
 }
 
@@ -254,6 +267,7 @@ where a signal ended it, 127 where it is not there, 126 where it cannot be run.
                           kept for a restart in SIDEKEY_STATE_DIR, 0600: make that a tmpfs
   --on-change=restart     when a value changes: SIGTERM (or restart_stop_signal), SIGKILL 30 s later,
                           and a new start; five in ten minutes at most, a later one waits
+  --kill-after=SECONDS    SIGKILL that much later instead, up to 3600
   --on-change=keep        the program keeps what it began with
 ";
 
@@ -277,7 +291,7 @@ mod tests {
         let list = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
         let exec = |socket: Option<&str>, config: &[&str], restart, words: &[&str]| {
             let socket = socket.map(str::to_owned);
-            Ok(Command::Exec { socket, config: list(config), restart, words: list(words) })
+            Ok(Command::Exec { socket, config: list(config), restart, patience: None, words: list(words) })
         };
         let cases = [
             ("", Ok(Command::Help(HELP))),
@@ -299,6 +313,16 @@ mod tests {
             ("version", Ok(Command::Version)),
             ("exec --socket /s -- app --help", exec(Some("/s"), &[], None, &["app", "--help"])),
             ("exec --config a --config=b --on-change=keep", exec(None, &["a", "b"], Some(false), &[])),
+            (
+                "exec --kill-after=120 -- app",
+                Ok(Command::Exec {
+                    socket: None,
+                    config: vec![],
+                    restart: None,
+                    patience: Some(Duration::from_secs(120)),
+                    words: list(&["app"]),
+                }),
+            ),
             ("exec --help -- app", Ok(Command::Help(EXEC))),
         ];
         for (line, want) in cases {
@@ -318,6 +342,8 @@ mod tests {
             ("exec --socket /s app", "exec has no argument \"app\"; see sidekey-agent exec --help"),
             ("exec --config -- app", "exec has no argument \"--config\"; see sidekey-agent exec --help"),
             ("ready --wait=1m", "--wait takes whole seconds up to 3600, not \"1m\""),
+            ("exec --kill-after=3601 -- app", "--kill-after takes whole seconds up to 3600, not \"3601\""),
+            ("exec --kill-after -- app", "exec has no argument \"--kill-after\"; see sidekey-agent exec --help"),
             ("ready --wait=-1", "--wait takes whole seconds up to 3600, not \"-1\""),
         ];
         for (line, want) in cases {

@@ -1,7 +1,6 @@
 //! A program with its environment: started, signalled, started anew after a change, waited for; and whatever it leaves behind,
 //! where this process is the first of its container.
 
-use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -17,6 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
+use crate::course::{Act, Course};
 use crate::environment::Handed;
 
 /// What is sent on to the program. Those that a terminal sends to all go to the program by themselves, as well.
@@ -31,15 +31,6 @@ const SENT_ON: [Signal; 9] = [
     Signal::CONT,
     Signal::WINCH,
 ];
-
-/// A change is followed after this, as several secrets may change at once.
-const SETTLE: Duration = Duration::from_secs(2);
-
-/// A program that does not end when asked, for a change, is killed after this.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// The budget of restarts: as many in as long.
-const RESTARTS: (usize, Duration) = (5, Duration::from_secs(600));
 
 /// What to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +49,7 @@ pub(crate) struct Runner {
     /// For its files, where this process has another one for its own.
     pub(crate) umask: Option<Mode>,
     signals: mpsc::Receiver<i32>,
-    budget: Budget,
+    course: Course,
 }
 
 /// How a program ended.
@@ -70,12 +61,13 @@ enum Ended {
 }
 
 impl Runner {
-    /// From now on signals are for the program. Needs a tokio runtime.
+    /// From now on signals are for the program. `patience` is what it has to end in for a new start. Needs a tokio runtime.
     ///
     /// # Errors
     /// The system's.
-    pub(crate) fn new(program: Program) -> io::Result<Self> {
-        Ok(Self { program, umask: None, signals: signals()?, budget: Budget::default() })
+    pub(crate) fn new(program: Program, patience: Option<Duration>) -> io::Result<Self> {
+        let course = Course::new(program.restart, patience);
+        Ok(Self { program, umask: None, signals: signals()?, course })
     }
 
     /// Waits for an environment; the exit code where a signal comes before it.
@@ -143,44 +135,32 @@ impl Runner {
 
     async fn watch_over(&mut self, pid: Pid, desk: &mut watch::Receiver<Handed>) -> Ended {
         let running = desk.borrow().clone();
-        // `stopping` for a new start; once somebody has asked for the end there is none.
-        let (mut stopping, mut follows) = (false, self.program.restart);
-        let mut due: Option<Instant> = None;
+        self.course.started();
         loop {
             tokio::select! {
                 Some(number) = self.signals.recv() => match Signal::from_named_raw(number) {
                     Some(Signal::CHILD) => match reap(pid) {
-                        Some(_) if stopping => return Ended::ForChange,
+                        Some(_) if self.course.is_stopping() => return Ended::ForChange,
                         Some(status) => return Ended::With(status),
                         None => {}
                     },
                     Some(signal) => {
                         if signal == Signal::TERM {
-                            (stopping, follows, due) = (false, false, None);
+                            self.course.asked_to_end();
                         }
                         send(pid, signal);
                     }
                     None => {}
                 },
-                Ok(()) = desk.changed(), if follows && !stopping => {
-                    let may = self.budget.next(Instant::now()) + SETTLE;
-                    if due.replace(due.map_or(may, |due| due.min(may))).is_none() && self.budget.is_spent() {
-                        tracing::warn!(most = RESTARTS.0, seconds = RESTARTS.1.as_secs(), "too many restarts: the next one waits");
+                Ok(()) = desk.changed(), if self.course.follows() => self.course.changed(Instant::now()),
+                () = until(self.course.due()) => {
+                    let is_another = *desk.borrow() != running;
+                    match self.course.act(is_another, Instant::now()) {
+                        Act::Nothing => {}
+                        Act::Ask => send(pid, crate::action::number(self.program.stop)),
+                        Act::Kill => send(pid, Signal::KILL),
                     }
                 }
-                () = until(due) => match (stopping, *desk.borrow() == running) {
-                    (true, _) => {
-                        tracing::warn!(seconds = PATIENCE.as_secs(), "the program did not end when asked: killing it");
-                        due = None;
-                        send(pid, Signal::KILL);
-                    }
-                    (false, true) => due = None,
-                    (false, false) => {
-                        self.budget.take(Instant::now());
-                        (stopping, due) = (true, Some(Instant::now() + PATIENCE));
-                        send(pid, crate::action::number(self.program.stop));
-                    }
-                },
             }
         }
     }
@@ -234,49 +214,4 @@ fn signals() -> io::Result<mpsc::Receiver<i32>> {
         tokio::spawn(async move { while stream.recv().await.is_some() && sender.send(number).await.is_ok() {} });
     }
     Ok(receiver)
-}
-
-/// When a restart may be. What is above it waits, and is never left out.
-#[derive(Default)]
-struct Budget(VecDeque<Instant>);
-
-impl Budget {
-    fn next(&mut self, now: Instant) -> Instant {
-        let (most, period) = RESTARTS;
-        self.0.retain(|at| *at + period > now);
-        if self.0.len() < most { now } else { self.0[0] + period }
-    }
-
-    fn is_spent(&self) -> bool {
-        self.0.len() >= RESTARTS.0
-    }
-
-    fn take(&mut self, now: Instant) {
-        self.0.push_back(now);
-        if self.0.len() > RESTARTS.0 {
-            self.0.pop_front();
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn restarts_are_bounded_and_none_is_left_out() {
-        let (begun, mut budget) = (Instant::now(), Budget::default());
-        let second = Duration::from_secs(1);
-        for count in 0..5_u32 {
-            let now = begun + second * count;
-            assert_eq!(budget.next(now), now);
-            budget.take(now);
-        }
-        assert!(budget.is_spent());
-        let late = begun + Duration::from_secs(600);
-        assert_eq!(budget.next(begun + second * 5), late, "when the first of five is ten minutes old");
-        budget.take(late);
-        assert_eq!(budget.next(late), late + second, "the window slides");
-        assert_eq!(budget.next(late + Duration::from_secs(3_600)), late + Duration::from_secs(3_600));
-    }
 }

@@ -1,6 +1,7 @@
 //! From the command line to a library call and an exit code.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use sidekey_core::contract::ContractError;
 use sidekey_core::{AgentConfig, Cause, Code};
@@ -48,11 +49,13 @@ pub fn run(words: impl IntoIterator<Item = String>, out: &mut dyn Write) -> io::
             Ok(loaded) => agent(loaded, once),
             Err(cause) => refused(&cause, out),
         },
-        Command::Exec { socket: Some(socket), words, restart, .. } => client(&socket, words, restart.unwrap_or(false)),
-        Command::Exec { socket: None, config, words, restart } => {
+        Command::Exec { socket: Some(socket), words, restart, patience, .. } => {
+            client(&socket, words, restart.unwrap_or(false), patience)
+        }
+        Command::Exec { socket: None, config, words, restart, patience } => {
             let loaded = configuration(&config);
             match loaded.and_then(|loaded| Ok((exec::program(&loaded, words, restart)?, loaded))) {
-                Ok((program, loaded)) => supervise(loaded, program),
+                Ok((program, loaded)) => supervise(loaded, program, patience),
                 Err(cause) => refused(&cause, out),
             }
         }
@@ -74,18 +77,18 @@ fn checked(loaded: &Loaded, out: &mut dyn Write) -> io::Result<Exit> {
 }
 
 #[inline(never)]
-fn client(socket: &str, words: Vec<String>, restart: bool) -> io::Result<Exit> {
+fn client(socket: &str, words: Vec<String>, restart: bool, patience: Option<Duration>) -> io::Result<Exit> {
     log::init("info", true).map_err(io::Error::other)?;
     harden::memory();
-    block_on(exec::client(socket, words, restart))?
+    block_on(exec::client(socket, words, restart, patience))?
 }
 
 #[inline(never)]
-fn supervise(loaded: Loaded, program: child::Program) -> io::Result<Exit> {
+fn supervise(loaded: Loaded, program: child::Program, patience: Option<Duration>) -> io::Result<Exit> {
     begin_log(&loaded)?;
     harden::memory();
     provider::install();
-    block_on(exec::supervise(loaded, program))?
+    block_on(exec::supervise(loaded, program, patience))?
 }
 
 fn begin_log(loaded: &Loaded) -> io::Result<log::Control> {

@@ -27,8 +27,13 @@ const LAST: Duration = Duration::from_secs(3);
 ///
 /// # Errors
 /// The system's.
-pub(crate) async fn client(socket: &str, words: Vec<String>, restart: bool) -> io::Result<Exit> {
-    let mut runner = Runner::new(Program { words, restart, stop: Signal::Term })?;
+pub(crate) async fn client(
+    socket: &str,
+    words: Vec<String>,
+    restart: bool,
+    patience: Option<Duration>,
+) -> io::Result<Exit> {
+    let mut runner = Runner::new(Program { words, restart, stop: Signal::Term }, patience)?;
     let (sender, mut desk) = watch::channel(None);
     let follower = tokio::spawn(environment::follow(PathBuf::from(socket), sender));
     if let Err(code) = runner.first(&mut desk).await {
@@ -74,14 +79,14 @@ fn source(config: &AgentConfig) -> Option<&EnvSource> {
 ///
 /// # Errors
 /// The system's.
-pub(crate) async fn supervise(loaded: Loaded, program: Program) -> io::Result<Exit> {
+pub(crate) async fn supervise(loaded: Loaded, program: Program, patience: Option<Duration>) -> io::Result<Exit> {
     let state = &loaded.config.state_dir;
     if !private::is_in_memory(Path::new(state)) {
         tracing::warn!(
             "{state} is on disk, and keeps what Vault answered for a restart: make it a tmpfs, or name one in SIDEKEY_STATE_DIR"
         );
     }
-    let mut runner = Runner::new(program)?;
+    let mut runner = Runner::new(program, patience)?;
     runner.umask = Some(umask(Mode::from_raw_mode(0o077)));
     let supervisor = Supervisor::new(loaded.config.clone(), false, Platform::of_process());
     let mut desk = supervisor.environment();

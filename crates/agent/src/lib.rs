@@ -18,7 +18,7 @@
 //! | what is done after a change | `notify`, `action`, `process` |
 //! | what changes together, and one file of it | `group`, `member`, `pair`, `templates` |
 //! | what is too old | `age`, `withdraw` |
-//! | environment variables, and the program that has them | `environment`, `exec`, `child` |
+//! | environment variables, and the program that has them | `environment`, `exec`, `child`, `course` |
 //! | bytes on disk | `write`, `sweep`, `dir`, `private`, `sink`, `seal` |
 //! | one login and what hangs on it | `session` |
 //! | what survives a restart | `state` |
@@ -35,6 +35,7 @@ mod check;
 mod child;
 pub mod clock;
 pub mod command;
+mod course;
 mod credential;
 mod dir;
 mod end;

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use support::{Bench, LONG};
+use support::{Bench, LONG, is_root};
 use tokio::task::spawn_blocking;
 
 const AGENT: &str = env!("CARGO_BIN_EXE_sidekey-agent");
@@ -191,6 +191,7 @@ async fn logs_in_fetches_and_runs_by_files_alone() {
     let (code, out, log) = output(own(&bench, &file, &[])).await;
     assert_eq!((code, out.as_str()), (3, "m4rker\n0022\n"), "{log}");
     assert!(log.contains("logged in") && !log.contains("m4rker"), "{log}");
+    assert!(holders(bench.dir.path(), "m4rker").is_empty(), "the environment is in a file");
     let (code, out, log) = output(own(&bench, &file, &["--", "sh", "-c", "kill -KILL $$"])).await;
     assert_eq!((code, out.as_str()), (137, ""), "{log}");
 
@@ -258,8 +259,4 @@ async fn takes_in_orphans_as_the_first_process() {
     let lines: Vec<&str> = out.lines().collect();
     assert_eq!(lines[..3], ["1", "4", "2"], "the first process, its program, for a while two orphans: {out}");
     assert!(!out.contains("zombie"), "{out}");
-}
-
-fn is_root() -> bool {
-    std::fs::metadata("/proc/self").unwrap().uid() == 0
 }
