@@ -106,6 +106,16 @@ mod tests {
         }
     }
 
+    /// By HKDF as RFC 5869 has it, reckoned elsewhere: readers must come to the same key.
+    #[test]
+    fn derives_the_key_that_vault_agent_derives() {
+        let want = "d1afdc4de949d8adf51a883bc567fadc875a07a4ce3554bfaa2e2e3461f4993f";
+        for (one, other) in [([2; 32], [3; 32]), ([3; 32], [2; 32])] {
+            let key = derived(&[1; 32], &one, &other).unwrap();
+            assert_eq!(key.expose().iter().map(|byte| format!("{byte:02x}")).collect::<String>(), want);
+        }
+    }
+
     #[test]
     fn refuses_what_is_no_key() {
         let dir = tempfile::tempdir().unwrap();

@@ -101,11 +101,17 @@ impl Sink {
                 Reader::read(&seal.key_file).map_err(|words| self.failed("encrypting the token for", &words))?;
             self.reader = Some(reader);
         }
-        let aad = seal.aad_variable.as_ref().map_or(Some(&seal.aad), |name| env.get(name));
-        let sealed = match (&self.reader, aad) {
-            (Some(reader), Some(aad)) => reader.seal(text, aad.as_bytes(), seal.derive_key),
-            (_, None) => Err("the variable with its additional data is not set".to_owned()),
-            (None, _) => Err("there is no key".to_owned()),
+        let named = seal.aad_variable.as_ref();
+        let aad = named.map_or(Some(seal.aad.as_str()), |name| env.get(name).map(String::as_str));
+        if let (None, Some(name)) = (aad, named) {
+            tracing::warn!(
+                path = self.target.path,
+                "{name} is not set, so the token is sealed without additional data"
+            );
+        }
+        let sealed = match &self.reader {
+            Some(reader) => reader.seal(text, aad.unwrap_or_default().as_bytes(), seal.derive_key),
+            None => Err("there is no key".to_owned()),
         };
         let sealed = sealed.map_err(|words| self.failed("encrypting the token for", &words))?;
         self.replace(sealed.as_bytes())

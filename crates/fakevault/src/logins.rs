@@ -44,9 +44,9 @@ impl FakeVault {
         self.lock().wrap_secret_id(&trim(mount), role)
     }
 
-    /// Opens a wrapping before its addressee does.
-    pub fn intercept(&self, wrapping: &str) {
-        self.lock().wrappings.remove(wrapping);
+    /// Opens a wrapping before its addressee does; what was in it, the first time.
+    pub fn intercept(&self, wrapping: &str) -> Option<serde_json::Value> {
+        self.lock().wrappings.remove(wrapping).map(|wrapping| wrapping.data)
     }
 
     /// A certificate that certificate logins take (`trusted`), or another.

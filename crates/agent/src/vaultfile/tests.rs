@@ -33,6 +33,8 @@ auto_auth {
     dh_type = "curve25519"
     dh_path = "/keys/dh.json"
     derive_key = true
+    aad = "less"
+    aad_env_var = "POD_UID"
     config { path = "/home/vault/sealed" }
   }
 }
@@ -67,6 +69,7 @@ fn translates_what_vault_agent_reads() {
     let [plain, sealed] = config.token_sinks.as_slice() else { panic!("{:?}", config.token_sinks) };
     assert_eq!((plain.mode, sealed.mode, sealed.wrap_ttl_seconds), (0o600, 0o640, Some(300)));
     assert!(sealed.seal.as_ref().is_some_and(|seal| seal.derive_key && seal.key_file == "/keys/dh.json"));
+    assert_eq!(sealed.seal.as_ref().and_then(|seal| seal.aad_variable.as_deref()), Some("POD_UID"));
     let [web, db] = config.outputs.as_slice() else { panic!("{:?}", config.outputs) };
     assert_eq!((web.dir.as_str(), web.file.to_string().as_str(), web.mode), ("/vault/secrets", "web.env", Some(0o600)));
     let Source::Template(template) = &web.source else { panic!() };
