@@ -37,7 +37,8 @@ struct Client<'a>(&'a Counts, Arc<OwnedFd>);
 
 impl<'a> Client<'a> {
     fn new(counts: &'a Counts, stream: &TcpStream) -> Self {
-        let own = Arc::new(rustix::io::dup(stream).unwrap());
+        // Not for the agents that are started while it is open: they would seem to hold it.
+        let own = Arc::new(rustix::io::fcntl_dupfd_cloexec(stream, 0).unwrap());
         counts.opened.fetch_add(1, Ordering::SeqCst);
         counts.moves.fetch_add(1, Ordering::SeqCst);
         counts.clients.lock().unwrap().push(own.clone());
