@@ -87,6 +87,30 @@ fn translates_what_vault_agent_reads() {
 }
 
 #[test]
+fn waits_between_logins_as_vault_agent_does_where_nothing_is_said() {
+    let cases = [
+        ("", Ok((1_000, 300_000))),
+        ("min_backoff = \"5s\"", Ok((5_000, 300_000))),
+        ("max_backoff = \"30s\"", Ok((1_000, 30_000))),
+        ("min_backoff = 10\n max_backoff = 10", Ok((10_000, 10_000))),
+        ("min_backoff = \"0s\"", Ok((1, 300_000))),
+        ("min_backoff = \"10m\"", Err("line 1: max_backoff is less than min_backoff")),
+        ("max_backoff = \"500ms\"", Err("line 1: max_backoff is less than min_backoff")),
+        ("min_backoff = \"soon\"", Err("line 1: min_backoff is not a duration")),
+    ];
+    for (words, want) in cases {
+        let method = format!("method \"kubernetes\" {{ {words}\n config {{ role = \"r\" }} }}");
+        let text = format!("auto_auth {{ {method}\n sink \"file\" {{ config {{ path = \"/t\" }} }} }}");
+        let found = read(&text).map(|loaded| (loaded.config.auth.min_backoff_ms, loaded.config.auth.max_backoff_ms));
+        match (found, want) {
+            (Ok(found), Ok(want)) => assert_eq!(found, want, "{words}"),
+            (Err(cause), Err(want)) => assert!(cause.answer.contains(want), "{words}: {}", cause.answer),
+            (found, _) => panic!("{words}: {found:?}"),
+        }
+    }
+}
+
+#[test]
 fn takes_the_injectors_json_for_the_same() {
     let json = json!({
         "auto_auth": {
