@@ -31,6 +31,11 @@ impl Clock {
         (self.wall + at).as_secs()
     }
 
+    /// Unix seconds of a clock on which nothing was skipped.
+    pub(crate) fn wall_unix(&self) -> u64 {
+        (self.wall + self.started.elapsed()).as_secs()
+    }
+
     /// RFC 3339 in UTC with nanoseconds.
     pub(crate) fn rfc3339(&self, at: At) -> String {
         let time = self.wall + at;

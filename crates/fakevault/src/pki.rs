@@ -40,7 +40,7 @@ impl State {
             );
         };
         let life = ask.body.get("ttl").and_then(ttl::parse).unwrap_or(USUAL);
-        let start = self.clock.unix(self.clock.now());
+        let start = if self.pki_by_wall { self.clock.wall_unix() } else { self.clock.unix(self.clock.now()) };
         let end = start + life.as_secs();
         let serial = self.ids.hex(1);
         let Ok(pair) = self.authority.issue(name, &serial, start, end) else {

@@ -41,6 +41,8 @@ pub enum Certificate {
     WrongName,
     /// Ended in the year 2001.
     Expired,
+    /// In order, but signed by an intermediate CA that ended in the year 2001.
+    ExpiredAuthority,
 }
 
 /// The server's part in its cluster, as `sys/health` tells it by status.

@@ -44,6 +44,7 @@ pub(crate) struct State {
     pub secret_ids: BTreeMap<String, (String, String)>,
     /// By wrapping token.
     pub wrappings: BTreeMap<String, Wrapping>,
+    pub pki_by_wall: bool,
     /// Certificates (DER) that certificate logins take.
     pub client_certificates: BTreeSet<Vec<u8>>,
     /// Principals by the id of their key.
@@ -76,6 +77,7 @@ impl State {
             deleted_accounts: BTreeSet::new(),
             secret_ids: BTreeMap::new(),
             wrappings: BTreeMap::new(),
+            pki_by_wall: false,
             client_certificates: BTreeSet::new(),
             aws_keys: BTreeMap::new(),
             aws_server_id: None,

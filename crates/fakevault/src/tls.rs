@@ -27,12 +27,7 @@ pub(crate) struct Pair {
 
 impl Authority {
     pub(crate) fn new() -> Result<Self, rcgen::Error> {
-        let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, "fakevault CA");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        params.not_before = rcgen::date_time_ymd(2000, 1, 1);
-        params.not_after = rcgen::date_time_ymd(2100, 1, 1);
+        let params = ca_params("fakevault CA", 2100);
         CertifiedIssuer::self_signed(params, KeyPair::generate()?).map(Self)
     }
 
@@ -57,17 +52,24 @@ impl Authority {
     pub(crate) fn server(&self, state: Certificate, wanted: bool) -> Result<rustls::ServerConfig, StartError> {
         let names = match state {
             Certificate::WrongName => vec!["vault.example".to_owned()],
-            Certificate::Good | Certificate::Expired => vec!["127.0.0.1".to_owned(), "localhost".to_owned()],
+            _ => vec!["127.0.0.1".to_owned(), "localhost".to_owned()],
         };
         let key = KeyPair::generate()?;
-        let mut params = CertificateParams::new(names)?;
-        params.distinguished_name.push(DnType::CommonName, "fakevault");
-        params.not_before = rcgen::date_time_ymd(2000, 1, 1);
-        params.not_after = match state {
+        let mut leaf = CertificateParams::new(names)?;
+        leaf.distinguished_name.push(DnType::CommonName, "fakevault");
+        leaf.not_before = rcgen::date_time_ymd(2000, 1, 1);
+        leaf.not_after = match state {
             Certificate::Expired => rcgen::date_time_ymd(2001, 1, 1),
-            Certificate::Good | Certificate::WrongName => rcgen::date_time_ymd(2100, 1, 1),
+            _ => rcgen::date_time_ymd(2100, 1, 1),
         };
-        let chain = vec![params.signed_by(&key, &self.0)?.der().clone()];
+        let chain = match state {
+            Certificate::ExpiredAuthority => {
+                let params = ca_params("fakevault intermediate", 2001);
+                let between = CertifiedIssuer::signed_by(params, KeyPair::generate()?, &self.0)?;
+                vec![leaf.signed_by(&key, &between)?.der().clone(), between.der().clone()]
+            }
+            _ => vec![leaf.signed_by(&key, &self.0)?.der().clone()],
+        };
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         Ok(rustls::ServerConfig::builder_with_provider(provider.clone())
@@ -75,6 +77,17 @@ impl Authority {
             .with_client_cert_verifier(Arc::new(AnyClient { provider, wanted }))
             .with_single_cert(chain, key)?)
     }
+}
+
+/// Of a CA, from the year 2000 on.
+fn ca_params(name: &str, last_year: i32) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params.not_before = rcgen::date_time_ymd(2000, 1, 1);
+    params.not_after = rcgen::date_time_ymd(last_year, 1, 1);
+    params
 }
 
 /// Asks for a certificate and takes any, as Vault's listener does: its cert method is who decides.

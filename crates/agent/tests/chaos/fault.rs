@@ -29,8 +29,12 @@ pub(crate) enum Kind {
     Refused,
     Hole,
     NoName,
+    NoDns,
     ExpiredCertificate,
+    ExpiredAuthority,
     WrongCa,
+    /// Longer than a file may be shown without an answer.
+    Outlived,
     // One path, for a while: the others must not notice.
     OnePath,
     // Somebody meddles.
@@ -57,7 +61,7 @@ pub(crate) enum Kind {
 }
 
 /// Every kind and its weight.
-const ALL: [(Kind, usize); 37] = [
+const ALL: [(Kind, usize); 40] = [
     (Kind::Status, 16),
     (Kind::RetryAfter, 3),
     (Kind::Reset, 5),
@@ -74,8 +78,11 @@ const ALL: [(Kind, usize); 37] = [
     (Kind::Refused, 2),
     (Kind::Hole, 1),
     (Kind::NoName, 2),
+    (Kind::NoDns, 2),
     (Kind::ExpiredCertificate, 2),
+    (Kind::ExpiredAuthority, 1),
     (Kind::WrongCa, 2),
+    (Kind::Outlived, 1),
     (Kind::OnePath, 4),
     (Kind::TokensRevoked, 3),
     (Kind::LeaseRevoked, 3),
@@ -98,9 +105,9 @@ const ALL: [(Kind, usize); 37] = [
 ];
 
 impl Kind {
-    /// Needs a volume that is a file system of its own.
+    /// Needs a volume, or a file, that is a mount of its own.
     pub(crate) const fn needs_mount(self) -> bool {
-        matches!(self, Self::SecretsFull | Self::StateFull | Self::ReadOnly)
+        matches!(self, Self::SecretsFull | Self::StateFull | Self::ReadOnly | Self::NoDns)
     }
 
     pub(crate) fn name(self) -> String {
@@ -147,7 +154,7 @@ impl Deck {
 
 /// One wrong answer: to which request, and which.
 pub(crate) fn answer(kind: Kind, dice: &mut Dice) -> (Matcher, Fault) {
-    let paths = ["", "", "secret/data/", "database/creds/", "auth/", "sys/leases/renew"];
+    let paths = ["", "", "secret/data/", "database/creds/", "auth/", "sys/leases/renew", "pki/"];
     let any = Matcher::path(*dice.pick(&paths));
     let fault = match kind {
         Kind::Status => status(*dice.pick(&STATUSES)),

@@ -12,6 +12,8 @@
     reason = "tests"
 )]
 
+mod absence;
+mod beside;
 mod clock;
 mod dice;
 mod fault;
@@ -178,7 +180,9 @@ fn report(run: &Run, deck: &Deck, begun: Instant) {
         format!("sets read whole and of one version: {reads} by the reader, {} looks besides", tally.looks),
         format!("credentials tried at the server: {}", tally.credentials),
         format!("values found fresh: {}", tally.values),
-        format!("recoveries in time: {}", tally.recoveries),
+        format!("recoveries in time: {}, each with an answer through the agent's own port", tally.recoveries),
+        format!("changes of a set: {}, and times that the app was told: {}", run.watch.changes, run.beside.calls()),
+        format!("certificates in files: {}", run.watch.certificates),
         format!(
             "leases accounted for: {}, of which {} were lost to {} kills and {} to faults",
             ledger.count(),

@@ -16,14 +16,20 @@ use crate::watch::{MOST_A_MINUTE, Wrong};
 /// The words of the failure that has to come, and what brings it about in a run where all is well.
 type Case = (&'static str, fn(&mut Run) -> Result<(), Wrong>);
 
-const CASES: [Case; 19] = [
+const CASES: [Case; 25] = [
     ("the group pair is torn", |run| spoil(run, "..data-pair/pair.b", "1")),
     ("the group app is torn", |run| lose(run, "..data-app/app.pass")),
     ("the group both mixes versions", |run| spoil(run, "..data-both/both.b", "0 x y z")),
+    ("the group tls mixes versions", |run| spoil(run, "..data-tls/tls.key", "0 -----")),
     ("job.json is torn", |run| spoil(run, "job.json", "{")),
     ("of 3 credentials can be read", gone),
     ("whose credential is in a file", ended),
     ("after the next one was put", stale),
+    ("the token in its file does not live", other_token),
+    ("the app was told of", untold),
+    ("is older than its life", uncertified),
+    ("has not come back", kept_away),
+    ("asked through its port", unanswered),
     ("s after its end it has been well for", no_recovery),
     ("reached no file", lost),
     ("leases lost to", killed_too_often),
@@ -83,6 +89,32 @@ fn ended(run: &mut Run) -> Result<(), Wrong> {
 fn stale(run: &mut Run) -> Result<(), Wrong> {
     run.server.fake.fault(Matcher::path("secret/data/pair"), status(500), Times::Always);
     run.calm(120)
+}
+
+fn other_token(run: &mut Run) -> Result<(), Wrong> {
+    run.pod.write("sink/token", "another");
+    run.calm(1)
+}
+
+fn untold(run: &mut Run) -> Result<(), Wrong> {
+    run.beside.turn_deaf();
+    run.calm(90)
+}
+
+fn uncertified(run: &mut Run) -> Result<(), Wrong> {
+    run.server.fake.fault(Matcher::path("pki/issue"), status(500), Times::Always);
+    run.calm(400)
+}
+
+/// As by hand: what is not there is written with the next change of its secret.
+fn kept_away(run: &mut Run) -> Result<(), Wrong> {
+    std::fs::remove_file(run.pod.path("secrets/limited.json")).unwrap();
+    run.recover(40)
+}
+
+fn unanswered(run: &mut Run) -> Result<(), Wrong> {
+    run.beside.port = 1;
+    run.recover(40)
 }
 
 fn no_recovery(run: &mut Run) -> Result<(), Wrong> {

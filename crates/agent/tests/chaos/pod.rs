@@ -6,10 +6,21 @@ use std::process::Command;
 use serde_json::{Value, json};
 use sidekey_core::AgentConfig;
 
-use crate::server::{MOUNT, Server};
+use crate::beside::Beside;
+use crate::server::{MOUNT, NAME, Server};
 
 /// Bytes of each volume: a dozen sets of files, as a user would ask for.
 const SIZE: &str = "256k";
+
+/// Seconds for which a file may be shown without an answer.
+pub(crate) const LIMIT: u64 = 60;
+
+/// Seconds of a certificate's life.
+pub(crate) const CERTIFICATE: u64 = 300;
+
+/// What a name is looked up in.
+const HOSTS: &str = "/etc/hosts";
+const RESOLVER: &str = "/etc/resolv.conf";
 
 pub(crate) const TEMPLATE: &str = r#"{{ with secret "secret/data/web" }}{{ .Data.data.password }}{{ end }}"#;
 
@@ -17,6 +28,8 @@ pub(crate) struct Pod {
     dir: tempfile::TempDir,
     /// Whether the volumes are tmpfs of their own.
     pub(crate) mounted: bool,
+    /// Whether the run says what names resolve to.
+    pub(crate) named: bool,
 }
 
 /// What a group of two files shows: both of one version, or nothing yet.
@@ -29,14 +42,21 @@ impl Pod {
     /// `mounts`: each volume is a small tmpfs, where that can be had.
     pub(crate) fn new(server: &Server, mounts: bool) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let mut pod = Self { dir, mounted: mounts };
+        let mut pod = Self { dir, mounted: mounts, named: false };
         for volume in ["secrets", "state"] {
             let path = pod.path(volume);
             std::fs::create_dir(&path).unwrap();
             let options = format!("size={SIZE},mode=0755");
             pod.mounted = pod.mounted && act("mount", &["-t", "tmpfs", "-o", &options, "chaos"], &path);
         }
-        std::fs::create_dir(pod.path("templates")).unwrap();
+        pod.resolve(true);
+        // Where nobody serves names.
+        pod.write("resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n");
+        let bind = |from: &str, to: &str| act("mount", &["--bind", pod.path(from).to_str().unwrap()], Path::new(to));
+        pod.named = pod.mounted && bind("hosts", HOSTS) && bind("resolv.conf", RESOLVER);
+        for directory in ["templates", "sink"] {
+            std::fs::create_dir(pod.path(directory)).unwrap();
+        }
         pod.write("templates/web.tpl", TEMPLATE);
         pod.write("ca.pem", &server.ca());
         pod.write("termination", "");
@@ -52,28 +72,36 @@ impl Pod {
         std::fs::write(self.path(name), text).unwrap();
     }
 
+    /// Whether the server's name is known. Written in place: what is mounted is this very file.
+    pub(crate) fn resolve(&self, known: bool) {
+        let name = if known { format!("127.0.0.1 {NAME}\n") } else { String::new() };
+        self.write("hosts", &format!("127.0.0.1 localhost\n{name}"));
+    }
+
     /// As the kubelet does: whole, and before the old one ends.
     pub(crate) fn new_jwt(&self, server: &Server) {
         self.write("jwt.new", &server.fake.jwt("shop", "web", "vault"));
         std::fs::rename(self.path("jwt.new"), self.path("jwt")).unwrap();
     }
 
-    /// Of a group that has one link, or one file: the words of each of two files, of one set. A file that is not there has
-    /// none; a set that was swept while it was being read says nothing.
+    /// Of a group that has one link: the words of each of two files, of one set. A file that is not there has none.
     pub(crate) fn pair(&self, group: &str, files: [&str; 2]) -> Option<Seen> {
+        let words = |text: String| text.split_whitespace().map(str::to_owned).collect();
+        let [first, second] = self.set(group, files)?.map(|text| text.map(words).unwrap_or_default());
+        Some(Seen { first, second })
+    }
+
+    /// The two files themselves. A set that was swept while it was being read says nothing.
+    pub(crate) fn set(&self, group: &str, files: [&str; 2]) -> Option<[Option<String>; 2]> {
         let root = self.path("secrets");
         let link = root.join(format!("..data-{group}"));
         let named = std::fs::read_link(&link).ok()?;
         let set = root.join(&named);
-        let words = |file: &str| {
-            let text = std::fs::read_to_string(set.join(file)).ok()?;
-            Some(text.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
-        };
-        let (first, second) = (words(files[0]), words(files[1]));
-        if (first.is_none() || second.is_none()) && (!set.is_dir() || std::fs::read_link(&link).ok()? != named) {
+        let texts = files.map(|file| std::fs::read_to_string(set.join(file)).ok());
+        if texts.contains(&None) && (!set.is_dir() || std::fs::read_link(&link).ok()? != named) {
             return None;
         }
-        Some(Seen { first: first.unwrap_or_default(), second: second.unwrap_or_default() })
+        Some(texts)
     }
 
     /// Users of the credentials in all sets of the linked groups, those that were replaced a moment ago among them.
@@ -104,17 +132,25 @@ impl Pod {
         assert!(act("mount", &["-o", &format!("remount,{option}")], &self.path("secrets")), "remount,{option}");
     }
 
-    pub(crate) fn config(&self, address: &str, interval_ms: u64) -> AgentConfig {
+    /// `beside`: what the app has beside its files.
+    pub(crate) fn config(&self, address: &str, interval_ms: u64, beside: Option<&Beside>) -> AgentConfig {
         let path = |name: &str| self.path(name).to_str().unwrap().to_owned();
         let output = |file: &str, group: &str, layout: &str, source: Value| json!({"name": file, "dir": path("secrets"), "file": file, "group": group, "layout": layout, "source": source});
         let linked = |file: &str, group: &str, text: &str| {
             output(file, group, "linked", json!({"kind": "template", "engine": "go", "text": text}))
         };
-        let config = json!({
+        let mut limited = output(
+            "limited.json",
+            "limited.json",
+            "plain",
+            json!({"kind": "format", "format": "json", "path": "secret/data/web"}),
+        );
+        limited["maxStaleSeconds"] = json!(LIMIT);
+        let mut config = json!({
             "version": 1,
             "dialect": "native",
             "pod": {"namespace": "shop", "serviceAccount": "web"},
-            "server": {"address": address, "caFile": path("ca.pem"), "timeoutSeconds": 600},
+            "server": {"address": address, "caFile": path("ca.pem"), "serverName": "localhost", "timeoutSeconds": 600},
             "auth": {"method": "kubernetes", "mount": MOUNT, "role": "web", "tokenFile": path("jwt"), "maxBackoffMs": 60_000},
             "outputs": [
                 linked("pair.a", "pair", PAIR),
@@ -125,16 +161,33 @@ impl Pod {
                 linked("both.b", "both", &format!("{PAIR} {}", leased("job", "{{ .LeaseID }} {{ .Data.password }}"))),
                 output("job.json", "job.json", "plain", json!({"kind": "format", "format": "json", "path": "database/creds/job"})),
                 output("web", "web", "plain", json!({"kind": "template", "engine": "go", "file": path("templates/web.tpl")})),
+                linked("tls.crt", "tls", &issued("certificate")),
+                linked("tls.key", "tls", &issued("private_key")),
+                limited,
             ],
+            "tokenSinks": [{"path": path("sink/token"), "mode": 0o600}],
             "refresh": {"staticIntervalMs": interval_ms},
             "lifecycle": {"shape": "native", "revoke": true},
             "stateDir": path("state"),
         });
+        if let Some(beside) = beside {
+            let action = json!({"kind": "http", "method": "POST", "url": format!("http://{}/changed", beside.told_at)});
+            config["notify"] = json!([{"group": "pair", "action": action, "first": true}]);
+            config["listener"] = json!({"port": beside.port, "forward": "agent"});
+        }
         AgentConfig::from_json(&config.to_string()).unwrap()
     }
 }
 
 const PAIR: &str = r#"{{ with secret "secret/data/pair" }}{{ .Data.data.n }} {{ .Data.data.password }}{{ end }}"#;
+
+/// The serial number, and then a part of the certificate that has it.
+fn issued(part: &str) -> String {
+    format!(
+        r#"{{{{ with secret "pki/issue/web" "common_name=web.test" "ttl={CERTIFICATE}s" }}}}{{{{ .Data.serial_number }}}}
+{{{{ .Data.{part} }}}}{{{{ end }}}}"#
+    )
+}
 
 fn leased(role: &str, show: &str) -> String {
     format!(r#"{{{{ with secret "database/creds/{role}" }}}}{show}{{{{ end }}}}"#)
@@ -145,6 +198,11 @@ impl Drop for Pod {
         if self.mounted {
             for volume in ["secrets", "state"] {
                 let _ = act("umount", &["--lazy"], &self.path(volume));
+            }
+        }
+        if self.named {
+            for file in [HOSTS, RESOLVER] {
+                let _ = act("umount", &["--lazy"], Path::new(file));
             }
         }
     }

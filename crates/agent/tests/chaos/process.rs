@@ -174,18 +174,22 @@ impl Agent {
         nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap())
     }
 
-    /// Connections that it holds, accepted or not: its sockets but for those of its own, which are unix sockets.
+    /// Connections that it holds, accepted or not: its sockets but for those of its own, which are unix sockets or listen.
     pub(crate) fn connections(&mut self) -> usize {
         let files = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).into_iter().flatten().flatten();
         let links = files.filter_map(|file| std::fs::read_link(file.path()).ok());
         let number = |link: PathBuf| link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse::<u64>().ok();
         let sockets: BTreeSet<u64> = links.filter_map(number).collect();
-        // The table of unix sockets is read for new ones only.
+        // The tables are read for new ones only.
         if !sockets.is_subset(&self.judged) {
-            let table = std::fs::read_to_string("/proc/net/unix").unwrap_or_default();
-            let unix: BTreeSet<u64> =
-                table.lines().filter_map(|line| line.split_whitespace().nth(6)?.parse().ok()).collect();
-            self.own = sockets.intersection(&unix).copied().collect();
+            let table = |name: &str| std::fs::read_to_string(format!("/proc/net/{name}")).unwrap_or_default();
+            let word = |line: &str, at: usize| line.split_whitespace().nth(at).map(str::to_owned);
+            let (unix, tcp) = (table("unix"), table("tcp"));
+            let unix = unix.lines().filter_map(|line| word(line, 6)?.parse().ok());
+            // Those that listen (`tcp_states.h`).
+            let ports = tcp.lines().filter(|line| word(line, 3).as_deref() == Some("0A"));
+            let own: BTreeSet<u64> = unix.chain(ports.filter_map(|line| word(line, 9)?.parse().ok())).collect();
+            self.own = sockets.intersection(&own).copied().collect();
             self.judged.clone_from(&sockets);
         }
         sockets.difference(&self.own).count()

@@ -59,6 +59,16 @@ pub(crate) fn groups(pod: &Pod) -> Result<Sets, Wrong> {
             sets.users.extend(first.into_iter().next_back());
         }
     }
+    if let Some(Seen { first, second }) = pod.pair("tls", ["tls.crt", "tls.key"]) {
+        let ends = [&first, &second].map(|words| words.last().is_some_and(|word| word.ends_with("-----")));
+        if ends != [true, true] {
+            return Err("the group tls is torn".to_owned());
+        }
+        if first[0] != second[0] {
+            return Err(format!("the group tls mixes versions: {} and {}", first[0], second[0]));
+        }
+        sets.read += 1;
+    }
     if let Some(text) = pod.read("job.json") {
         let job: Value = serde_json::from_str(&text).map_err(|_| "job.json is torn")?;
         sets.read += 1;

@@ -10,6 +10,7 @@ use serde_json::json;
 use sidekey_agent::status::Status;
 use sidekey_core::AgentConfig;
 
+use crate::beside::Beside;
 use crate::clock::Shared;
 use crate::dice::Dice;
 use crate::ledger::Loss;
@@ -46,6 +47,7 @@ const JWT: Duration = Duration::from_secs(48 * 60);
 pub(crate) struct Run {
     pub(crate) server: Server,
     pub(crate) pod: Arc<Pod>,
+    pub(crate) beside: Beside,
     pub(crate) clock: Shared,
     pub(crate) dice: Dice,
     pub(crate) watch: Watch,
@@ -81,9 +83,11 @@ impl Run {
     pub(crate) fn new(seed: u64, mounts: bool) -> Self {
         let server = Server::start();
         let pod = Arc::new(Pod::new(&server, mounts));
-        let clock_file = pod.path("clock");
+        let (clock_file, beside) = (pod.path("clock"), Beside::start(&pod));
+        let address = if pod.named { server.named() } else { server.address() };
         let mut run = Self {
-            config: pod.config(&server.address(), 20_000),
+            config: pod.config(&address, 20_000, Some(&beside)),
+            beside,
             clock: Shared::create(&clock_file),
             reader: Reader::start(&pod),
             server,
@@ -159,6 +163,7 @@ impl Run {
         self.watch.look(&self.pod, &self.server, &self.said, &self.scene)?;
         self.reader.users().into_iter().for_each(|user| self.watch.ledger.seen(user));
         self.reader.look()?;
+        self.beside.look()?;
         if self.steps.is_multiple_of(16) {
             self.watch.told(&self.pod, &self.said)?;
             self.watch.account(self.now(), false, &self.said)?;
@@ -182,10 +187,15 @@ impl Run {
         self.watch.account(self.now(), true, &self.said)?;
         self.watch.ledger.audit(self.kills)?;
         self.watch.flat()?;
+        if self.beside.calls() > self.watch.changes + self.kills {
+            return Err(format!("told {} times of {} changes", self.beside.calls(), self.watch.changes));
+        }
         let agent = self.agent.take().ok_or("no agent at the end")?;
-        match (agent.stop(), self.server.fake.tokens().len()) {
-            (Some(0), 0) => Ok(()),
-            (code, tokens) => Err(format!("it ended with {code:?}, and {tokens} tokens are left")),
+        match (agent.stop(), self.server.fake.tokens().len(), self.pod.path("sink/token").exists()) {
+            (Some(0), 0, false) => Ok(()),
+            (code, tokens, file) => {
+                Err(format!("it ended with {code:?}, and {tokens} tokens are left, and a file of one: {file}"))
+            }
         }
     }
 
@@ -229,24 +239,33 @@ impl Run {
     pub(crate) fn calm(&mut self, seconds: u64) -> Result<(), Wrong> {
         (0..seconds).try_for_each(|_| {
             self.step()?;
-            self.watch.honoured(&self.pod, &self.server)
+            self.honoured()
         })
+    }
+
+    fn honoured(&mut self) -> Result<(), Wrong> {
+        self.watch.honoured(&self.pod, &self.server)?;
+        self.beside.well(&self.pod, &self.server, &self.watch)
     }
 
     /// After an outage all must be well again within `limit` seconds, and then stay so. Well is who has been so for longer
     /// than an agent waits before it tries a server again.
     pub(crate) fn recover(&mut self, limit: u64) -> Result<(), Wrong> {
-        let (mut well, mut last) = (0, Ok(()));
+        let (mut well, mut why) = (0, None);
         for _ in 0..limit {
             self.step()?;
-            last = self.watch.honoured(&self.pod, &self.server).and_then(|()| self.complaints());
-            well = if last.is_ok() { well + 1 } else { 0 };
+            let mut now = self.honoured().and_then(|()| self.complaints());
+            if now.is_ok() && well + 1 == WELL {
+                now = self.beside.is_back(&self.pod);
+            }
+            well = if now.is_ok() { well + 1 } else { 0 };
+            why = now.err().or(why);
             if well == WELL {
                 self.watch.tally.recoveries += 1;
                 return Ok(());
             }
         }
-        Err(format!("{limit} s after its end it has been well for {well} s only: {last:?}"))
+        Err(format!("{limit} s after its end it has been well for {well} s only: {why:?}"))
     }
 
     /// The agent itself says that all is well.

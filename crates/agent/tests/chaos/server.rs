@@ -13,12 +13,21 @@ pub(crate) const MOUNT: &str = "auth/kubernetes";
 pub(crate) const MARKER: &str = "marker-7f3a9c";
 
 /// What the agent may read, until a fault takes it away.
-pub(crate) const RIGHTS: &[(&str, &[&str])] =
-    &[("secret/data/*", &["read"]), ("database/creds/app", &["read"]), ("database/creds/job", &["read"])];
+pub(crate) const RIGHTS: &[(&str, &[&str])] = &[
+    ("secret/data/*", &["read"]),
+    ("database/creds/app", &["read"]),
+    ("database/creds/job", &["read"]),
+    ("pki/issue/web", &["update"]),
+];
+
+/// By which the agent knows the server, where the run can say what it resolves to.
+pub(crate) const NAME: &str = "vault.chaos.test";
 
 pub(crate) struct Server {
     pub(crate) fake: &'static FakeVault,
     pub(crate) expired: &'static FakeVault,
+    /// Its certificate is in force, and that of the CA which signed it is not.
+    pub(crate) unsigned: &'static FakeVault,
     pub(crate) front: &'static Front,
 }
 
@@ -30,17 +39,17 @@ impl Server {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let fake = FakeVault::start(Options::default()).await.unwrap();
-                let expired = FakeVault::start(Options { certificate: Certificate::Expired, ..Options::default() })
-                    .await
-                    .unwrap();
+                let with = |certificate| FakeVault::start(Options { certificate, ..Options::default() });
+                let expired = with(Certificate::Expired).await.unwrap();
+                let unsigned = with(Certificate::ExpiredAuthority).await.unwrap();
                 let front = Front::start(fake.socket()).await;
-                let made: (&FakeVault, &FakeVault, &Front) =
-                    (Box::leak(Box::new(fake)), Box::leak(Box::new(expired)), Box::leak(Box::new(front)));
-                send.send(made).unwrap();
+                let kept = |fake| -> &'static FakeVault { Box::leak(Box::new(fake)) };
+                let front: &'static Front = Box::leak(Box::new(front));
+                send.send((kept(fake), kept(expired), kept(unsigned), front)).unwrap();
                 std::future::pending::<()>().await;
             });
         });
-        let (fake, expired, front) = receive.recv().unwrap();
+        let (fake, expired, unsigned, front) = receive.recv().unwrap();
         fake.enable_kubernetes(MOUNT);
         fake.policy("web", RIGHTS);
         let seconds = Duration::from_secs;
@@ -56,12 +65,19 @@ impl Server {
         let database = |ttl, max_ttl| DatabaseRole { ttl, max_ttl, ..DatabaseRole::default() };
         fake.database("database", "app", database(seconds(60), seconds(180)));
         fake.database("database", "job", database(seconds(90), seconds(90)));
-        Self { fake, expired, front }
+        fake.pki("pki");
+        fake.date_certificates_by_wall();
+        Self { fake, expired, unsigned, front }
     }
 
     /// By the relay.
     pub(crate) fn address(&self) -> String {
         format!("https://{}", self.front.address)
+    }
+
+    /// The same by name.
+    pub(crate) fn named(&self) -> String {
+        format!("https://{NAME}:{}", self.front.address.port())
     }
 
     pub(crate) fn good(&self) -> SocketAddr {
@@ -74,6 +90,6 @@ impl Server {
     }
 
     pub(crate) fn ca(&self) -> String {
-        format!("{}{}", self.fake.ca_pem(), self.expired.ca_pem())
+        [self.fake, self.expired, self.unsigned].map(FakeVault::ca_pem).concat()
     }
 }

@@ -78,7 +78,7 @@ impl Steps {
 
     /// An agent until it is killed before its n-th call, or has the newest version on disk and says so.
     fn agent(&self, pod: &Pod, nth: usize) -> Result<Fate, Wrong> {
-        let env = pod.config(&self.server.address(), INTERVAL).to_env().unwrap();
+        let env = pod.config(&self.server.address(), INTERVAL, None).to_env().unwrap();
         let fate = tracer::run(&[BINARY, "run"], &env, &pod.path("log"), nth, || self.is_done(pod))?;
         groups(pod)?;
         for file in ["log", "state/status.json"] {
@@ -99,7 +99,7 @@ impl Steps {
             seen == Some(self.version.get())
         };
         let status = pod.path("state").to_str().and_then(|dir| Status::load(dir).ok());
-        let ready = status.is_some_and(|status| status.line() == "ready: 8 files written");
+        let ready = status.is_some_and(|status| status.line() == "ready: 11 files written");
         newest("pair", ["pair.a", "pair.b"]) && newest("both", ["both.a", "both.b"]) && ready
     }
 

@@ -18,7 +18,7 @@ use crate::watch::Wrong;
 
 /// Longest time for an agent to be well again: the longest waits of a denial and of a server that is gone.
 const AFTER_DENIAL: u64 = 200;
-const AFTER_OUTAGE: u64 = 110;
+pub(crate) const AFTER_OUTAGE: u64 = 110;
 
 /// For so long after its login a token of [`crate::server`] is renewed in full, and nobody thinks of its successor.
 const RENEWED: Duration = Duration::from_secs(350);
@@ -42,7 +42,11 @@ impl Run {
         match kind {
             Kind::Cut => self.cut(),
             Kind::Sealed | Kind::Standing | Kind::EveryStatus | Kind::NoName => self.refusals(kind, seconds),
-            Kind::Refused | Kind::Hole | Kind::ExpiredCertificate | Kind::WrongCa => self.no_way(kind, seconds),
+            Kind::Refused | Kind::Hole | Kind::ExpiredCertificate | Kind::ExpiredAuthority | Kind::WrongCa => {
+                self.no_way(kind, seconds)
+            }
+            Kind::NoDns => self.no_dns(seconds),
+            Kind::Outlived => self.outlived(),
             Kind::OnePath => self.one_path(seconds * 3),
             Kind::TokensRevoked | Kind::LeaseRevoked | Kind::PolicyGone => self.meddle(kind, seconds),
             Kind::JwtRotated | Kind::JwtGone | Kind::JwtEmpty | Kind::JwtForeign => self.token_file(kind, seconds),
@@ -119,6 +123,7 @@ impl Run {
             Kind::Refused => front.lead(Way::Refuse),
             Kind::Hole => front.lead(Way::Hole),
             Kind::ExpiredCertificate => front.lead(Way::To(self.server.expired.socket())),
+            Kind::ExpiredAuthority => front.lead(Way::To(self.server.unsigned.socket())),
             _ => {
                 let other = *self.dice.pick(&["", "no certificate", self.server.expired.ca_pem()]);
                 self.pod.write("ca.pem", other);

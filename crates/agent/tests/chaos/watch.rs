@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use sidekey_runtime::tls::certified_key;
+
 use crate::ledger::{Issued, Ledger};
 use crate::pod::Pod;
 use crate::process::Said;
@@ -16,6 +18,9 @@ pub(crate) const MOST_A_MINUTE: usize = 120;
 
 /// How old the KV value in a file may be: the interval, and a look that failed once.
 const STALE: Duration = Duration::from_secs(45);
+
+/// Versions that were in files.
+const REMEMBERED: usize = 16;
 
 /// More memory than this, late in a run against early, is a leak.
 const GROWTH: u64 = 3 << 20;
@@ -46,6 +51,13 @@ pub(crate) struct Watch {
     pub(crate) ledger: Ledger,
     pub(crate) logins: usize,
     pub(crate) grants: usize,
+    /// The newest versions of the KV secret in the files, each with its first moment there.
+    pub(crate) shown: VecDeque<(usize, Duration)>,
+    /// The certificate's serial number, and since when.
+    pub(crate) certificate: (String, Duration),
+    /// How often each was another.
+    pub(crate) changes: usize,
+    pub(crate) certificates: usize,
     /// When the last login was.
     pub(crate) login_at: Duration,
     asked: VecDeque<Duration>,
@@ -70,6 +82,29 @@ impl Watch {
         }
         for user in groups(pod)?.users.into_iter().chain(pod.users()) {
             self.ledger.seen(user);
+        }
+        self.follow(pod, server.fake.now())
+    }
+
+    /// What is in the files, and since when.
+    fn follow(&mut self, pod: &Pod, now: Duration) -> Result<(), Wrong> {
+        let seen = pod.pair("pair", ["pair.a", "pair.b"]);
+        if let Some(version) = seen.and_then(|seen| seen.first.first()?.parse().ok())
+            && self.shown.back().is_none_or(|(newest, _)| *newest != version)
+        {
+            self.shown.push_back((version, now));
+            self.changes += 1;
+            if self.shown.len() > REMEMBERED {
+                self.shown.pop_front();
+            }
+        }
+        let Some([Some(certificate), Some(key)]) = pod.set("tls", ["tls.crt", "tls.key"]) else { return Ok(()) };
+        let serial = certificate.lines().next().unwrap_or_default();
+        if serial != self.certificate.0 {
+            certified_key(certificate.as_bytes(), key.as_bytes())
+                .map_err(|error| format!("the certificate {serial} and its key: {error}"))?;
+            self.certificate = (serial.to_owned(), now);
+            self.certificates += 1;
         }
         Ok(())
     }
