@@ -15,7 +15,7 @@ use crate::reload::Reload;
 use crate::status::Status;
 use crate::supervisor::{Platform, Supervisor};
 use crate::vaultfile::{self, Loaded};
-use crate::{check, child, environment, exec, harden, ready, serve, termination};
+use crate::{check, child, exec, harden, ready, serve, termination};
 
 // What a command needs on the stack is in a function of its own, not inlined: side by side in one frame they would all lie beneath
 // a process that runs for months.
@@ -162,7 +162,7 @@ fn agent(loaded: Loaded, at_once: bool) -> io::Result<Exit> {
         if let Some(port) = metrics_port {
             serve::start_port(port, supervisor.status());
         }
-        if let Err(cause) = environment::serve(&supervisor.config, supervisor.once, &supervisor.environment()) {
+        if let Err(cause) = supervisor.serve_environment() {
             tracing::error!(code = %cause.code, "{cause}");
             termination::write(termination::PATH.as_ref(), &cause.to_string());
             return Ok(Exit::Internal);

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use crate::age::Lists;
 use crate::alarm::{self, Alarm};
 use crate::clock::{Clock, boot_id};
-use crate::environment::Handed;
+use crate::environment::{self, Handed};
 use crate::exit::Exit;
 use crate::group::{self, Group};
 use crate::listen::Listening;
@@ -121,6 +121,14 @@ impl Supervisor {
     /// What the agent says of itself, as it changes.
     pub fn status(&self) -> watch::Receiver<Arc<Status>> {
         self.status.subscribe()
+    }
+
+    /// Offers the environment to the programs of other containers, where there is one.
+    ///
+    /// # Errors
+    /// `FileWrite`: none of them could start.
+    pub fn serve_environment(&self) -> Result<(), Cause> {
+        environment::serve(&self.config, self.once, &self.environment())
     }
 
     /// The environment that programs are to have, as it changes.

@@ -22,6 +22,7 @@ mod ledger;
 mod notice;
 mod pod;
 mod process;
+mod program;
 mod read;
 mod run;
 mod server;
@@ -35,6 +36,7 @@ use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use fault::Deck;
+use program::Program;
 use run::Run;
 use watch::Wrong;
 
@@ -112,6 +114,7 @@ fn weather(seed: u64, faults: usize, mounts: bool, only: &[&str]) -> Result<(), 
     if faults <= FAULTS {
         run.longest = LONGEST;
     }
+    run.program = Some(Program::start(&run.pod));
     run.start_agent();
     let mut deck = Deck::new(run.pod.mounted, only);
     let told = drive(&mut run, &mut deck, faults);

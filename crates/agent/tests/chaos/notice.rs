@@ -9,6 +9,7 @@ use sidekey_fakevault::{Fault, Matcher, RoleSpec, Times};
 
 use crate::fault::status;
 use crate::ledger::Loss;
+use crate::program::Program;
 use crate::read::credentials;
 use crate::run::Run;
 use crate::watch::{MOST_A_MINUTE, Wrong};
@@ -16,7 +17,7 @@ use crate::watch::{MOST_A_MINUTE, Wrong};
 /// The words of the failure that has to come, and what brings it about in a run where all is well.
 type Case = (&'static str, fn(&mut Run) -> Result<(), Wrong>);
 
-const CASES: [Case; 25] = [
+const CASES: [Case; 26] = [
     ("the group pair is torn", |run| spoil(run, "..data-pair/pair.b", "1")),
     ("the group app is torn", |run| lose(run, "..data-app/app.pass")),
     ("the group both mixes versions", |run| spoil(run, "..data-both/both.b", "0 x y z")),
@@ -30,6 +31,7 @@ const CASES: [Case; 25] = [
     ("is older than its life", uncertified),
     ("has not come back", kept_away),
     ("asked through its port", unanswered),
+    ("the program has ended", program_ended),
     ("s after its end it has been well for", no_recovery),
     ("reached no file", lost),
     ("leases lost to", killed_too_often),
@@ -115,6 +117,15 @@ fn kept_away(run: &mut Run) -> Result<(), Wrong> {
 fn unanswered(run: &mut Run) -> Result<(), Wrong> {
     run.beside.port = 1;
     run.recover(40)
+}
+
+fn program_ended(run: &mut Run) -> Result<(), Wrong> {
+    let program = run.program.insert(Program::start(&run.pod));
+    program.signal(Signal::SIGTERM);
+    while program.look().is_ok() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    run.calm(1)
 }
 
 fn no_recovery(run: &mut Run) -> Result<(), Wrong> {

@@ -1,5 +1,6 @@
 //! The pod's directories: two small volumes, a service account token, a CA file, a template file, and what readers find.
 
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -54,9 +55,11 @@ impl Pod {
         pod.write("resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n");
         let bind = |from: &str, to: &str| act("mount", &["--bind", pod.path(from).to_str().unwrap()], Path::new(to));
         pod.named = pod.mounted && bind("hosts", HOSTS) && bind("resolv.conf", RESOLVER);
-        for directory in ["templates", "sink"] {
+        for directory in ["templates", "sink", "exec"] {
             std::fs::create_dir(pod.path(directory)).unwrap();
         }
+        // The agent would put itself there, which is this program: large, and no `sidekey-agent`.
+        symlink(std::env::current_exe().unwrap(), pod.path("exec/sidekey-agent")).unwrap();
         pod.write("templates/web.tpl", TEMPLATE);
         pod.write("ca.pem", &server.ca());
         pod.write("termination", "");
@@ -174,6 +177,11 @@ impl Pod {
             let action = json!({"kind": "http", "method": "POST", "url": format!("http://{}/changed", beside.told_at)});
             config["notify"] = json!([{"group": "pair", "action": action, "first": true}]);
             config["listener"] = json!({"port": beside.port, "forward": "agent"});
+            let password = json!({"kind": "format", "format": "raw", "path": "secret/data/web", "field": "password"});
+            let source = json!({"kind": "environment", "syntax": "nul", "variables": [{"name": "PASSWORD", "source": password}]});
+            let mut environment = output("env.sock", "environment", "served", source);
+            environment["dir"] = json!(path("exec"));
+            config["outputs"].as_array_mut().unwrap().push(environment);
         }
         AgentConfig::from_json(&config.to_string()).unwrap()
     }

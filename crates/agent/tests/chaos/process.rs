@@ -55,6 +55,7 @@ pub(crate) fn run() -> ExitCode {
         let state_dir = config.state_dir.clone();
         let supervisor = Supervisor::new(config, false, platform);
         serve::start(&state_dir, supervisor.status());
+        supervisor.serve_environment().unwrap();
         supervisor.run(drain).await
     });
     exit.into()

@@ -16,6 +16,7 @@ use crate::dice::Dice;
 use crate::ledger::Loss;
 use crate::pod::Pod;
 use crate::process::{Agent, Said};
+use crate::program::Program;
 use crate::read::Reader;
 use crate::server::{MARKER, Server};
 use crate::watch::{Watch, Wrong};
@@ -48,6 +49,8 @@ pub(crate) struct Run {
     pub(crate) server: Server,
     pub(crate) pod: Arc<Pod>,
     pub(crate) beside: Beside,
+    /// Where one is started.
+    pub(crate) program: Option<Program>,
     pub(crate) clock: Shared,
     pub(crate) dice: Dice,
     pub(crate) watch: Watch,
@@ -88,6 +91,7 @@ impl Run {
         let mut run = Self {
             config: pod.config(&address, 20_000, Some(&beside)),
             beside,
+            program: None,
             clock: Shared::create(&clock_file),
             reader: Reader::start(&pod),
             server,
@@ -164,6 +168,7 @@ impl Run {
         self.reader.users().into_iter().for_each(|user| self.watch.ledger.seen(user));
         self.reader.look()?;
         self.beside.look()?;
+        self.program.as_mut().map_or(Ok(()), Program::look)?;
         if self.steps.is_multiple_of(16) {
             self.watch.told(&self.pod, &self.said)?;
             self.watch.account(self.now(), false, &self.said)?;
@@ -190,6 +195,7 @@ impl Run {
         if self.beside.calls() > self.watch.changes + self.kills {
             return Err(format!("told {} times of {} changes", self.beside.calls(), self.watch.changes));
         }
+        self.program.as_mut().map_or(Ok(()), Program::finish)?;
         let agent = self.agent.take().ok_or("no agent at the end")?;
         match (agent.stop(), self.server.fake.tokens().len(), self.pod.path("sink/token").exists()) {
             (Some(0), 0, false) => Ok(()),

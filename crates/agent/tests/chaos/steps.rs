@@ -16,7 +16,7 @@ use crate::server::{MARKER, MOUNT, Server};
 use crate::tracer::{self, Fate};
 use crate::watch::Wrong;
 
-const BINARY: &str = env!("CARGO_BIN_EXE_sidekey-agent");
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_sidekey-agent");
 
 /// Between two looks at KV; what is older is due at once when an agent begins.
 const INTERVAL: u64 = 1_000;
