@@ -35,7 +35,8 @@ impl Supervisor {
         if news {
             self.keep();
         } else {
-            self.keep_by.get_or_insert(now + LAG);
+            let by = now + LAG;
+            self.keep_by = Some(self.keep_by.map_or(by, |known| known.min(by)));
         }
     }
 

@@ -19,9 +19,9 @@ impl Backoff {
         Self { first, longest, failures: 0, until: None }
     }
 
-    /// Whether it is time to try.
+    /// Whether it is time to try. What is further away than any wait was set by a clock that went back since.
     pub(crate) fn is_due(&self, now: Time) -> bool {
-        self.until.is_none_or(|until| until <= now)
+        self.until.is_none_or(|until| until <= now || until > now + self.longest)
     }
 
     /// When it will be; `None` when it always is.
@@ -66,5 +66,13 @@ mod tests {
         }
         backoff.succeeded();
         assert!(backoff.is_due(now));
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_puts_nothing_off() {
+        let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
+        let hour = Time::from_millis(3_600_000);
+        backoff.failed(hour, 0);
+        assert!(!backoff.is_due(hour) && backoff.is_due(Time::from_millis(0)));
     }
 }

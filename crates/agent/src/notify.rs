@@ -101,7 +101,9 @@ impl Notifier {
         let mut busy = self.is_running_a_program();
         let mut started = Vec::new();
         for errand in &mut self.errands {
-            if errand.is_ready(busy) && errand.due() <= now {
+            // A clock that went back puts off nothing that is owed.
+            errand.at = errand.at.min(now + DEBOUNCE);
+            if errand.is_ready(busy) && errand.at <= now && errand.retry.is_due(now) {
                 (errand.owed, errand.running) = (false, true);
                 busy |= errand.is_program();
                 started.push(errand.action.clone());
@@ -236,6 +238,17 @@ mod tests {
         assert_eq!(notifier.start(at(2_500)), [touch("x")]);
         assert!(notifier.finished(&touch("x"), Ok(()), at(2_600)).is_none());
         assert_eq!(notifier.due(), None);
+    }
+
+    #[test]
+    fn what_is_owed_is_done_though_the_clock_goes_back() {
+        let mut notifier = Notifier::new(&[notify("a", touch("x"), false)], &[], false);
+        notifier.changed("a", false, at(3_600_000));
+        assert!(notifier.start(at(1_000)).is_empty());
+        assert_eq!(notifier.start(at(1_500)), [touch("x")]);
+        notifier.finished(&touch("x"), Err("no".to_owned()), at(3_600_000));
+        assert!(notifier.start(at(2_000)).is_empty());
+        assert_eq!(notifier.start(at(2_500)), [touch("x")], "and is tried again");
     }
 
     #[test]
