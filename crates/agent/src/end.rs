@@ -22,7 +22,7 @@ use crate::supervisor::Supervisor;
 
 /// A native sidecar is killed soon after the app has gone: from the signal to the end it takes 1.5 s at most, and what follows the
 /// revocation has a part of that.
-const REVOCATION: Duration = Duration::from_millis(1_300);
+const REVOCATION: Duration = Duration::from_millis(1_200);
 
 /// A login under way may still bring a token that nobody would revoke.
 const LAST_LOGIN: Duration = Duration::from_millis(500);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use sidekey_agent::exit::Exit;
-use sidekey_fakevault::{Fault, Matcher, RoleSpec, Times};
+use sidekey_fakevault::{Certificate, Fault, Matcher, Options, RoleSpec, Times};
 use support::{Bench, MOUNT, exists, role};
 
 #[tokio::test]
@@ -136,6 +136,14 @@ async fn says_which_part_of_the_way_to_vault_fails() {
         let bench = Bench::new().await.format("a", "json", "secret/data/web", json!({})).set(changes);
         let agent = bench.start();
         bench.until(code, |bench| bench.line().starts_with(code)).await;
+        agent.stop().await;
+    }
+    for certificate in [Certificate::Expired, Certificate::ExpiredAuthority] {
+        let bench = Bench::with(Options { certificate, ..Options::default() }).await;
+        let bench = bench.format("a", "json", "secret/data/web", json!({}));
+        let agent = bench.start();
+        bench.until("SK3003", |bench| bench.line().starts_with("SK3003")).await;
+        assert!(bench.line().contains("expired"), "{certificate:?}: {}", bench.line());
         agent.stop().await;
     }
 }
