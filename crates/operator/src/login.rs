@@ -35,7 +35,7 @@ pub(crate) async fn log_in(
     login: &Login,
     kept: Option<&Store>,
 ) -> Result<Granted, Trouble> {
-    let reach = Reach::read(api, addresses, &login.connection).await?.within(login.namespace.clone());
+    let reach = Reach::read(api, addresses, &cloud.env, &login.connection).await?.within(login.namespace.clone());
     let client = reach.client()?;
     let mut at_login = reach.clone();
     at_login.extras.headers.extend(login.headers.clone());

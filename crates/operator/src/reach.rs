@@ -1,12 +1,13 @@
 //! connection → address check → trust, from Secrets and ConfigMaps → what every client of it is made from.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http::Uri;
 use sidekey_cluster::api::Api;
 use sidekey_core::Cause;
 use sidekey_core::contract::Server;
-use sidekey_vault::{Client, Extras, diagnose};
+use sidekey_vault::{Client, Extras, by_environment, diagnose};
 use tokio::time::timeout;
 
 use crate::addresses::Addresses;
@@ -25,11 +26,16 @@ pub struct Reach {
 }
 
 impl Reach {
-    /// Reads what the connection names.
+    /// Reads what the connection names. Where that is no proxy, the variables `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` of `env` hold.
     ///
     /// # Errors
     /// The address is refused, or a Secret or ConfigMap cannot be used.
-    pub async fn read(api: &Api, addresses: &Addresses, connection: &Connection) -> Result<Self, Trouble> {
+    pub async fn read(
+        api: &Api,
+        addresses: &Addresses,
+        env: &BTreeMap<String, String>,
+        connection: &Connection,
+    ) -> Result<Self, Trouble> {
         let (spec, home) = (&connection.spec, &connection.home);
         let filled = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         admitted(addresses, &connection.key, &spec.address).await?;
@@ -47,7 +53,7 @@ impl Reach {
             Some(name) => Some(proof::pair(api, home, &name).await?),
             None => None,
         };
-        let server = Server {
+        let mut server = Server {
             address: spec.address.clone(),
             ca_pem,
             ca_file: filled(&spec.ca_cert_path),
@@ -57,6 +63,9 @@ impl Reach {
             timeout_seconds: u32::try_from(connection.timeout.as_secs().max(1)).unwrap_or(u32::MAX),
             ..Server::default()
         };
+        if server.proxy.is_none() {
+            by_environment(&mut server, |name| env.get(name).cloned());
+        }
         let extras = Extras { headers: spec.headers.clone(), identity, guard: addresses.guard() };
         Ok(Self { server, extras })
     }

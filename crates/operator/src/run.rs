@@ -215,10 +215,11 @@ async fn work(
         storage::purge(&api, metrics, &namespace, |_| true).await;
     }
     let (surroundings, seen_by_logins) = watch::channel(Surroundings::default());
+    let cloud = Arc::new(options.cloud.clone());
     let means = Means {
         api: api.clone(),
         addresses: options.addresses.clone(),
-        cloud: Arc::new(options.cloud.clone()),
+        cloud: cloud.clone(),
         metrics: metrics.clone(),
         keeping: Keeping { persistence: options.persistence, namespace, mac_key: mac_key.clone() },
         surroundings: seen_by_logins,
@@ -235,6 +236,7 @@ async fn work(
         mac_key,
         metrics: metrics.clone(),
         addresses: options.addresses.clone(),
+        cloud,
         exclude_raw: options.exclude_raw,
         poll_metadata: options.poll_metadata,
         persistence: options.persistence,

@@ -18,6 +18,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use sidekey_fakevault::{Certificate, Options as VaultOptions, Standing};
 use sidekey_operator::addresses::Addresses;
+use sidekey_operator::proof::Cloud;
 use sidekey_operator::run::Options;
 use support::{HOUSE, World, condition, options, path};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -272,6 +273,28 @@ async fn a_proxy_and_headers_are_those_of_the_connection() {
         let login = asked.ends_with("login");
         assert_eq!(head.to_ascii_lowercase().contains("x-door: open"), login, "of the login alone: {asked}: {head}");
     }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_connection_without_a_proxy_takes_that_of_the_environment() {
+    let mut world = World::new().await;
+    let [general, own] = [0, 1].map(|_| Proxy::start(world.vault.address().trim_start_matches("http://").to_owned()));
+    let (general, own) = tokio::join!(general, own);
+    world.connect("vault", json!({ "address": "http://vault.invalid:8200" }));
+    world.connect("own", json!({ "address": "http://own.invalid:8200", "proxyURL": own.address }));
+    world.connect("left-out", json!({ "address": "http://out.invalid:8200" }));
+    world.auth("app", "vault", json!({ "vaultConnectionRef": "vault" }));
+    world.static_secret("app", "web", json!({}));
+    let env = [("HTTP_PROXY", general.address.as_str()), ("NO_PROXY", "out.invalid")];
+    let cloud = Cloud { env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).into(), ..Cloud::default() };
+    world.start_with(Options { cloud, ..options() });
+    world.condition(VSS, "web", "Ready", "True").await;
+    world.condition(CONNECTIONS, "own", "Ready", "True").await;
+    world.says(CONNECTIONS, "left-out", &["SK3001", "out.invalid"]).await;
+    assert!(general.sent().contains("/v1/auth/kubernetes/login HTTP/1.1"), "{}", general.sent());
+    assert!(!general.sent().contains("own.invalid") && !general.sent().contains("out.invalid"), "{}", general.sent());
+    assert!(own.sent().contains("CONNECT own.invalid:8200"), "{}", own.sent());
     world.stop().await;
 }
 

@@ -32,7 +32,7 @@ pub(super) async fn look(tools: &Tools, mut job: Job) -> Done {
 async fn check(tools: &Tools, job: &Job) -> Result<(), Trouble> {
     let Refers::Connection(connection) = &job.refers else { return Ok(()) };
     let connection = connection.clone()?;
-    let reach = Reach::read(&tools.api, &tools.addresses, &connection).await?;
+    let reach = Reach::read(&tools.api, &tools.addresses, &tools.cloud.env, &connection).await?;
     let client = reach.client()?;
     let failed = |cause| Trouble::new("VaultClientError", cause);
     let health = client.health().await.map_err(|error| failed(diagnose::transport(&error, &reach.server)))?;

@@ -35,6 +35,7 @@ use crate::plan::request;
 use crate::plan::storage::Persistence;
 use crate::plan::transformation::{Rendered, Shared, Source, Transformer};
 use crate::plan::vault_auth::About;
+use crate::proof::Cloud;
 use crate::reads::Reads;
 use crate::restart::Restarts;
 use crate::sessions::Sessions;
@@ -67,6 +68,8 @@ pub struct Tools {
     pub metrics: Metrics,
     /// Where tokens may be sent.
     pub addresses: Addresses,
+    /// How to reach clouds, and the proxies of the operator's environment.
+    pub cloud: Arc<Cloud>,
     /// Whether `_raw` is left out of every Secret.
     pub exclude_raw: bool,
     /// Whether KV v2 metadata is polled in the place of data, where an object does not say.
