@@ -128,6 +128,8 @@ impl Keeper {
             slot.before = former;
             slot.waiting = waiting;
             slot.doubting = doubting;
+            // What was told of the login before stays told until the new one is known: its success has to be told too.
+            slot.failed = before.failed.map(|(trouble, ..)| (trouble, Instant::now(), 0));
         }
         slot.asked = Instant::now();
         if let (Some(cache_key), Some(store)) = (old, store(&self.means, &self.own)) {
@@ -335,6 +337,7 @@ impl Keeper {
             let Some(slot) = self.slots.get_mut(&identity) else { continue };
             if slot.gone && !slot.busy {
                 self.slots.remove(&identity);
+                self.note(identity, None);
                 continue;
             }
             match &mut slot.live {
