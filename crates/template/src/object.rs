@@ -6,8 +6,9 @@ use crate::helpers::time::Moment;
 use crate::value::Val;
 
 /// Names of all methods that a template may call with arguments.
-pub(crate) const METHODS: [&str; 12] = [
+pub(crate) const METHODS: [&str; 13] = [
     "Add",
+    "AddDate",
     "After",
     "Before",
     "Compare",

@@ -43,12 +43,18 @@ fn sprig(page: &mut String) {
     page.push_str(
         "\n## Go templates: sprig's functions\n\nThe agent's templates write them with the prefix `sprig_`, ",
     );
-    page.push_str("the operator's without it.\n\n| written | answers | agent | operator |\n|---|---|---|---|\n");
+    page.push_str(
+        "the operator's without it. Those that answer something else each time are OpenBao's agent's alone: ",
+    );
+    page.push_str(
+        "Vault's refuses a template that has one.\n\n| written | answers | agent | operator |\n|---|---|---|---|\n",
+    );
     let mark = |has: bool| if has { "yes" } else { "" };
     for row in SPRIG.iter().filter(|row| !refused(&row.function)) {
-        let (agent, operator) = (row.known_to(Set::Agent), row.known_to(Set::Operator));
+        let agent = if row.is_openbaos() { "yes, OpenBao's" } else { mark(row.known_to(Set::Agent)) };
+        let operator = mark(row.known_to(Set::Operator));
         let (usage, about) = (cell(row.function.usage), cell(row.function.about));
-        let _ = writeln!(page, "| `{usage}` | {about} | {} | {} |", mark(agent), mark(operator));
+        let _ = writeln!(page, "| `{usage}` | {about} | {agent} | {operator} |");
     }
     page.push_str("\nRefused when the template is read:\n\n| name | why |\n|---|---|\n");
     for row in SPRIG.iter().filter(|row| refused(&row.function)) {

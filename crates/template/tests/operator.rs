@@ -100,10 +100,7 @@ fn refuses_what_the_operator_does_not_have() {
             "{{ toDate \"a\" \"b\" }}",
             "function `toDate` is not known (the operator does not have this function of sprig)",
         ),
-        (
-            "{{ now }}",
-            "function `now` is refused (It depends on the clock or the time zone; neither consul-template nor the operator knows it.)",
-        ),
+        ("{{ now }}", "function `now` is not known (the operator does not have this function of sprig)"),
         ("{{ call .Secrets }}", "function `call` is refused (No value of a template is a function.)"),
     ];
     for (text, want) in cases {
@@ -117,12 +114,12 @@ fn refuses_what_the_operator_does_not_have() {
                 "SK2002: template t, line 1, column 4: function `b64enc` is not known (did you mean `sprig_b64enc`?)",
             ),
             (
-                "{{ sprig_uuidv4 }}",
-                "SK2002: template t, line 1, column 4: function `sprig_uuidv4` is refused (It makes something new each time; keep what it makes in Vault.)",
+                "{{ sprig_getHostByName }}",
+                "SK2002: template t, line 1, column 4: function `sprig_getHostByName` is refused (Templates do not see the network.)",
             ),
             (
-                "{{ sprig_now }}",
-                "SK2002: template t, line 1, column 4: function `sprig_now` is refused (It depends on the clock or the time zone; neither consul-template nor the operator knows it.)",
+                "{{ now }}",
+                "SK2002: template t, line 1, column 4: function `now` is not known (did you mean `sprig_now`?)",
             ),
         ],
     );

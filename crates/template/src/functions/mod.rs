@@ -22,7 +22,7 @@ pub(crate) use sprig::{SPRIG, Sprig};
 /// Whose functions a Go template knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Set {
-    /// consul-template's own, and sprig's hermetic ones with the prefix `sprig_`.
+    /// consul-template's own, and sprig's with the prefix `sprig_`.
     Agent,
     /// The operator's choice of sprig's, by their own names. They come before Go's: its `slice` is sprig's.
     Operator,
@@ -157,6 +157,15 @@ impl Set {
         }
     }
 
+    /// Which argument must be the name of a time zone.
+    pub(crate) fn takes_zone(self, name: &str) -> Option<usize> {
+        match name.strip_prefix(PREFIX).filter(|_| self == Self::Agent)? {
+            "dateInZone" | "date_in_zone" => Some(2),
+            "htmlDateInZone" => Some(1),
+            _ => None,
+        }
+    }
+
     /// The names of all that runs.
     fn names(self) -> Vec<String> {
         let prefix = if self == Self::Agent { PREFIX } else { "" };
@@ -208,10 +217,11 @@ mod tests {
         }
     }
 
-    /// consul-template 0.41.1 and the operator 1.4 know so many of sprig's 211.
+    /// consul-template 0.41.1 and the operator 1.4 know so many of sprig's 211; OpenBao's agent has all, we all but one.
     #[test]
     fn knows_as_many_of_sprigs_as_each_program_does() {
         let known = |set| SPRIG.iter().filter(|row| row.known_to(set)).count();
-        assert_eq!((SPRIG.len(), known(Set::Agent), known(Set::Operator)), (211, 194, 179));
+        let vaults = SPRIG.iter().filter(|row| row.known_to(Set::Agent) && !row.is_openbaos()).count();
+        assert_eq!((SPRIG.len(), vaults, known(Set::Agent), known(Set::Operator)), (211, 194, 210, 179));
     }
 }

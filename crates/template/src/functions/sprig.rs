@@ -1,4 +1,4 @@
-//! sprig's functions, 3.3.0. The agent knows the hermetic ones as `sprig_NAME`, the operator its own choice as `NAME`.
+//! sprig's functions, 3.3.0. The agent knows them as `sprig_NAME`, the operator its own choice as `NAME`.
 
 use super::{Function, Set, pure, refused, run};
 use crate::go;
@@ -12,11 +12,14 @@ use crate::helpers::{
 struct Sets {
     agent: bool,
     operator: bool,
+    /// Of the agents only OpenBao's has it: Vault's knows those alone that answer the same each time.
+    openbao: bool,
 }
 
-const BOTH: Sets = Sets { agent: true, operator: true };
-const AGENT: Sets = Sets { agent: true, operator: false };
-const NEITHER: Sets = Sets { agent: false, operator: false };
+const BOTH: Sets = Sets { agent: true, operator: true, openbao: false };
+const AGENT: Sets = Sets { agent: true, operator: false, openbao: false };
+const OPENBAO: Sets = Sets { agent: true, operator: false, openbao: true };
+const NEITHER: Sets = Sets { agent: false, operator: false, openbao: false };
 
 /// One function of sprig.
 pub(crate) struct Sprig {
@@ -31,6 +34,11 @@ impl Sprig {
             Set::Operator => self.sets.operator,
         }
     }
+
+    /// Whether Vault's own agent does not know it.
+    pub(crate) const fn is_openbaos(&self) -> bool {
+        self.sets.openbao
+    }
 }
 
 impl Function {
@@ -39,9 +47,6 @@ impl Function {
     }
 }
 
-const CLOCK: &str = "It depends on the clock or the time zone; neither consul-template nor the operator knows it.";
-const CHANCE: &str = "It makes something new each time; keep what it makes in Vault.";
-const ENVIRONMENT: &str = "sprig's access to the environment is off, as in consul-template; use `env`.";
 const NETWORK: &str = "Templates do not see the network.";
 
 /// Sorted by name; one row, one line.
@@ -76,11 +81,11 @@ pub(crate) static SPRIG: &[Sprig] = &[
     pure("compact", "compact LIST", "Without empty elements.", "a", lists::compact).of(BOTH),
     pure("concat", "concat LIST …", "One list of all.", "a*", lists::concat).of(BOTH),
     pure("contains", "contains PART TEXT", "Whether the part is in it.", "ss", text::contains).of(BOTH),
-    refused("date", CLOCK).of(NEITHER),
-    refused("dateInZone", CLOCK).of(NEITHER),
-    refused("dateModify", CLOCK).of(NEITHER),
-    refused("date_in_zone", CLOCK).of(NEITHER),
-    refused("date_modify", CLOCK).of(NEITHER),
+    run("date", "date LAYOUT DATE", "In Go's layout, of a date or of seconds since 1970; of anything else the time of the data.", "sa", go::frozen::date).of(OPENBAO),
+    run("dateInZone", "dateInZone LAYOUT DATE ZONE", "As `date`; the zone is UTC, by any of its names.", "sas", go::frozen::date_in_zone).of(OPENBAO),
+    pure("dateModify", "dateModify DURATION DATE", "The date so much later; what is no duration changes nothing.", "sT", date::modify).of(OPENBAO),
+    run("date_in_zone", "date_in_zone LAYOUT DATE ZONE", "As `dateInZone`.", "sas", go::frozen::date_in_zone).of(OPENBAO),
+    pure("date_modify", "date_modify DURATION DATE", "As `dateModify`.", "sT", date::modify).of(OPENBAO),
     pure("decryptAES", "decryptAES PASSWORD TEXT", "What `encryptAES` encrypted.", "ss", cipher::decrypt).of(AGENT),
     pure("deepCopy", "deepCopy VALUE", "A copy that shares nothing.", "a", dict::deep_copy).of(BOTH),
     pure("deepEqual", "deepEqual A B", "Whether type and content are the same.", "aa", compare::deep_equal).of(BOTH),
@@ -95,8 +100,8 @@ pub(crate) static SPRIG: &[Sprig] = &[
     run("durationRound", "durationRound DURATION", "Its largest unit, as `2h` or `3d`.", "a", go::frozen::duration_round).of(BOTH),
     pure("empty", "empty VALUE", "Whether it is zero, empty or nothing.", "a", defaults::empty).of(BOTH),
     run("encryptAES", "encryptAES PASSWORD TEXT", "AES-256 in CBC mode, in base 64; the same until the data changes.", "ss", go::frozen::encrypt_aes).of(AGENT),
-    refused("env", ENVIRONMENT).of(NEITHER),
-    refused("expandenv", ENVIRONMENT).of(NEITHER),
+    run("env", "env NAME", "As consul-template's `env`.", "s", go::data::env).of(OPENBAO),
+    run("expandenv", "expandenv TEXT", "`$NAME` and `${NAME}` as variables of the agent's container, empty when unset.", "s", go::data::expand_env).of(OPENBAO),
     pure("ext", "ext PATH", "The last point and what follows it.", "s", paths::ext).of(BOTH),
     run("fail", "fail TEXT", "Ends the rendering with an error, which shows the text if it stands in the template.", "s", go::data::fail).of(BOTH),
     pure("first", "first LIST", "The first element.", "a", lists::first).of(BOTH),
@@ -117,8 +122,8 @@ pub(crate) static SPRIG: &[Sprig] = &[
     pure("hasPrefix", "hasPrefix PREFIX TEXT", "Whether the text begins so.", "ss", text::has_prefix).of(BOTH),
     pure("hasSuffix", "hasSuffix SUFFIX TEXT", "Whether the text ends so.", "ss", text::has_suffix).of(BOTH),
     pure("hello", "hello", "`Hello!`.", "", encode::hello).of(AGENT),
-    refused("htmlDate", CLOCK).of(NEITHER),
-    refused("htmlDateInZone", CLOCK).of(NEITHER),
+    run("htmlDate", "htmlDate DATE", "As `date`, in the layout `2006-01-02`.", "a", go::frozen::html_date).of(OPENBAO),
+    run("htmlDateInZone", "htmlDateInZone DATE ZONE", "As `dateInZone`, in the layout `2006-01-02`.", "as", go::frozen::html_date_in_zone).of(OPENBAO),
     run("htpasswd", "htpasswd USER PASSWORD", "A line of Apache's password file, with a bcrypt hash; the same until the data changes.", "ss", go::frozen::htpasswd).of(BOTH),
     pure("indent", "indent SPACES TEXT", "Spaces before every line, empty ones too.", "is", layout::indent).of(BOTH),
     pure("initial", "initial LIST", "All but the last.", "a", lists::initial).of(BOTH),
@@ -175,7 +180,7 @@ pub(crate) static SPRIG: &[Sprig] = &[
     pure("must_date_modify", "must_date_modify DURATION DATE", "As `mustDateModify`.", "sT", date::must_modify).of(AGENT),
     pure("nindent", "nindent SPACES TEXT", "As `indent`, on a new line.", "is", layout::nindent).of(BOTH),
     pure("nospace", "nospace TEXT", "Without white space.", "s", case::nospace).of(BOTH),
-    refused("now", CLOCK).of(NEITHER),
+    run("now", "now", "The time of the data, a date in UTC.", "", go::frozen::now).of(OPENBAO),
     pure("omit", "omit MAP KEY …", "A new map without these keys.", "ms*", dict::omit).of(BOTH),
     pure("osBase", "osBase PATH", "As `base`.", "s", paths::base).of(BOTH),
     pure("osClean", "osClean PATH", "As `clean`.", "s", paths::clean).of(BOTH),
@@ -188,12 +193,12 @@ pub(crate) static SPRIG: &[Sprig] = &[
     pure("prepend", "prepend LIST VALUE", "A new list.", "aa", lists::prepend).of(BOTH),
     pure("push", "push LIST VALUE", "As `append`.", "aa", lists::append).of(BOTH),
     pure("quote", "quote VALUE …", "Each in double quotes, escaped as in Go.", "a*", text::quote).of(BOTH),
-    refused("randAlpha", CHANCE).of(NEITHER),
-    refused("randAlphaNum", CHANCE).of(NEITHER),
-    refused("randAscii", CHANCE).of(NEITHER),
-    refused("randBytes", CHANCE).of(NEITHER),
+    run("randAlpha", "randAlpha COUNT", "So many letters; the same until the data changes.", "i", go::frozen::rand_alpha).of(OPENBAO),
+    run("randAlphaNum", "randAlphaNum COUNT", "So many letters and digits; the same until the data changes.", "i", go::frozen::rand_alpha_num).of(OPENBAO),
+    run("randAscii", "randAscii COUNT", "So many printable characters of ASCII; the same until the data changes.", "i", go::frozen::rand_ascii).of(OPENBAO),
+    run("randBytes", "randBytes COUNT", "So many bytes, in base 64; the same until the data changes.", "i", go::frozen::rand_bytes).of(OPENBAO),
     run("randInt", "randInt FROM TO", "A number from FROM up to TO, without it; the same until the data changes.", "ii", go::frozen::rand_int).of(BOTH),
-    refused("randNumeric", CHANCE).of(NEITHER),
+    run("randNumeric", "randNumeric COUNT", "So many digits; the same until the data changes.", "i", go::frozen::rand_numeric).of(OPENBAO),
     pure("regexFind", "regexFind PATTERN TEXT", "The first match, or an empty text.", "ss", pattern::find).of(BOTH),
     pure("regexFindAll", "regexFindAll PATTERN TEXT COUNT", "A list of matches; a negative count means all.", "ssi", pattern::find_all).of(BOTH),
     pure("regexMatch", "regexMatch PATTERN TEXT", "Whether the pattern is found; a wrong pattern is not.", "ss", pattern::matches_or_not).of(BOTH),
@@ -253,7 +258,7 @@ pub(crate) static SPRIG: &[Sprig] = &[
     pure("upper", "upper TEXT", "In capitals.", "s", case::to_upper).of(BOTH),
     pure("urlJoin", "urlJoin MAP", "The URL of what `urlParse` answers.", "m", url::join).of(BOTH),
     pure("urlParse", "urlParse TEXT", "A map of scheme, host, hostname, path, query, opaque, fragment, userinfo.", "s", url::parse).of(BOTH),
-    refused("uuidv4", CHANCE).of(NEITHER),
+    run("uuidv4", "uuidv4", "A UUID drawn by lot; the same until the data changes.", "", go::frozen::uuid).of(OPENBAO),
     pure("values", "values MAP", "In the order of their keys.", "m", dict::values).of(BOTH),
     pure("without", "without LIST VALUE …", "A new list without these.", "aa*", lists::without).of(BOTH),
     pure("wrap", "wrap WIDTH TEXT", "Broken at spaces.", "is", layout::wrap).of(BOTH),

@@ -9,7 +9,7 @@ use super::{Defined, data, scratch};
 use crate::failure::Failure;
 use crate::files::Place;
 use crate::functions::Set;
-use crate::helpers::pattern;
+use crate::helpers::{date, pattern};
 use crate::object::METHODS;
 use crate::suggest;
 
@@ -122,19 +122,7 @@ impl Checker<'_> {
             Expr::Identifier(_, name) if matches!(&**name, "and" | "or") => return self.short_circuit(&command.args),
             Expr::Identifier(_, name) => {
                 self.asked(literal_lookup(name, rest).filter(|_| !piped));
-                if let ("file", Some(Expr::String(_, path))) = (name.as_str(), rest.first()) {
-                    self.asked.files.insert(path.trim().to_owned());
-                }
-                if name == "writeToFile" && self.functions == Set::Agent {
-                    let texts: Vec<Option<&str>> = rest.iter().map(literal).collect();
-                    Place::check(&texts).map_err(|(index, failure)| {
-                        let message = format!("{name}: {}", failure.message);
-                        (Code::TemplateFunction, Failure { message, ..failure }.at(rest[index].pos().offset))
-                    })?;
-                }
-                if let Some(Expr::String(pos, pattern)) = rest.first().filter(|_| self.functions.takes_pattern(name)) {
-                    pattern::check(pattern).map_err(|failure| (Code::TemplateSyntax, failure.at(pos.offset)))?;
-                }
+                self.literals(name, rest)?;
             }
             Expr::Chain(pos, inner, fields) if matches!(&**inner, Expr::Identifier(_, name) if name == "scratch") => {
                 scratch::check(fields).map_err(|failure| (Code::TemplateFunction, failure.at(pos.offset)))?;
@@ -147,6 +135,30 @@ impl Checker<'_> {
             _ => {}
         }
         command.args.iter().try_for_each(|arg| self.operand(arg))
+    }
+
+    /// Arguments that stand in the template and must be of a form.
+    fn literals(&mut self, name: &str, args: &[Expr]) -> Check {
+        let texts: Vec<Option<&str>> = args.iter().map(literal).collect();
+        let wrong = |index: usize, failure: Failure| {
+            let message = format!("{name}: {}", failure.message);
+            (Code::TemplateFunction, Failure { message, ..failure }.at(args[index].pos().offset))
+        };
+        if let ("file", Some(Some(path))) = (name, texts.first()) {
+            self.asked.files.insert(path.trim().to_owned());
+        }
+        if name == "writeToFile" && self.functions == Set::Agent {
+            Place::check(&texts).map_err(|(index, failure)| wrong(index, failure))?;
+        }
+        let zone = self.functions.takes_zone(name);
+        if let Some((index, zone)) = zone.and_then(|index| Some((index, (*texts.get(index)?)?))) {
+            date::check_zone(zone).map_err(|failure| wrong(index, failure))?;
+        }
+        if let Some(Some(pattern)) = texts.first().filter(|_| self.functions.takes_pattern(name)) {
+            let offset = args[0].pos().offset;
+            pattern::check(pattern).map_err(|failure| (Code::TemplateSyntax, failure.at(offset)))?;
+        }
+        Ok(())
     }
 
     fn asked(&mut self, lookup: Option<Lookup>) {

@@ -9,7 +9,7 @@ use super::Run;
 use crate::failure::Failure;
 use crate::fields::{Fields, Shape};
 use crate::files::Place;
-use crate::helpers::{Out, bytes, text};
+use crate::helpers::{Out, Text, bytes, text};
 use crate::list::{Elem, List};
 use crate::value::Val;
 
@@ -119,6 +119,39 @@ pub(crate) fn must_env(run: &mut Run<'_>, args: &[Val]) -> Out {
         .filter(|value| !value.is_empty())
         .map(Val::str)
         .ok_or_else(|| Failure::new(format!("variable {name} is not set in the agent's container, or empty")))
+}
+
+/// `expandenv TEXT`: `$NAME` and `${NAME}` as variables, as Go's `os.ExpandEnv` reads them.
+pub(crate) fn expand_env(run: &mut Run<'_>, args: &[Val]) -> Out {
+    let (mut rest, mut out) = (bytes(args, 0)?, Text::default());
+    while let Some(at) = rest.iter().position(|byte| *byte == b'$').filter(|at| at + 1 < rest.len()) {
+        out.push(&rest[..at])?;
+        let (name, length) = variable_name(&rest[at + 1..]);
+        match std::str::from_utf8(name) {
+            Ok("") if length == 0 => out.push(b"$")?,
+            Ok(name) => out.push(run.variable(name).unwrap_or_default().as_bytes())?,
+            Err(_) => {}
+        }
+        rest = &rest[at + 1 + length..];
+    }
+    out.push(rest)?;
+    Ok(out.done())
+}
+
+/// The name that stands behind a `$`, and how many bytes it takes up with its braces; braces around nothing take up their own.
+fn variable_name(rest: &[u8]) -> (&[u8], usize) {
+    let special = |byte: u8| byte.is_ascii_digit() || b"*#$@!?-".contains(&byte);
+    match rest {
+        [b'{', ..] => match rest.iter().position(|byte| *byte == b'}') {
+            Some(end) => (&rest[1..end], end + 1),
+            None => (&[], 1),
+        },
+        [first, ..] if special(*first) => (&rest[..1], 1),
+        _ => {
+            let end = rest.iter().position(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_').unwrap_or(rest.len());
+            (&rest[..end], end)
+        }
+    }
 }
 
 /// `executeTemplate NAME [DOT]`.

@@ -1,12 +1,10 @@
 //! sprig's functions that make keys and certificates. What they draw by lot comes from the seed that is frozen with the data,
 //! so the same data gives the same key; the seed has 256 bits and is as secret as the data.
 
-use chacha20::ChaCha20Rng;
-use chacha20::rand_core::{Rng, SeedableRng};
-use sha2::{Digest, Sha256};
-use zeroize::Zeroizing;
+use chacha20::rand_core::Rng;
 
 use super::Run;
+use super::frozen::source;
 use crate::failure::Failure;
 use crate::fields::{Fields, Shape};
 use crate::helpers::certificate::{Request, Signer, others};
@@ -99,15 +97,4 @@ fn certify(run: &mut Run<'_>, key: &Key, subject: &[Val], days: i64, authority: 
     let (cert, key) = (request.sign(key, signer)?, key.to_pem()?);
     let parts = vec![("Cert", Val::str(cert.as_bytes())), ("Key", Val::str(key.as_bytes()))];
     Ok(Val::Struct(Fields::new(Shape::Certificate, parts)))
-}
-
-/// Chance of its own for the next thing to be made.
-fn source(run: &mut Run<'_>) -> Result<ChaCha20Rng, Failure> {
-    let drawn = run.chance();
-    let seed = run.seed();
-    if *seed == [0; 32] {
-        return Err(Failure::new("the system has no random numbers to make a key of"));
-    }
-    let digest = Sha256::new().chain_update(b"sidekey key").chain_update(seed).chain_update(drawn.to_be_bytes());
-    Ok(ChaCha20Rng::from_seed(*Zeroizing::new(digest.finalize().into())))
 }

@@ -39,6 +39,11 @@ pub(crate) fn unix_epoch(args: &[Val]) -> Out {
     Ok(Val::str(moment(args, 0)?.seconds.to_string()))
 }
 
+/// `dateModify DURATION DATE`: by what is no duration it is not changed.
+pub(crate) fn modify(args: &[Val]) -> Out {
+    if parse_duration(text(args, 0)?).is_none() { Ok(args[1].clone()) } else { must_modify(args) }
+}
+
 /// `mustDateModify DURATION DATE`.
 pub(crate) fn must_modify(args: &[Val]) -> Out {
     let by = parse_duration(text(args, 0)?).ok_or_else(|| Failure::new("the first text is not a duration"))?;
@@ -71,6 +76,39 @@ pub(crate) fn duration_round(now: i64, args: &[Val]) -> Out {
     Ok(Val::str(
         found.map_or_else(|| "0s".to_owned(), |(unit, seconds)| format!("{}{unit}", nanos.abs() / (seconds * SECOND))),
     ))
+}
+
+/// So many seconds after 1970 began.
+pub(crate) fn at(seconds: i64) -> Val {
+    date(Moment { seconds, nanos: 0, offset: 0 })
+}
+
+/// What HTML's field of a date wants.
+pub(crate) const HTML: &str = "2006-01-02";
+
+/// The names of UTC that Go's database of zones has; without a name, and of the place itself, the zone is UTC too.
+const UTC: [&str; 9] = ["", "Local", "UTC", "UCT", "Universal", "Zulu", "Etc/UTC", "Etc/UCT", "Etc/Zulu"];
+
+/// Whether dates can be shown in this zone.
+///
+/// # Errors
+/// It is any but UTC: there is no database of zones here, and UTC under another's name would be wrong.
+pub(crate) fn check_zone(zone: &str) -> Result<(), Failure> {
+    if UTC.contains(&zone) {
+        return Ok(());
+    }
+    Err(Failure::new("only the time zone UTC is known").hint("there are no rules of other zones here"))
+}
+
+/// A date, or seconds since 1970, in that layout and zone; anything else is now.
+pub(crate) fn shown_in(now: i64, layout: &str, value: &Val, zone: &str) -> Out {
+    check_zone(zone)?;
+    let (seconds, nanos) = match value {
+        Val::Object(object) => object.moment().map_or((now, 0), |moment| (moment.seconds, moment.nanos)),
+        Val::Int(n) | Val::Long(n) => (*n, 0),
+        _ => (now, 0),
+    };
+    Ok(Val::str(Moment { seconds, nanos, offset: 0 }.format(layout)))
 }
 
 fn since(now: i64, moment: &Moment) -> i128 {

@@ -83,6 +83,9 @@ const ELEMENTS: [&str; 35] = [
     "",
 ];
 
+/// Most years, months or days that a date is moved by at once.
+const FAR: i64 = 1 << 32;
+
 const RFC3339: &str = "2006-01-02T15:04:05Z07:00";
 
 /// The layout's first element, with the text before and after it. An empty element: there is none.
@@ -138,6 +141,17 @@ impl Moment {
             }
             rest = after;
         }
+    }
+
+    /// `AddDate YEARS MONTHS DAYS`: a day that its month does not have is one of the next month.
+    fn later(&self, civil: &Civil, args: &[Val]) -> Out {
+        let part = |index| super::int(args, index).map(|n| n.clamp(-FAR, FAR));
+        let (years, months, days) = (part(0)?, part(1)?, part(2)?);
+        let month = i64::try_from(civil.month).unwrap_or(0) + months + 12 * (civil.year + years);
+        let (year, month) = (month.div_euclid(12), usize::try_from(month.rem_euclid(12)).unwrap_or(0));
+        let days = days_before(year, month) + civil.day - 1 + days;
+        let clock = (self.seconds + self.offset).rem_euclid(86_400);
+        Ok(Val::Object(Rc::new(Self { seconds: days * 86_400 + clock - self.offset, ..*self })))
     }
 
     fn abbreviation(&self) -> String {
@@ -289,6 +303,7 @@ impl Object for Moment {
             "Minute" => Ok(Val::Int(civil.minute)),
             "Second" => Ok(Val::Int(civil.second)),
             "Nanosecond" => Ok(Val::Int(i64::from(self.nanos))),
+            "AddDate" => self.later(&civil, args),
             "After" => other().map(|other| Val::Bool(key(self) > key(other))),
             "Before" => other().map(|other| Val::Bool(key(self) < key(other))),
             "Equal" => other().map(|other| Val::Bool(key(self) == key(other))),

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/Masterminds/sprig/v3"
 	"github.com/hashicorp/consul-template/dependency"
 	"github.com/hashicorp/consul-template/template"
 	"github.com/hashicorp/vault-secrets-operator/helpers"
@@ -25,12 +26,13 @@ import (
 const (
 	lenient  = "consul-template"
 	strict   = "consul-template with error_on_missing_key"
+	openbao  = "consul-template with all of sprig, as in OpenBao's agent"
 	operator = "the Vault Secrets Operator"
 )
 
 var tables = map[string]string{
 	"agent.json": lenient, "calls.json": lenient, "corners.json": lenient, "programs.json": lenient,
-	"strict.json": strict, "operator.json": operator, "operator_calls.json": operator,
+	"strict.json": strict, "openbao.json": openbao, "operator.json": operator, "operator_calls.json": operator,
 }
 
 // What a leading `@` of a case stands for.
@@ -78,6 +80,12 @@ func agent(text string, data []byte, who string) (string, error) {
 		text = secret + rest
 	}
 	asked := &template.NewTemplateInput{Contents: text, ErrMissingKey: who == strict}
+	if who == openbao {
+		asked.ExtFuncMap = map[string]any{}
+		for name, function := range sprig.TxtFuncMap() {
+			asked.ExtFuncMap["sprig_"+name] = function
+		}
+	}
 	parsed, err := template.NewTemplate(asked)
 	if err != nil {
 		return "", err
