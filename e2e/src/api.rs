@@ -70,6 +70,14 @@ pub fn delete(path: &str) -> Answer {
     request("DELETE", path, None)
 }
 
+/// What events say of the objects of a name, in one namespace.
+pub fn events(namespace: &str, name: &str) -> Vec<String> {
+    let list = get(&format!("/api/v1/namespaces/{namespace}/events?fieldSelector=involvedObject.name%3D{name}")).json();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let items = list["items"].as_array().into_iter().flatten();
+    items.map(|it| format!("{}: {}", text(&it["reason"]), text(&it["message"]))).collect()
+}
+
 /// HTTP/1.0: the answer ends with the connection, and is never chunked.
 fn exchange(method: &str, path: &str, kind: &str, body: &str) -> io::Result<Answer> {
     let mut stream = TcpStream::connect(&setting().api)?;

@@ -6,10 +6,13 @@ use serde_json::{Value, json};
 
 use crate::setting::Server;
 use crate::wait::{seconds, until};
-use crate::{Sandbox, api, setting};
+use crate::{Sandbox, api, command, setting};
 
 /// Namespace of the operator.
 pub const OPERATOR: &str = "vault-secrets-operator";
+
+/// Where the first Vault is for the operator.
+pub const ADDRESS: &str = "https://vault.vault.svc:8200";
 
 const GROUP: &str = "secrets.hashicorp.com/v1beta1";
 
@@ -26,7 +29,7 @@ impl Kept {
     /// When it cannot be made.
     pub fn new(name: &str) -> Self {
         let kept = Self { sandbox: Sandbox::new(name).with_role() };
-        kept.connection("vault", &setting().vault, "https://vault.vault.svc:8200");
+        kept.connection("vault", &setting().vault, ADDRESS);
         kept.create("vaultauths", "VaultAuth", "vault", &kept.auth("vault"));
         kept
     }
@@ -46,14 +49,30 @@ impl Kept {
         kept
     }
 
+    /// A static role of the database, and its user, both of the namespace's name, which is handed back; and a policy that reads its
+    /// credentials.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    pub fn static_role(&self, rotation_period: &str) -> String {
+        let name = self.sandbox.namespace.clone();
+        self.sandbox.grant(&format!("path \"database/static-creds/{name}\" {{ capabilities = [\"read\"] }}"));
+        let (host, port) = setting().postgres.rsplit_once(':').unwrap_or_else(|| panic!("E2E_POSTGRES: no host:port"));
+        let admin = format!("postgresql://vaultadmin:vaultadmin@{host}:{port}/postgres");
+        command::run("psql", &["-qc", &format!("create role \"{name}\" login"), &admin], "").expect("a user");
+        let role = json!({"db_name": "pg", "username": name, "rotation_period": rotation_period});
+        setting().vault.write(&format!("database/static-roles/{name}"), &role);
+        name
+    }
+
     /// A VaultConnection, and a Secret with its CA.
     ///
     /// # Panics
     /// When it cannot be made.
     pub fn connection(&self, name: &str, server: &Server, address: &str) {
-        let ca = std::fs::read_to_string(&server.ca).unwrap_or_else(|error| panic!("{}: {error}", server.ca));
         let secret = format!("{name}-ca");
-        self.sandbox.create("secrets", &json!({"metadata": {"name": secret}, "stringData": {"ca.crt": ca}}));
+        let data = json!({"ca.crt": server.pem()});
+        self.sandbox.create("secrets", &json!({"metadata": {"name": secret}, "stringData": data}));
         let spec = json!({"address": address, "caCertSecretRef": secret});
         self.create("vaultconnections", "VaultConnection", name, &spec);
     }
@@ -107,6 +126,27 @@ impl Kept {
     pub fn create(&self, plural: &str, kind: &str, name: &str, spec: &Value) {
         let object = json!({"apiVersion": GROUP, "kind": kind, "metadata": {"name": name}, "spec": spec});
         api::create(&self.all(plural), &object).expect(kind);
+    }
+
+    /// Merges a change into an object's spec.
+    ///
+    /// # Panics
+    /// When the API server refuses it.
+    pub fn edit(&self, plural: &str, name: &str, spec: &Value) {
+        api::patch(&self.one(plural, name), &json!({"spec": spec})).expect(name);
+    }
+
+    /// Deletes an object and waits until it is gone.
+    ///
+    /// # Panics
+    /// When it does not go.
+    pub fn remove(&self, plural: &str, name: &str) {
+        let path = self.one(plural, name);
+        api::delete(&path).expect("delete");
+        until(seconds(60), &format!("gone: {plural}/{name}"), || match api::get(&path) {
+            answer if answer.status == 404 => Ok(()),
+            answer => Err(answer.json()["metadata"].to_string()),
+        });
     }
 
     /// An object as it is now; `null` when it is not there.

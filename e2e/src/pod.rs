@@ -181,18 +181,9 @@ impl Pod {
         api::get(&format!("{}/log?container={container}", self.path())).body
     }
 
-    /// Its events' messages, with how often each was seen.
+    /// Its events' reasons and messages.
     pub fn events(&self) -> Vec<String> {
-        let path =
-            format!("/api/v1/namespaces/{}/events?fieldSelector=involvedObject.name%3D{}", self.namespace, self.name);
-        let list = api::get(&path).json();
-        let items = list["items"].as_array().cloned().unwrap_or_default();
-        items
-            .iter()
-            .map(|it| {
-                format!("{}: {}", it["reason"].as_str().unwrap_or_default(), it["message"].as_str().unwrap_or_default())
-            })
-            .collect()
+        api::events(&self.namespace, &self.name)
     }
 
     /// Deletes it and waits till it is gone.

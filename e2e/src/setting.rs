@@ -95,6 +95,14 @@ impl Spare {
 }
 
 impl Server {
+    /// Its CA in PEM.
+    ///
+    /// # Panics
+    /// When the file cannot be read.
+    pub fn pem(&self) -> String {
+        std::fs::read_to_string(&self.ca).unwrap_or_else(|error| panic!("{}: {error}", self.ca))
+    }
+
     /// Host and port of the address.
     pub fn host_port(&self) -> (&str, u16) {
         let authority = self.address.trim_start_matches("https://").trim_end_matches('/');

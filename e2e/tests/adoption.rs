@@ -11,7 +11,7 @@ use sidekey_e2e::manuals::transit;
 use sidekey_e2e::operator::Away;
 use sidekey_e2e::vault::Mount;
 use sidekey_e2e::wait::{seconds, until};
-use sidekey_e2e::{Kept, api, audit, command, legacy, sandbox, setting};
+use sidekey_e2e::{Kept, api, audit, legacy, sandbox};
 
 const STATIC: (&str, &str) = ("vaultstaticsecrets", "VaultStaticSecret");
 const DYNAMIC: (&str, &str) = ("vaultdynamicsecrets", "VaultDynamicSecret");
@@ -113,14 +113,8 @@ fn a_lease_and_its_login_are_taken_over_and_renewed() {
 #[test]
 fn the_credentials_of_a_static_role_are_taken_over_without_a_write() {
     let kept = Kept::new("op-adopt-role");
-    let namespace = kept.sandbox.namespace.clone();
+    let namespace = kept.static_role("1h");
     let path = format!("database/static-creds/{namespace}");
-    kept.sandbox.grant(&format!("path \"{path}\" {{ capabilities = [\"read\"] }}"));
-    let (host, port) = setting().postgres.rsplit_once(':').expect("host:port");
-    let admin = format!("postgresql://vaultadmin:vaultadmin@{host}:{port}/postgres");
-    command::run("psql", &["-qc", &format!("create role \"{namespace}\" login"), &admin], "").expect("a user");
-    let role = json!({"db_name": "pg", "username": namespace, "rotation_period": "1h"});
-    sandbox::vault().write(&format!("database/static-roles/{namespace}"), &role);
     let workload = kept.workload("deployments", "web");
     let away = Away::new();
     let spec = json!({"mount": "database", "path": format!("static-creds/{namespace}"), "allowStaticCreds": true,
