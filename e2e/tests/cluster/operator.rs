@@ -3,7 +3,8 @@
 use std::thread::sleep;
 
 use serde_json::{Value, json};
-use sidekey_e2e::kept::{decoded, restarted};
+use sidekey_e2e::kept::{ADDRESS, decoded, restarted};
+use sidekey_e2e::vault::Mount;
 use sidekey_e2e::wait::{seconds, until};
 use sidekey_e2e::{Kept, api, command, sandbox};
 
@@ -87,34 +88,93 @@ fn a_quiet_object_is_not_written() {
     assert_eq!(versions(), before, "over seven looks");
 }
 
+/// One object of each kind that is served, as a repository has them, with a label of its own.
+fn repository(kept: &Kept, mount: &Mount) -> Vec<(&'static str, &'static str, Value)> {
+    let namespace = &kept.sandbox.namespace;
+    let to = |name: &str| json!({"name": name, "create": true, "labels": {"a": "b"}, "annotations": {"c": "d"}});
+    let mut destination = to("web");
+    destination["transformation"] = json!({"transformationRefs": [{"name": "url"}]});
+    let mut auth = kept.auth("own");
+    auth["vaultAuthGlobalRef"] = json!({"name": "all"});
+    vec![
+        (
+            "vaultconnections",
+            "VaultConnection",
+            json!({"address": ADDRESS, "caCertSecretRef": "vault-ca", "skipTLSVerify": false}),
+        ),
+        ("vaultauthglobals", "VaultAuthGlobal", json!({"kubernetes": {"headers": {"x-team": "a"}}})),
+        ("vaultauths", "VaultAuth", auth),
+        (
+            "secrettransformations",
+            "SecretTransformation",
+            json!({"templates": {"url": {"text": "{{ get .Secrets \"user\" }}@db"}}}),
+        ),
+        (
+            "vaultstaticsecrets",
+            "VaultStaticSecret",
+            json!({"vaultAuthRef": "own", "mount": "secret", "path": format!("{namespace}/web"), "type": "kv-v2",
+                "destination": destination}),
+        ),
+        (
+            "vaultdynamicsecrets",
+            "VaultDynamicSecret",
+            json!({"vaultAuthRef": "own", "mount": "database", "path": format!("creds/{namespace}"), "revoke": true,
+                "destination": to("db")}),
+        ),
+        (
+            "vaultpkisecrets",
+            "VaultPKISecret",
+            json!({"vaultAuthRef": "own", "mount": mount.0, "role": "web", "commonName": "web.example.com", "ttl": "1h",
+                "revoke": true, "destination": to("tls")}),
+        ),
+    ]
+}
+
 /// What a GitOps tool does every few minutes, and how it decides that something drifted.
 #[test]
 fn what_is_applied_again_is_not_changed_and_shows_no_drift() {
-    let kept = Kept::new("op-gitops");
+    let kept = Kept::with_database("op-gitops");
+    let namespace = kept.sandbox.namespace.clone();
+    let mount = Mount::pki(&namespace);
+    kept.sandbox.grant(&format!(
+        "path \"secret/data/{namespace}/*\" {{ capabilities = [\"read\"] }}\n\
+         path \"database/creds/{namespace}\" {{ capabilities = [\"read\"] }}\n\
+         path \"{}/*\" {{ capabilities = [\"update\"] }}",
+        mount.0
+    ));
     kept.sandbox.put("web", &json!({"user": "app"}));
-    let kind = |kind: &str, name: &str, spec: &Value| {
-        let metadata = json!({"name": name, "namespace": kept.sandbox.namespace, "labels": {"team": "a"}});
+    let names = ["own", "all", "own", "url", "web", "db", "tls"];
+    let objects: Vec<_> = names.into_iter().zip(repository(&kept, &mount)).collect();
+    let items = objects.iter().map(|(name, (_, kind, spec))| {
+        let metadata = json!({"name": name, "namespace": namespace, "labels": {"team": "a"}});
         json!({"apiVersion": "secrets.hashicorp.com/v1beta1", "kind": kind, "metadata": metadata, "spec": spec})
+    });
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": items.collect::<Vec<_>>()});
+    let versions = || -> Vec<_> {
+        let one = |(name, (plural, ..)): &(&str, (&str, &str, Value))| {
+            kept.get(plural, name)["metadata"]["resourceVersion"].clone()
+        };
+        objects.iter().map(one).collect()
     };
-    let path = format!("{}/web", kept.sandbox.namespace);
-    let destination = json!({"name": "web", "create": true, "labels": {"a": "b"}});
-    let secret =
-        json!({"vaultAuthRef": "own", "mount": "secret", "path": path, "type": "kv-v2", "destination": destination});
-    let list = json!({"apiVersion": "v1", "kind": "List", "items": [
-        kind("VaultAuth", "own", &kept.auth("vault")),
-        kind("VaultStaticSecret", "web", &secret),
-    ]});
     for arguments in [&["apply", "-f", "-"][..], &["apply", "--server-side", "--force-conflicts", "-f", "-"]] {
         command::run("kubectl", arguments, &list.to_string()).expect("apply");
-        kept.ready("vaultstaticsecrets", "web", "True");
-        kept.ready("vaultauths", "own", "True");
-        let version = |plural, name| kept.get(plural, name)["metadata"]["resourceVersion"].clone();
-        let before = (version("vaultstaticsecrets", "web"), version("vaultauths", "own"));
+        for (name, (plural, ..)) in &objects {
+            // A VaultAuthGlobal has no status of its own accord.
+            if *plural != "vaultauthglobals" {
+                kept.ready(plural, name, "True");
+            }
+        }
+        let before = versions();
         command::run("kubectl", arguments, &list.to_string()).expect("apply again");
         let diff = [&["diff"][..], &arguments[1..]].concat();
         let drift = command::run("kubectl", &diff, &list.to_string());
         assert!(drift.ok, "{}{}", drift.out, drift.err);
         sleep(seconds(3));
-        assert_eq!((version("vaultstaticsecrets", "web"), version("vaultauths", "own")), before, "{arguments:?}");
+        assert_eq!(versions(), before, "{arguments:?}");
     }
+    let secret = kept.holds("web", "url", "app@db");
+    assert_eq!(
+        (&secret["metadata"]["labels"]["a"], &secret["metadata"]["annotations"]["c"]),
+        (&json!("b"), &json!("d"))
+    );
 }

@@ -51,7 +51,7 @@ const MAY: [Right; 25] = [
     ("watch", "/namespaces", "", ""),
 ];
 
-const MAY_NOT: [Right; 26] = [
+const MAY_NOT: [Right; 38] = [
     ("deletecollection", "/secrets", "default", ""),
     ("patch", "/secrets", "default", "any"),
     ("list", "/serviceaccounts", "", ""),
@@ -76,6 +76,18 @@ const MAY_NOT: [Right; 26] = [
     ("get", "coordination.k8s.io/leases", "kube-system", "kube-scheduler"),
     ("update", "coordination.k8s.io/leases", "vault-secrets-operator", "another"),
     ("update", "apiextensions.k8s.io/customresourcedefinitions", "", "vaultauths.secrets.hashicorp.com"),
+    ("list", "coordination.k8s.io/leases", "vault-secrets-operator", ""),
+    ("patch", "coordination.k8s.io/leases", "vault-secrets-operator", LEASE),
+    ("delete", "coordination.k8s.io/leases", "vault-secrets-operator", LEASE),
+    ("create", "coordination.k8s.io/leases", "default", ""),
+    ("get", "/events", "default", "any"),
+    ("list", "/events", "", ""),
+    ("patch", "/events", "default", "any"),
+    ("delete", "/events", "default", "any"),
+    ("update", "/configmaps", "vault-secrets-operator", "any"),
+    ("patch", "/serviceaccounts", "default", "default"),
+    ("get", "argoproj.io/rollouts", "default", "web"),
+    ("get", "apiextensions.k8s.io/customresourcedefinitions", "", "vaultauths.secrets.hashicorp.com"),
     ("impersonate", "/users", "", "admin"),
     ("create", "rbac.authorization.k8s.io/clusterrolebindings", "", ""),
 ];
