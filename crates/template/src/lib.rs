@@ -18,6 +18,7 @@ mod hbs;
 mod helpers;
 mod inputs;
 mod json;
+mod key;
 mod list;
 mod map;
 mod object;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::failure::Failure;
+use crate::key;
 use crate::value::Val;
 
 /// A map by reference; sorted by the bytes of its keys.
@@ -59,6 +60,16 @@ impl Map {
 
     pub(crate) fn is_of_yaml(&self) -> bool {
         self.0.kind == Kind::Yaml
+    }
+
+    /// What a key of this map is to a template: only YAML's need not be texts.
+    pub(crate) fn key(&self, key: &str) -> Val {
+        if self.is_of_yaml() { key::value(key) } else { Val::str(key) }
+    }
+
+    /// What stands there by a key of any type, of which Go's maps of anything have many.
+    pub(crate) fn by(&self, key: &Val) -> Option<Val> {
+        self.get(&key::of(key)?)
     }
 
     /// A new map with the same keys.

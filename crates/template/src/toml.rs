@@ -44,6 +44,9 @@ fn is_table(value: &Val) -> Result<bool, Failure> {
 /// The entries of a map that are there: values, then tables.
 fn entries(value: &Val) -> Result<(Vec<(String, Val)>, usize), Failure> {
     let all: Vec<(String, Val)> = match value {
+        Val::Map(map) if map.borrow().keys().any(|key| !matches!(map.key(key), Val::Str(_))) => {
+            return Err(Failure::new("TOML has no form for a key that is no text"));
+        }
         Val::Map(map) => map.entries().into_iter().collect(),
         Val::Struct(fields) => fields.iter().map(|(name, item)| ((*name).to_owned(), item.clone())).collect(),
         _ => Vec::new(),

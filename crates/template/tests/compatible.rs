@@ -85,6 +85,12 @@ fn treats_corners_as_consul_template_treats_them() {
     differences(&cases(include_str!("cases/corners.json")), agent(go));
 }
 
+/// Keys of every type, anchors, tags and merge keys, where they may stand and where not.
+#[test]
+fn reads_yaml_as_consul_template_reads_it() {
+    differences(&cases(include_str!("cases/yaml.json")), agent(go));
+}
+
 #[test]
 fn fails_where_consul_templates_strict_mode_fails() {
     differences(&cases(include_str!("cases/strict.json")), agent(strict));

@@ -24,10 +24,13 @@ fn refuses_what_is_rare_or_surprising() {
         ("a: *x\nb: &x 1", "an alias without an anchor before it, in its line 1"),
         ("a: &x *x", "an alias without an anchor before it, in its line 1"),
         ("a: 1\nb: !!int two", "a value that its tag does not fit, in its line 2"),
-        ("&a a: 1", "an anchor or a tag of a key, in its line 1"),
+        ("~: 1", "a key that is nothing, no number, or a collection, in its line 1"),
+        (".nan: 1", "a key that is nothing, no number, or a collection, in its line 1"),
+        ("a: &x [1]\n*x : 2", "a key that is nothing, no number, or a collection, in its line 2"),
+        ("{[1]: 2}", "a value inside brackets that is none, or on several lines; quote it, in its line 1"),
+        ("*x : 1", "an alias without an anchor before it, in its line 1"),
         ("a: 1\n<<: 2", "a merge key of something that is no map, in its line 2"),
         ("? a\n: b", "a complex key, in its line 1"),
-        ("8080: x", "a key is no text; quote it, in its line 1"),
         ("a: b: c", "a collection begins beside a key, in its line 1"),
         ("a: [1, 2", "a comma or a bracket is missing, in its line 1"),
         ("a: \"x", "a quote is never closed, in its line 1"),
@@ -53,9 +56,30 @@ fn bounds_what_aliases_multiply() {
     assert!(shown.contains("the value nests too deep, or is too large"), "{}", &shown[..shown.len().min(200)]);
 }
 
+/// Merge keys copy what they merge, so that many of one large map would be the square of the text.
+#[test]
+fn bounds_what_merge_keys_copy() {
+    let keys: Vec<String> = (0..400).map(|n| format!("k{n}: 1")).collect();
+    let text = |times| format!("- &m {{{}}}\n{}", keys.join(", "), "- <<: *m\n".repeat(times));
+    let count = |times| outcome(&go("{{ (secret \"s\").Data.data.t | parseYAML | len }}"), &store(&text(times)));
+    assert_eq!(count(250), "251");
+    assert!(count(251).ends_with("its merge keys copy too much, in its line 252"), "{}", count(251));
+}
+
 #[test]
 fn shows_no_secret_in_any_error() {
-    for text in ["{MARKER", "a: !{M}", "{M}: {M}: {M}", "\"{M}", "a: {M}\n  b: {M}", "[{M}", "{M}: |x\n {M}"] {
+    for text in [
+        "{MARKER",
+        "a: !{M}",
+        "{M}: {M}: {M}",
+        "*{M} : x",
+        "!!int {M}: x",
+        "{M}: 1\n<<: {M}",
+        "\"{M}",
+        "a: {M}\n  b: {M}",
+        "[{M}",
+        "{M}: |x\n {M}",
+    ] {
         let text = text.replace("{M}", MARKER).replace("MARKER", MARKER);
         let shown = read(&text);
         assert!(shown.starts_with("SK2003") && !shown.contains(MARKER), "{text}: {shown}");

@@ -69,7 +69,7 @@ pub(crate) static AGENT: &[Function] = &[
     pure("parseInt", "parseInt TEXT", "Decimal; an empty text is 0.", "s", math::parse_int),
     pure("parseJSON", "parseJSON TEXT", "Numbers become floats; an empty text is an empty map.", "s", encode::parse_json),
     pure("parseUint", "parseUint TEXT", "Decimal; an empty text is 0.", "s", math::parse_uint),
-    pure("parseYAML", "parseYAML TEXT", "The first document, without anchors, tags and keys that are no text; an empty text is an empty map.", "s", encode::parse_yaml),
+    pure("parseYAML", "parseYAML TEXT", "The first document; an empty text is an empty map. A key may be a number or a boolean, as which `index` finds it.", "s", encode::parse_yaml),
     refused("partitions", CONSUL),
     refused("peerings", CONSUL),
     run("pkiCert", "pkiCert PATH [\"KEY=VALUE\" …]", "Issues a certificate: .Cert .Key .CA .CAChain, kept until it is replaced.", "s*", go::data::pki_cert),

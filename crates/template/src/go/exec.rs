@@ -251,8 +251,8 @@ impl<'a> Run<'a> {
                 self.turns(branch, items.iter().enumerate().map(|(place, item)| (index(place), item.clone())))
             }
             Val::Map(entries) if entries.len() > 0 => {
-                let entries = entries.entries().into_iter();
-                self.turns(branch, entries.map(|(key, item)| (Val::str(key), item)))
+                let turns = entries.entries().into_iter();
+                self.turns(branch, turns.map(|(key, item)| (entries.key(&key), item)))
             }
             Val::Int(_) | Val::Long(_) | Val::Uint(_) if branch.pipe.decl.len() > 1 => {
                 Err(Failure::new("a range over an integer has one variable"))

@@ -27,7 +27,7 @@ pub(crate) fn show(value: &Val, out: &mut Vec<u8>) {
         Val::Map(entries) => {
             out.extend_from_slice(b"map[");
             spaced(entries.borrow().iter(), out, |(key, item), out| {
-                out.extend_from_slice(key.as_bytes());
+                show(&entries.key(key), out);
                 out.push(b':');
                 show(item, out);
             });

@@ -63,7 +63,7 @@ fn format_value(value: &Val, spec: Spec, out: &mut Vec<u8>) {
         Val::Map(entries) => {
             out.extend_from_slice(b"map[");
             print::spaced(entries.borrow().iter(), out, |(key, item), out| {
-                format_value(&Val::str(key.as_str()), spec, out);
+                format_value(&entries.key(key), spec, out);
                 out.push(b':');
                 format_element(item, spec, out);
             });

@@ -21,7 +21,7 @@ pub(super) fn show(value: &Val, inside: bool, out: &mut Vec<u8>, scalar: &dyn Fn
             });
         }
         Val::Map(entries) => block(entries.go_type(), entries.borrow().iter(), out, |(key, item), out| {
-            scalar(&Val::str(key.as_str()), out);
+            scalar(&entries.key(key), out);
             out.push(b':');
             show(item, true, out, scalar);
         }),

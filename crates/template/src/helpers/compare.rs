@@ -137,6 +137,7 @@ pub(crate) fn index(args: &[Val]) -> Out {
     }
     for key in &args[1..] {
         value = match (&value, key) {
+            (Val::Map(entries), key) if entries.is_of_yaml() => entries.by(key).unwrap_or(Val::Nil),
             (Val::Map(entries), Val::Str(name)) => {
                 let found = std::str::from_utf8(name).ok().and_then(|name| entries.get(name));
                 found.unwrap_or_else(|| entries.zero())

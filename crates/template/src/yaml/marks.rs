@@ -1,4 +1,4 @@
-//! Anchors, aliases, tags and merge keys of the reader.
+//! Anchors, aliases and tags of the reader.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::plain;
-use super::read::{BLANK, Reader};
-use crate::failure::Failure;
+use super::read::{BLANK, Read, Reader};
 use crate::value::Val;
-
-type Read<T> = Result<T, Failure>;
 
 /// The tags of YAML itself, written out.
 const OWN: &str = "tag:yaml.org,2002:";
@@ -19,13 +16,20 @@ const OWN: &str = "tag:yaml.org,2002:";
 #[derive(Default)]
 pub(super) struct Marks {
     anchors: BTreeMap<String, Val>,
-    tag: Option<String>,
+    pub(super) tag: Option<String>,
+    /// Entries that merge keys have copied.
+    pub(super) merged: usize,
 }
 
 impl Marks {
     /// A collection is what it is, whatever its tag.
     pub(super) fn drop_tag(&mut self) {
         self.tag = None;
+    }
+
+    /// From here on the name stands for the value.
+    pub(super) fn anchor(&mut self, name: String, value: Val) {
+        self.anchors.insert(name, value);
     }
 }
 
@@ -39,9 +43,9 @@ impl Reader<'_> {
     pub(super) fn marked(&mut self, node: impl FnOnce(&mut Self) -> Read<Val>) -> Read<Val> {
         let mut anchor = None;
         while self.has_marks() {
-            let word = self.word().to_owned();
+            let word = self.word()?.to_owned();
             match word.strip_prefix('&') {
-                Some(name) if name.is_empty() || anchor.is_some() => return Err(self.wrong("an anchor that is none")),
+                Some(_) if anchor.is_some() => return Err(self.wrong("an anchor that is none")),
                 Some(name) => anchor = Some(name.to_owned()),
                 None => self.marks.tag = Some(word),
             }
@@ -51,24 +55,39 @@ impl Reader<'_> {
         // A node that is not there has no text, which its tag may still want to be one.
         let value = if self.marks.tag.is_some() { self.tagged(String::new(), false)? } else { value };
         if let Some(anchor) = anchor {
-            self.marks.anchors.insert(anchor, value.clone());
+            self.marks.anchor(anchor, value.clone());
         }
         Ok(value)
     }
 
-    fn word(&mut self) -> &str {
+    /// `&name`, `*name` or a tag; names are of letters and digits of ASCII, `_` and `-`.
+    pub(super) fn word(&mut self) -> Read<&str> {
         let rest = self.rest();
         let end = rest.find(|c| BLANK.contains(&c) || matches!(c, ',' | ']' | '}')).unwrap_or(rest.len());
-        // A tag of YAML has a comma of its own.
-        let end = if rest.starts_with("!<") { rest.find('>').map_or(end, |end| end + 1) } else { end };
+        let end = match rest.strip_prefix(['&', '*']) {
+            Some(name) => {
+                1 + name.find(|c: char| !(c.is_ascii_alphanumeric() || "_-".contains(c))).unwrap_or(name.len())
+            }
+            // A tag of YAML has a comma of its own.
+            None if rest.starts_with("!<") => rest.find('>').map_or(end, |end| end + 1),
+            None => end,
+        };
+        let after = rest[end..].chars().next();
+        if end == 1 && !rest.starts_with('!') || after.is_some_and(|c| !BLANK.contains(&c) && !"?:,]}%@`".contains(c)) {
+            return Err(self.wrong("an anchor, an alias or a tag that is none"));
+        }
         self.advance(end);
-        &rest[..end]
+        Ok(&rest[..end])
     }
 
     /// `*name`: what the anchor of this name stands before.
     pub(super) fn alias(&mut self) -> Read<Val> {
-        let name = self.word()[1..].to_owned();
-        let found = self.marks.anchors.get(&name).cloned();
+        let name = self.word()?[1..].to_owned();
+        self.anchored(&name)
+    }
+
+    pub(super) fn anchored(&self, name: &str) -> Read<Val> {
+        let found = self.marks.anchors.get(name).cloned();
         found.ok_or_else(|| self.wrong("an alias without an anchor before it"))
     }
 
@@ -82,7 +101,7 @@ impl Reader<'_> {
         match (kind, plain::resolve(&text)) {
             ("str", _) => Ok(Val::str(text)),
             ("binary", _) => {
-                let digits: String = text.split_whitespace().collect();
+                let digits = text.replace(['\n', '\r'], "");
                 STANDARD.decode(digits).map(Val::str).map_err(|_| self.wrong("a !!binary that is no base 64"))
             }
             ("float", Val::Int(n)) => Ok(Val::Float(crate::helpers::cast::to_float(&Val::Int(n)))),
@@ -93,27 +112,5 @@ impl Reader<'_> {
             ("int" | "float" | "bool" | "null", _) => Err(self.wrong("a value that its tag does not fit")),
             _ => Ok(Val::str(text)),
         }
-    }
-
-    /// Whether the key that begins here merges: a bare `<<`.
-    pub(super) fn merges(&self) -> bool {
-        self.rest().strip_prefix("<<").is_some_and(|rest| rest.trim_start_matches([' ', '\t']).starts_with(':'))
-    }
-
-    /// Puts a key into a mapping; a merge key puts what its maps have.
-    pub(super) fn enter(&self, entries: &mut BTreeMap<String, Val>, merges: bool, key: String, value: Val) -> Read<()> {
-        if !merges {
-            entries.insert(key, value);
-            return Ok(());
-        }
-        let maps: Vec<&Val> = match &value {
-            Val::List(items) => items.iter().rev().collect(),
-            one => vec![one],
-        };
-        for map in maps {
-            let Val::Map(map) = map else { return Err(self.wrong("a merge key of something that is no map")) };
-            entries.extend(map.entries());
-        }
-        Ok(())
     }
 }

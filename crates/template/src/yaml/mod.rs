@@ -1,5 +1,6 @@
 //! YAML that version 1.1 and 1.2 readers understand alike: block style, strings quoted when in doubt.
 
+mod keys;
 mod marks;
 mod order;
 mod plain;
@@ -8,8 +9,6 @@ mod scalar;
 mod text;
 
 pub(crate) use read::document as read;
-
-use std::cmp::Ordering;
 
 use base64::Engine as _;
 
@@ -74,20 +73,17 @@ impl Writer {
                 self.item(item, level);
             }),
             Val::Map(entries) => {
-                let entries = entries.borrow();
-                let mut sorted: Vec<(&String, &Val)> = entries.iter().collect();
-                sorted.sort_by(|a, b| self.compare(a.0, b.0));
-                sorted.into_iter().for_each(|(key, item)| self.pair(key, item, level));
+                let items = entries.borrow();
+                let mut sorted: Vec<(Val, &Val)> = items.iter().map(|(key, item)| (entries.key(key), item)).collect();
+                if self.style == Style::Go {
+                    sorted.sort_by(|a, b| order::keys(&a.0, &b.0));
+                }
+                sorted.into_iter().for_each(|(key, item)| self.pair(&key, item, level));
             }
-            Val::Struct(fields) => fields.iter().for_each(|(key, item)| self.pair(&key.to_lowercase(), item, level)),
+            Val::Struct(fields) => {
+                fields.iter().for_each(|(key, item)| self.pair(&Val::str(key.to_lowercase()), item, level));
+            }
             _ => {}
-        }
-    }
-
-    fn compare(&self, a: &str, b: &str) -> Ordering {
-        match self.style {
-            Style::Plain => a.cmp(b),
-            Style::Go => order::natural(a, b),
         }
     }
 
@@ -104,9 +100,13 @@ impl Writer {
         }
     }
 
-    fn pair(&mut self, name: &str, item: &Val, level: usize) {
+    fn pair(&mut self, name: &Val, item: &Val, level: usize) {
         self.pad(level);
-        let name = key(name);
+        let name = match name {
+            Val::Str(text) => key(&String::from_utf8_lossy(text)),
+            Val::Float(f) => float(*f),
+            other => String::from_utf8_lossy(&print::text(other)).into_owned(),
+        };
         self.out.extend_from_slice(name.as_bytes());
         self.out.push(b':');
         self.entry(item, level, 2 * level + name.chars().count() + 1);

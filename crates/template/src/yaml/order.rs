@@ -2,6 +2,31 @@
 
 use std::cmp::Ordering;
 
+use crate::helpers::cast;
+use crate::value::Val;
+
+/// Numbers and booleans by their value, before texts.
+pub(super) fn keys(a: &Val, b: &Val) -> Ordering {
+    match (a, b) {
+        (Val::Str(a), Val::Str(b)) => natural(&String::from_utf8_lossy(a), &String::from_utf8_lossy(b)),
+        (Val::Str(_), _) => Ordering::Greater,
+        (_, Val::Str(_)) => Ordering::Less,
+        (Val::Int(a), Val::Int(b)) => a.cmp(b),
+        (Val::Uint(a), Val::Uint(b)) => a.cmp(b),
+        _ => cast::to_float(a).total_cmp(&cast::to_float(b)).then(kind(a).cmp(&kind(b))),
+    }
+}
+
+/// Go's order of types whose values are equal.
+const fn kind(key: &Val) -> u8 {
+    match key {
+        Val::Bool(_) => 0,
+        Val::Int(_) => 1,
+        Val::Uint(_) => 2,
+        _ => 3,
+    }
+}
+
 /// `key2` before `key10`.
 pub(super) fn natural(a: &str, b: &str) -> Ordering {
     let (left, right): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());

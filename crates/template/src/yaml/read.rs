@@ -1,10 +1,8 @@
 //! YAML read: block and flow collections, every form of scalar, anchors, aliases, tags and merge keys, one document. What is rare or
-//! would surprise is an error: complex keys, keys that are no text, anchors of keys.
+//! would surprise is an error: complex keys, and keys that are nothing.
 
-use std::collections::BTreeMap;
-
+use super::keys::Entries;
 use super::marks::Marks;
-use super::plain;
 use crate::failure::Failure;
 use crate::map::Map;
 use crate::value::Val;
@@ -15,7 +13,7 @@ const MAX_DEPTH: usize = 64;
 /// What YAML calls white space, and line breaks.
 pub(super) const BLANK: [char; 4] = [' ', '\t', '\n', '\r'];
 
-type Read<T> = Result<T, Failure>;
+pub(super) type Read<T> = Result<T, Failure>;
 
 pub(crate) struct Reader<'t> {
     text: &'t str,
@@ -130,30 +128,30 @@ impl<'t> Reader<'t> {
 
     /// A node that begins here, in that column; lines of its own are indented deeper than `parent`.
     fn block(&mut self, parent: Option<usize>, column: usize) -> Read<Val> {
+        if self.dash() {
+            return self.nested(|reader| reader.sequence(column));
+        }
+        // Anchor and tag are the key's, if one stands on their line.
+        if self.begins_key()? {
+            return self.nested(|reader| reader.mapping(column));
+        }
         if self.has_marks() {
             return self.marked(|reader| {
                 let below = parent.unwrap_or(0);
                 match reader.line_ends() {
                     true if parent.is_some() => reader.below(below, false),
                     true => reader.blank()?.map_or(Ok(Val::Nil), |column| reader.block(None, column)),
-                    false if reader.begins_key()? => Err(reader.wrong("an anchor or a tag of a key")),
                     false => reader.block(parent, column),
                 }
             });
-        }
-        if self.dash() {
-            return self.nested(|reader| reader.sequence(column));
-        }
-        if self.begins_key()? {
-            return self.nested(|reader| reader.mapping(column));
         }
         self.scalar(parent)
     }
 
     fn begins_key(&mut self) -> Read<bool> {
-        let start = self.at;
+        let (start, tag) = (self.at, self.marks.tag.take());
         let found = self.key()?.is_some();
-        self.at = start;
+        (self.at, self.marks.tag) = (start, tag);
         Ok(found)
     }
 
@@ -178,15 +176,14 @@ impl<'t> Reader<'t> {
     }
 
     fn mapping(&mut self, column: usize) -> Read<Val> {
-        let mut entries = BTreeMap::new();
+        let mut entries = Entries::new();
         self.marks.drop_tag();
         loop {
-            let merges = self.merges();
             let key = self.key()?.ok_or_else(|| self.wrong("a key is missing"))?;
             self.spaces();
             let value = self
                 .marked(|reader| if reader.line_ends() { reader.below(column, true) } else { reader.inline(column) })?;
-            self.enter(&mut entries, merges, key, value)?;
+            self.enter(&mut entries, key, value)?;
             match self.blank()? {
                 Some(next) if next == column && !self.ends() && !self.dash() => {}
                 Some(next) if next >= column && !self.ends() => return Err(self.wrong("a line is indented too far")),
@@ -211,45 +208,6 @@ impl<'t> Reader<'t> {
             Some(next) if lists && next == column && self.dash() => self.nested(|reader| reader.sequence(column)),
             _ => Ok(Val::Nil),
         }
-    }
-
-    /// A key and its colon; `None` if the line has none. Moves behind the colon.
-    fn key(&mut self) -> Read<Option<String>> {
-        let line_end = self.rest().find('\n').map_or(self.text.len(), |end| self.at + end);
-        let key = match self.peek() {
-            Some('[' | '{' | '|' | '>') => return Ok(None),
-            Some('"' | '\'') => {
-                let text = self.quoted()?;
-                if self.at > line_end {
-                    return Ok(None);
-                }
-                self.spaces();
-                text
-            }
-            _ => match self.bare_key(line_end)? {
-                Some(text) => text,
-                None => return Ok(None),
-            },
-        };
-        let after = self.rest().strip_prefix(':');
-        if !after.is_some_and(|after| after.is_empty() || after.starts_with([' ', '\t', '\n', '\r'])) {
-            return Ok(None);
-        }
-        self.at += 1;
-        Ok(Some(key))
-    }
-
-    fn bare_key(&mut self, line_end: usize) -> Read<Option<String>> {
-        let line = &self.text[self.at..line_end];
-        let end = plain::end(line, false);
-        let Some(end) = end.filter(|end| line[*end..].starts_with(':')) else { return Ok(None) };
-        let text = line[..end].trim_end_matches(BLANK);
-        self.refuse(text)?;
-        if text != "<<" && !matches!(plain::resolve(text), Val::Str(_)) {
-            return Err(self.wrong("a key is no text; quote it"));
-        }
-        self.at += end;
-        Ok(Some(text.to_owned()))
     }
 
     /// What begins a form that is not served.

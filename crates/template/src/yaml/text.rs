@@ -1,14 +1,10 @@
 //! Scalars and flow collections of the reader.
 
-use std::collections::BTreeMap;
-
+use super::keys::Entries;
 use super::plain;
-use super::read::{BLANK, Reader};
-use crate::failure::Failure;
+use super::read::{BLANK, Read, Reader};
 use crate::map::Map;
 use crate::value::Val;
-
-type Read<T> = Result<T, Failure>;
 
 impl Reader<'_> {
     /// A scalar or a flow collection that begins here; what follows on its line is checked.
@@ -136,7 +132,7 @@ impl Reader<'_> {
     fn flow(&mut self) -> Read<Val> {
         let list = self.peek() == Some('[');
         let close = if list { ']' } else { '}' };
-        let (mut items, mut entries) = (Vec::new(), BTreeMap::new());
+        let (mut items, mut entries) = (Vec::new(), Entries::new());
         self.advance(1);
         self.marks.drop_tag();
         loop {
@@ -146,11 +142,14 @@ impl Reader<'_> {
                 return Ok(if list { Val::list(items) } else { Val::Map(Map::of_yaml(entries)) });
             }
             if list {
-                items.push(self.flow_value()?);
+                let item = self.flow_value()?;
+                self.flow_blank();
+                items.push(if self.peek() == Some(':') { self.lone_pair(&item)? } else { item });
             } else {
-                let merges = self.merges();
-                let (key, value) = self.flow_pair()?;
-                self.enter(&mut entries, merges, key, value)?;
+                let key = self.flow_key()?;
+                self.flow_blank();
+                let value = if self.peek() == Some(':') { self.flow_after_colon()? } else { Val::Nil };
+                self.enter(&mut entries, key, value)?;
             }
             self.flow_blank();
             match self.peek() {
@@ -162,7 +161,7 @@ impl Reader<'_> {
     }
 
     /// White space, line breaks and comments, which mean nothing inside brackets.
-    fn flow_blank(&mut self) {
+    pub(super) fn flow_blank(&mut self) {
         loop {
             let rest = self.rest();
             self.advance(rest.len() - rest.trim_start_matches(BLANK).len());
@@ -195,7 +194,7 @@ impl Reader<'_> {
         }
     }
 
-    fn flow_text(&mut self) -> Read<String> {
+    pub(super) fn flow_text(&mut self) -> Read<String> {
         self.refuse(self.rest())?;
         if self.rest().starts_with("- ") || self.rest().starts_with(['|', '>']) {
             return Err(self.wrong("a dash or a block inside brackets"));
@@ -215,20 +214,11 @@ impl Reader<'_> {
         Ok(text)
     }
 
-    fn flow_pair(&mut self) -> Read<(String, Val)> {
-        let quoted = matches!(self.peek(), Some('"' | '\''));
-        let key = if quoted { self.quoted()? } else { self.flow_text()? };
-        if !quoted && (key != "<<" && !matches!(plain::resolve(&key), Val::Str(_))) {
-            return Err(self.wrong("a key is no text; quote it"));
-        }
-        self.flow_blank();
-        if self.peek() != Some(':') {
-            return Ok((key, Val::Nil));
-        }
+    /// A value behind the colon that is here, or nothing.
+    pub(super) fn flow_after_colon(&mut self) -> Read<Val> {
         self.advance(1);
         self.flow_blank();
-        let value = if matches!(self.peek(), Some(',' | '}')) { Val::Nil } else { self.flow_value()? };
-        Ok((key, value))
+        if matches!(self.peek(), Some(',' | ']' | '}')) { Ok(Val::Nil) } else { self.flow_value() }
     }
 
     /// `|` keeps lines, `>` folds them; `-` and `+` say what becomes of the last breaks, a digit how far it is indented.

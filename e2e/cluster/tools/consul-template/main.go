@@ -31,7 +31,7 @@ const (
 )
 
 var tables = map[string]string{
-	"agent.json": lenient, "calls.json": lenient, "corners.json": lenient, "programs.json": lenient,
+	"agent.json": lenient, "calls.json": lenient, "corners.json": lenient, "programs.json": lenient, "yaml.json": lenient,
 	"strict.json": strict, "openbao.json": openbao, "operator.json": operator, "operator_calls.json": operator,
 }
 
