@@ -40,7 +40,11 @@ const VERDICTS: &[(Field, Verdict, &str)] = &[
     (Field::RightDelimiter, Better, "The default template keeps its own delimiters, so that it renders."),
     (Field::ErrorOnMissingKey, Better, "A value that is no boolean refuses the pod also where no file has that name."),
     (Field::File, Different, "`..` stays inside the volume, with a warning; two files of one name refuse the pod."),
-    (Field::Mode, Better, "Checked at admission; a mode that shuts the app out gives a warning."),
+    (
+        Field::Mode,
+        Better,
+        "Checked at admission; a mode that shuts the app out gives a warning. Without it a file keeps the mode it has, as far as that is no wider than 0644.",
+    ),
     (Field::VolumePath, Different, "Cleaned: `/a/` is `/a`. The root, an empty value and `..` are refused, and so is a directory where a container mounts something else."),
     (Field::PreserveCase, Better, "A value that is no boolean gives a warning."),
     (Field::Command, Different, "Plain words run without a shell, all else with `sh -c` in the tools image. `pkill -HUP NAME` and `killall` become a signal, a plain `curl URL` a call, both after later changes only, as the app is not there at the first. Programs run at the first writing too, and readiness waits for them; 30 s each, tried again alone, with no second fetch. They get no token, and what they print goes nowhere."),
