@@ -2,10 +2,14 @@
 //! case carries the other cases itself (<https://pkg.go.dev/regexp/syntax>).
 
 use super::char_set::{CharSet, cases};
+use super::unicode;
 use crate::failure::Failure;
 
-/// Characters that a pattern's classes may have folded, each looked at by itself.
+/// Characters that a pattern's classes may have folded, each looked at by itself, and ranges of Unicode's classes.
 const EFFORT: u32 = 1 << 20;
+
+/// What looking a class of Unicode up costs of that, beside its ranges.
+const LOOK_UP: usize = 64;
 
 const DIGIT: &[(char, char)] = &[('0', '9')];
 const SPACE: &[(char, char)] = &[('\t', '\n'), ('\x0c', '\r'), (' ', ' ')];
@@ -14,7 +18,7 @@ const WORD: &[(char, char)] = &[('0', '9'), ('A', 'Z'), ('_', '_'), ('a', 'z')];
 /// The pattern as the engine reads it.
 ///
 /// # Errors
-/// What Go refuses and the engine would take, and classes of Unicode, with a hint.
+/// What Go refuses and the engine would take, and what is too large.
 pub(crate) fn translated(pattern: &str) -> Result<String, Failure> {
     let start = Translation { rest: pattern, out: String::new(), ignores_case: vec![false], effort: EFFORT };
     start.run()
@@ -163,14 +167,28 @@ impl Translation<'_> {
             'd' | 'D' => DIGIT,
             's' | 'S' => SPACE,
             'w' | 'W' => WORD,
-            'p' | 'P' => {
-                let failure = Failure::new("classes of Unicode are not served in patterns");
-                return Err(failure.hint("write the ranges out, such as [a-zà-ÿ]"));
-            }
+            'p' | 'P' => return self.unicode(),
             _ => return one(&self.rest[1..]).map(|(c, length)| (Item::One(c), 1 + length)),
         };
         let set = self.cased(CharSet::of(ranges))?;
         Ok((Item::Set(if c.is_ascii_uppercase() { set.negated() } else { set }), 2))
+    }
+
+    /// `\pL`, `\p{Greek}`, `\P{^Lu}`, and how long it is.
+    fn unicode(&mut self) -> Result<(Item, usize), Failure> {
+        let unknown = || bad("there is no such class of Unicode");
+        let text = self.rest[2..].chars().next().map(|c| &self.rest[2..2 + c.len_utf8()]).ok_or_else(unknown)?;
+        let (name, length) = match self.rest.find('}').filter(|_| text == "{") {
+            Some(end) => (&self.rest[3..end], end + 1),
+            None => (text, 2 + text.len()),
+        };
+        let (name, turned) = name.strip_prefix('^').map_or((name, false), |name| (name, true));
+        let set = unicode::set(name).ok_or_else(unknown)?;
+        let cost = u32::try_from(LOOK_UP + set.len()).unwrap_or(u32::MAX);
+        let left = self.effort.checked_sub(cost);
+        self.effort = left.ok_or_else(|| Failure::new("the pattern has too many classes of Unicode"))?;
+        let set = self.cased(set)?;
+        Ok((Item::Set(if turned == self.rest.starts_with("\\p") { set.negated() } else { set }), length))
     }
 
     /// The set with all cases, where they count.

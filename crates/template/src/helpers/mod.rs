@@ -33,6 +33,7 @@ pub(crate) mod semver;
 pub(crate) mod shell;
 pub(crate) mod text;
 pub(crate) mod time;
+mod unicode;
 pub(crate) mod url;
 pub(crate) mod words;
 

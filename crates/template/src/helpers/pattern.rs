@@ -50,10 +50,7 @@ pub(crate) fn matches(args: &[Val]) -> Out {
 /// sprig's `regexMatch`: a pattern that is none does not match.
 pub(crate) fn matches_or_not(args: &[Val]) -> Out {
     let whole = text(args, 1)?;
-    match regex(args, 0) {
-        Err(failure) if failure.hint.is_some() => Err(failure),
-        found => Ok(Val::Bool(found.is_ok_and(|regex| regex.is_match(whole)))),
-    }
+    Ok(Val::Bool(regex(args, 0).is_ok_and(|regex| regex.is_match(whole))))
 }
 
 /// consul-template's `regexReplaceAll PATTERN REPLACEMENT TEXT`; `$1` and `${name}` are groups.

@@ -13,7 +13,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/Masterminds/sprig/v3"
 	"github.com/hashicorp/consul-template/dependency"
@@ -161,6 +163,53 @@ func compare(name, table string, data []byte, who string) (string, int, int) {
 	return out.String(), all, wrong
 }
 
+// Unicode's categories and scripts as Go has them, for the classes of patterns: a set a line, its names, and then each range as how far
+// it is from the end of the one before and how long it is, in base 36; a length of one is left out.
+func sets() string {
+	names := map[string][]string{}
+	for alias, name := range unicode.CategoryAliases {
+		names[name] = append(names[name], alias)
+	}
+	plain := strings.NewReplacer("_", "")
+	var out strings.Builder
+	add := func(name string, table *unicode.RangeTable) {
+		all := append([]string{name}, names[name]...)
+		slices.Sort(all[1:])
+		out.WriteString(strings.ToLower(plain.Replace(strings.Join(all, " "))) + ":")
+		next, low, high := 0, -1, -1
+		end := func() {
+			if low >= 0 {
+				out.WriteString(" " + strconv.FormatInt(int64(low-next), 36))
+				if high > low {
+					out.WriteString("." + strconv.FormatInt(int64(high-low+1), 36))
+				}
+				next = high + 1
+			}
+		}
+		for c := rune(0); c <= unicode.MaxRune; c++ {
+			if !unicode.Is(table, c) || c >= 0xd800 && c <= 0xdfff {
+				continue
+			}
+			if low < 0 || int(c) != high+1 {
+				end()
+				low = int(c)
+			}
+			high = int(c)
+		}
+		end()
+		out.WriteString("\n")
+	}
+	for _, name := range slices.Sorted(maps.Keys(unicode.Categories)) {
+		if len(name) == 2 && name != "Cn" && name != "LC" {
+			add(name, unicode.Categories[name])
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(unicode.Scripts)) {
+		add(name, unicode.Scripts[name])
+	}
+	return out.String()
+}
+
 func main() {
 	write := flag.Bool("write", false, "write what was said into the tables")
 	flag.Parse()
@@ -181,6 +230,16 @@ func main() {
 		wrong += differ
 		if *write && differ > 0 {
 			if err := os.WriteFile(path, []byte(said), 0o644); err != nil {
+				fail(err)
+			}
+		}
+	}
+	path := filepath.Join(flag.Arg(0), "../../src/helpers/unicode.txt")
+	if known, _ := os.ReadFile(path); string(known) != sets() {
+		wrong++
+		fmt.Printf("%s is not what Go's Unicode %s is\n", path, unicode.Version)
+		if *write {
+			if err := os.WriteFile(path, []byte(sets()), 0o644); err != nil {
 				fail(err)
 			}
 		}
