@@ -92,7 +92,7 @@ mod tests {
             ("ASCII", 128),
         ];
         for (name, want) in cases {
-            assert_eq!(set(name).map(|set| set.count()), Some(want), "{name}");
+            assert_eq!(set(name).map(CharSet::count), Some(want), "{name}");
         }
         assert!(["", "Zzzz", "é", "Lu:", "L u x"].iter().all(|name| set(name).is_none()));
     }
