@@ -315,13 +315,6 @@ impl FakeVault {
         self.shared.lock().end_token(token);
     }
 
-    /// Whether a token lives.
-    pub fn lives(&self, token: &str) -> bool {
-        let mut state = self.shared.lock();
-        state.sweep();
-        state.tokens.contains_key(token)
-    }
-
     /// Dates certificates by the wall clock, for clients whose clock of days is the machine's, whatever is skipped.
     pub fn date_certificates_by_wall(&self) {
         self.shared.lock().pki_by_wall = true;

@@ -14,6 +14,13 @@ pub struct ClientPair {
 }
 
 impl FakeVault {
+    /// Whether a token lives.
+    pub fn lives(&self, token: &str) -> bool {
+        let mut state = self.lock();
+        state.sweep();
+        state.tokens.contains_key(token)
+    }
+
     /// An `AppRole` mount.
     pub fn enable_approle(&self, mount: &str) {
         self.enable(mount, AuthKind::AppRole);
