@@ -9,6 +9,8 @@ use sidekey_core::path::RelPath;
 use sidekey_core::{Cause, Code, Sensitive};
 use sidekey_template::ExtraFile;
 
+use crate::accounts::Accounts;
+
 /// User and group to be; `None` is the agent's own.
 pub(crate) type Owner = (Option<u32>, Option<u32>);
 
@@ -25,6 +27,7 @@ pub(crate) struct Volumes {
     dirs: BTreeSet<String>,
     /// Who writes which file.
     taken: Mutex<BTreeMap<String, String>>,
+    accounts: Accounts,
 }
 
 impl Volumes {
@@ -33,13 +36,14 @@ impl Volumes {
         Self {
             dirs: outputs.iter().map(|output| output.dir.clone()).collect(),
             taken: Mutex::new(outputs.iter().map(|output| (full_path(output), String::new())).collect()),
+            accounts: Accounts::own(),
         }
     }
 
     /// Each file as an output of the group of `beside`.
     ///
     /// # Errors
-    /// A file in no volume of the agent, or one that another output writes.
+    /// A file in no volume of the agent, one that another output writes, and a user or a group whose name is not known here.
     pub(crate) fn place(&self, beside: &Output, files: Vec<ExtraFile>) -> Result<Vec<Extra>, Cause> {
         files.into_iter().map(|file| self.extra(beside, file)).collect()
     }
@@ -68,6 +72,9 @@ impl Volumes {
             return Err(refused("the path is in no volume that the agent writes to".to_owned())
                 .with_fix(format!("Choose a path below {known}.")));
         };
+        let unknown = |answer| refused(answer).with_fix("Write its number, or mount a file that has the name.");
+        let user = self.accounts.user(file.owner.0.as_ref()).map_err(unknown)?;
+        let group = self.accounts.group(file.owner.1.as_ref()).map_err(unknown)?;
         let output = Output {
             name: file.path.clone(),
             dir,
@@ -81,6 +88,6 @@ impl Volumes {
             pinned: false,
             max_stale_seconds: None,
         };
-        Ok(Extra { output, owner: file.owner, bytes: file.bytes })
+        Ok(Extra { output, owner: (user, group), bytes: file.bytes })
     }
 }

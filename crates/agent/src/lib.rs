@@ -16,7 +16,7 @@
 //! | leases with a successor | `superseded` |
 //! | what is wrong | `trouble` |
 //! | what is done after a change | `notify`, `action`, `process` |
-//! | what changes together, and one file of it | `group`, `member`, `pair`, `templates` |
+//! | what changes together, and one file of it | `group`, `member`, `pair`, `templates`, `extra`, `accounts` |
 //! | what is too old | `age`, `withdraw` |
 //! | environment variables, and the program that has them | `environment`, `exec`, `child`, `course` |
 //! | bytes on disk | `write`, `sweep`, `dir`, `private`, `sink`, `seal` |
@@ -26,6 +26,7 @@
 //! | one try of everything | `check` |
 
 mod absorb;
+mod accounts;
 mod action;
 mod age;
 mod alarm;

@@ -9,7 +9,7 @@ use sidekey_core::{Lookup, Response, Sensitive};
 
 use crate::session::Answers;
 
-/// Longest file that a template reads, in bytes.
+/// Longest file that is read for a template, in bytes.
 const LONGEST: u64 = 1 << 20;
 
 /// The kernel's view of processes: memory, environment, and other ways to each file.
@@ -48,18 +48,26 @@ impl Local<'_> {
         {
             return Err(format!("it is outside of the sandbox {sandbox}"));
         }
-        // A pipe or a device would be waited for.
-        if !fs::metadata(&real).is_ok_and(|metadata| metadata.is_file()) {
-            return Err("it is no regular file".to_owned());
-        }
-        let mut bytes = Sensitive::new(Vec::new());
-        let file = File::open(&real).map_err(|error| error.to_string())?;
-        let length = file.take(LONGEST + 1).read_to_end(bytes.expose_mut()).map_err(|error| error.to_string())?;
-        if length as u64 > LONGEST {
-            return Err(format!("it is longer than {} KiB", LONGEST >> 10));
-        }
-        Ok(bytes)
+        regular(&real)
     }
+}
+
+/// What a regular file of bounded length holds.
+///
+/// # Errors
+/// The system's, in its words; it is no regular file, or too long.
+pub(crate) fn regular(path: &Path) -> Result<Sensitive<Vec<u8>>, String> {
+    // A pipe or a device would be waited for.
+    if !fs::metadata(path).is_ok_and(|metadata| metadata.is_file()) {
+        return Err("it is no regular file".to_owned());
+    }
+    let mut bytes = Sensitive::new(Vec::new());
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    let length = file.take(LONGEST + 1).read_to_end(bytes.expose_mut()).map_err(|error| error.to_string())?;
+    if length as u64 > LONGEST {
+        return Err(format!("it is longer than {} KiB", LONGEST >> 10));
+    }
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -98,14 +98,43 @@ async fn refuses_by_name_what_it_cannot_honour_and_stops_no_other_group() {
             &format!(r#"{{{{ writeToFile "{}" "" "" "0644" "x" }}}}"#, own.display()),
             json!({"optional": true}),
         )
+        .go(
+            "nobody",
+            &format!(r#"{{{{ writeToFile "{}.x" "no-such-user" "" "0644" "x" }}}}"#, own.display()),
+            json!({"optional": true}),
+        )
         .go("other", "fine", json!({}));
     let agent = bench.start();
     bench.until("the other group", |bench| bench.read("other").is_some()).await;
-    bench.until("the causes", |bench| bench.status().is_some_and(|status| status.files.len() == 3)).await;
+    bench.until("the causes", |bench| bench.status().is_some_and(|status| status.files.len() == 4)).await;
     let shown = serde_json::to_string(&bench.status().unwrap().files).unwrap();
     assert!(shown.contains("the path is in no volume that the agent writes to"), "{shown}");
     assert!(shown.contains("another output writes this file"), "{shown}");
+    assert!(shown.contains("no-such-user") && shown.contains("Write its number, or mount a file"), "{shown}");
     assert_eq!(bench.read("other").unwrap(), "fine");
     assert!(bench.read("outside").is_none() && bench.read("taken").is_none());
+    agent.stop().await;
+}
+
+/// The name of this process's own user, to whom anyone may give a file of his own.
+#[tokio::test]
+async fn looks_up_whose_a_file_shall_be() {
+    use std::os::unix::fs::MetadataExt;
+
+    let own = std::fs::metadata("/proc/self").unwrap();
+    let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let line = |line: &&str| line.split(':').nth(2) == Some(&*own.uid().to_string());
+    let Some(name) = accounts.lines().find(line).and_then(|line| line.split(':').next()) else {
+        eprintln!("NOT RUN: user {} has no name in /etc/passwd", own.uid());
+        return;
+    };
+    let bench = Bench::new().await;
+    let path = bench.path("secrets/beside");
+    let text = format!(r#"{{{{ writeToFile "{}" "{name}" "" "0400" "x" }}}}own"#, path.display());
+    let bench = bench.go("user", &text, json!({}));
+    let agent = bench.start();
+    bench.ready().await;
+    assert_eq!(bench.read("beside").unwrap(), "x");
+    assert_eq!(std::fs::metadata(path).unwrap().uid(), own.uid());
     agent.stop().await;
 }

@@ -11,6 +11,15 @@ use crate::helpers::MAX_BYTES;
 /// Most files of one rendering.
 const MAX_FILES: usize = 64;
 
+/// A user or a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Account {
+    /// By its number.
+    Number(u32),
+    /// By a name that the writer looks up: no `:` is in it, nor a line break.
+    Name(String),
+}
+
 /// One more file of a rendering. No `Debug`: the bytes are secret.
 pub struct ExtraFile {
     /// Absolute, without `.` and `..`.
@@ -18,7 +27,7 @@ pub struct ExtraFile {
     /// Permission bits.
     pub mode: u32,
     /// User and group; `None` is the writer's own.
-    pub owner: (Option<u32>, Option<u32>),
+    pub owner: (Option<Account>, Option<Account>),
     /// Exactly what to write.
     pub bytes: Sensitive<Vec<u8>>,
 }
@@ -27,12 +36,12 @@ pub struct ExtraFile {
 pub(crate) struct Place {
     path: String,
     mode: u32,
-    owner: (Option<u32>, Option<u32>),
+    owner: (Option<Account>, Option<Account>),
 }
 
 impl Place {
     /// # Errors
-    /// A path that is not absolute or climbs, an owner by name, a mode that is not octal.
+    /// A path that is not absolute or climbs, an owner that none can be, a mode that is not octal.
     pub(crate) fn parse(path: &str, user: &str, group: &str, mode: &str) -> Result<Self, Failure> {
         Ok(Self { path: absolute(path)?, owner: (owner(user, "user")?, owner(group, "group")?), mode: octal(mode)? })
     }
@@ -59,14 +68,20 @@ fn absolute(path: &str) -> Result<String, Failure> {
     Ok(format!("/{}", inner.as_str()))
 }
 
-fn owner(text: &str, what: &str) -> Result<Option<u32>, Failure> {
+/// Longest name of a user or a group.
+const MAX_NAME: usize = 256;
+
+fn owner(text: &str, what: &str) -> Result<Option<Account>, Failure> {
     if text.is_empty() {
         return Ok(None);
     }
-    text.parse().ok().filter(|id| *id != u32::MAX).map(Some).ok_or_else(|| {
-        Failure::new(format!("the {what} is known to the agent by its number only"))
-            .hint(format!("write the number, or \"\" for the agent's own {what}"))
-    })
+    let none = || Failure::new(format!("the {what} is neither a number nor a name that one can have"));
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return text.parse().ok().filter(|id| *id != u32::MAX).map(|id| Some(Account::Number(id))).ok_or_else(none);
+    }
+    let odd =
+        text.starts_with(['+', '-']) || text.contains(|c: char| c == ':' || c.is_control()) || text.len() > MAX_NAME;
+    if odd { Err(none()) } else { Ok(Some(Account::Name(text.to_owned()))) }
 }
 
 fn octal(text: &str) -> Result<u32, Failure> {

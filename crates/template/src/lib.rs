@@ -35,7 +35,7 @@ use sidekey_core::contract::{self, Source};
 use sidekey_core::{Code, Lookup};
 
 pub use error::TemplateError;
-pub use files::ExtraFile;
+pub use files::{Account, ExtraFile};
 pub use helpers::pattern::Pattern;
 pub use inputs::{Answers, Frozen, Inputs, Rendered};
 pub use set::{Input, Settled, TemplateSet};

@@ -29,7 +29,11 @@ fn answers_the_files_and_prints_nothing() {
         ("{{ writeToFile \"/v/a\" \"\" \"\" \"0640\" \"x\" }}", "/v/a 640 (None, None) \"x\""),
         (
             "{{ \"x\" | writeToFile \"/v/./a//b\" \"100\" \"1000\" \"644\" }}",
-            "/v/a/b 644 (Some(100), Some(1000)) \"x\"",
+            "/v/a/b 644 (Some(Number(100)), Some(Number(1000))) \"x\"",
+        ),
+        (
+            "{{ \"x\" | writeToFile \"/v/a\" (print \"vault\") \"www-data\" \"644\" }}",
+            "/v/a 644 (Some(Name(\"vault\")), Some(Name(\"www-data\"))) \"x\"",
         ),
         ("{{ \"x\" | writeToFile \"/v/a\" \"\" \"\" \"0600\" \"newline\" }}", "/v/a 600 (None, None) \"x\\n\""),
         (
@@ -71,24 +75,20 @@ fn refuses_by_name_what_cannot_be_honoured() {
                 &format!("{name} 16: writeToFile: the path climbs out of its directory with `..`"),
             ),
             (
-                "{{ \"x\" | writeToFile \"/v/a\" \"vault\" \"\" \"0640\" }}",
-                &format!(
-                    "{name} 29: writeToFile: the user is known to the agent by its number only (write the number, or \"\" for the agent's own user)"
-                ),
+                "{{ \"x\" | writeToFile \"/v/a\" \"a:b\" \"\" \"0640\" }}",
+                &format!("{name} 29: writeToFile: the user is neither a number nor a name that one can have"),
             ),
             (
-                "{{ if false }}{{ \"x\" | writeToFile \"/v/a\" \"\" \"wheel\" \"0640\" }}{{ end }}",
-                &format!(
-                    "{name} 46: writeToFile: the group is known to the agent by its number only (write the number, or \"\" for the agent's own group)"
-                ),
+                "{{ if false }}{{ \"x\" | writeToFile \"/v/a\" \"\" \"4294967295\" \"0640\" }}{{ end }}",
+                &format!("{name} 46: writeToFile: the group is neither a number nor a name that one can have"),
             ),
             (
                 "{{ \"x\" | writeToFile \"/v/a\" \"\" \"\" \"0689\" }}",
                 &format!("{name} 35: writeToFile: the mode is not octal (write it as \"0640\")"),
             ),
             (
-                "{{ \"x\" | writeToFile \"/v/a\" (print \"root\") \"\" \"0640\" }}",
-                "SK2003: template t, line 1, column 10: writeToFile: the user is known to the agent by its number only (write the number, or \"\" for the agent's own user)",
+                "{{ \"x\" | writeToFile \"/v/a\" (print \"-1\") \"\" \"0640\" }}",
+                "SK2003: template t, line 1, column 10: writeToFile: the user is neither a number nor a name that one can have",
             ),
             (
                 "{{ writeToFile \"/v/a\" \"\" \"\" \"0640\" }}",

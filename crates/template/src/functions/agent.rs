@@ -108,5 +108,5 @@ pub(crate) static AGENT: &[Function] = &[
     pure("trimPrefix", "trimPrefix PREFIX TEXT", "Without it at the start.", "ss", text::trim_prefix),
     pure("trimSpace", "trimSpace TEXT", "Without white space at both ends.", "s", text::trim_space),
     pure("trimSuffix", "trimSuffix SUFFIX TEXT", "Without it at the end.", "ss", text::trim_suffix),
-    run("writeToFile", "writeToFile PATH USER GROUP MODE [FLAGS] CONTENT", "One more file, which changes together with the template's own. USER and GROUP by number, or empty for the agent's own; FLAGS: `newline`, and `append` to what the same rendering wrote.", "ssssss?", go::data::write_to_file),
+    run("writeToFile", "writeToFile PATH USER GROUP MODE [FLAGS] CONTENT", "One more file, which changes together with the template's own. USER and GROUP by number, by a name in `/etc/passwd` and `/etc/group` of the agent's container, or empty for the agent's own; FLAGS: `newline`, and `append` to what the same rendering wrote.", "ssssss?", go::data::write_to_file),
 ];
