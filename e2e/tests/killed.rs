@@ -5,40 +5,109 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use sidekey_e2e::kept::{OPERATOR, decoded, kill_leader, restarted};
 use sidekey_e2e::manuals::transit;
 use sidekey_e2e::wait::{seconds, until};
-use sidekey_e2e::{Kept, api, audit};
+use sidekey_e2e::{Kept, api, audit, sandbox};
+
+/// What a life of the operator may cost: logins and leases so far, the credentials, and each workload's generation, which tells
+/// more restarts apart than an annotation of whole seconds.
+struct Costs<'k> {
+    kept: &'k Kept,
+    web: String,
+    db: String,
+}
+
+impl Costs<'_> {
+    /// Nothing but what the first sync took.
+    fn assert_none(&self, round: u64, user: &str) {
+        let seen = audit::of(&self.kept.sandbox.namespace, "");
+        let counts = (audit::count(&seen, "auth/kubernetes/login"), audit::count(&seen, "database/creds/"));
+        assert_eq!(counts, (1, 1), "logins and leases after round {round}");
+        assert_eq!(user_of(self.kept), user, "round {round}: the credentials stay");
+        assert_eq!(restarted(&self.db), None, "round {round}: who uses the credentials stays");
+    }
+
+    /// Digest of what the workload was given, as the status has it.
+    fn mac(&self) -> Value {
+        self.kept.get("vaultstaticsecrets", "web")["status"]["secretMAC"].clone()
+    }
+
+    /// Restarts asked of the workload whose secret changes.
+    fn restarts(&self) -> u64 {
+        api::get(&self.web).json()["metadata"]["generation"].as_u64().expect("a generation") - 1
+    }
+}
+
+fn user_of(kept: &Kept) -> String {
+    decoded(&api::get(&kept.secret_path("db")).json(), "username")
+}
 
 #[test]
 fn changes_reach_the_secret_while_the_operator_that_works_is_killed_again_and_again() {
-    let kept = Kept::new("op-killed");
-    let workload = kept.workload("deployments", "web");
+    transit();
+    let kept = Kept::with_database("op-killed");
+    let costs = Costs { web: kept.workload("deployments", "web"), db: kept.workload("deployments", "db"), kept: &kept };
     kept.sandbox.put("web", &json!({"n": "0"}));
-    let targets = json!([{"kind": "Deployment", "name": "web"}]);
-    kept.static_secret("web", &json!({"rolloutRestartTargets": targets}));
+    let targets = |name: &str| json!({"rolloutRestartTargets": [{"kind": "Deployment", "name": name}]});
+    kept.static_secret("web", &targets("web"));
+    kept.dynamic_secret("db", &targets("db"));
     kept.holds("web", "n", "0");
-    let mut worst = Duration::ZERO;
+    kept.ready("vaultstaticsecrets", "web", "True");
+    kept.ready("vaultdynamicsecrets", "db", "True");
+    let (user, lease) = (user_of(&kept), kept.get("vaultdynamicsecrets", "db")["status"]["secretLease"]["id"].clone());
+    encrypted(&kept);
+    assert_eq!(costs.restarts(), 0, "the first sync restarts nobody");
+    let (mut worst, mut before, mut twice, mut mac) = (Duration::ZERO, 0, 0, costs.mac());
     for n in 1..=9_u64 {
+        let kill = n % 3 == 0;
         kept.sandbox.put("web", &json!({"n": n.to_string()}));
         // Other moments of a look each time: before it, in it, after it.
         sleep(Duration::from_millis(n * 370));
-        if n % 3 == 0 {
+        if kill {
             let (killed, after) = (Instant::now(), kill_leader());
             println!("{after} took over after {:?}", killed.elapsed());
         }
         let begun = Instant::now();
         kept.holds("web", "n", &n.to_string());
-        until(seconds(30), "restarted", || restarted(&workload).ok_or("no annotation"));
+        until(seconds(30), "restarted", || if costs.restarts() > before { Ok(()) } else { Err("not again") });
         worst = worst.max(begun.elapsed());
+        // Written last: whatever restarts after it, the next round sees.
+        mac = until(seconds(30), "said in the status", || match costs.mac() {
+            now if now != mac => Ok(now),
+            now => Err(now),
+        });
+        let restarts = costs.restarts() - before;
+        // Killed between a Secret and its status, an operator restarts a second time rather than never.
+        assert!(restarts == 1 || (kill && restarts == 2), "round {n}: {restarts} restarts for one change");
+        (before, twice) = (before + restarts, twice + restarts - 1);
+        costs.assert_none(n, &user);
     }
-    println!("9 changes, 3 kills: the slowest change took {worst:?} once an operator worked");
+    settled(&kept);
+    assert_eq!(costs.restarts(), before, "a quiet time restarts nobody");
+    println!(
+        "9 changes, 3 kills: the slowest change took {worst:?} once an operator worked; {twice} restarts for the second time"
+    );
+    assert_eq!(kept.get("vaultdynamicsecrets", "db")["status"]["secretLease"]["id"], lease);
+    let lives = sandbox::vault().request("PUT", "sys/leases/lookup", Some(&json!({"lease_id": lease})));
+    lives.expect("the lease");
     until(seconds(120), "two replicas again", || {
         let status =
             api::get(&format!("/apis/apps/v1/namespaces/{OPERATOR}/deployments/sidekey-operator")).json()["status"]
                 .clone();
         if status["availableReplicas"] == 2 { Ok(()) } else { Err(status) }
+    });
+}
+
+/// Two more reads of the secret than now: the second began after all was done that the first had brought.
+fn settled(kept: &Kept) {
+    let namespace = &kept.sandbox.namespace;
+    let reads = || audit::count(&audit::of(namespace, ""), &format!("secret/data/{namespace}/web"));
+    let now = reads();
+    until(seconds(30), "looked at again", || match reads() {
+        reads if reads >= now + 2 => Ok(()),
+        reads => Err(format!("{reads} reads")),
     });
 }
 
@@ -55,15 +124,14 @@ fn the_end_of_the_operator_that_works_makes_no_login_and_no_lease_and_restarts_n
     kept.dynamic_secret("db", &targets);
     kept.ready("vaultstaticsecrets", "web", "True");
     kept.ready("vaultdynamicsecrets", "db", "True");
-    let user = || decoded(&api::get(&kept.secret_path("db")).json(), "username");
-    let first = user();
+    let first = user_of(&kept);
     encrypted(&kept);
     for n in 1..=2 {
         kill_leader();
         kept.sandbox.put("web", &json!({"n": n.to_string()}));
         kept.holds("web", "n", &n.to_string());
         sleep(seconds(5));
-        assert_eq!(user(), first, "the credentials stay");
+        assert_eq!(user_of(&kept), first, "the credentials stay");
     }
     let seen = audit::of(&namespace, "");
     let count = |prefix: &str| audit::count(&seen, prefix);

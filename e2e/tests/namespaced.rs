@@ -52,7 +52,7 @@ const KINDS: [&str; 10] = [
 ];
 
 /// What cluster mode needs, and what neither needs.
-const NOWHERE: [(&str, &str); 14] = [
+const NOWHERE: [(&str, &str); 26] = [
     ("list", "sidekey.dev/clustervaultauths"),
     ("list", "sidekey.dev/clustervaultconnections"),
     ("patch", "sidekey.dev/clustervaultauths/status"),
@@ -67,6 +67,18 @@ const NOWHERE: [(&str, &str); 14] = [
     ("get", "apps/deployments"),
     ("delete", "secrets.hashicorp.com/vaultstaticsecrets"),
     ("create", "rbac.authorization.k8s.io/rolebindings"),
+    ("list", "coordination.k8s.io/leases"),
+    ("delete", "coordination.k8s.io/leases"),
+    ("list", "/events"),
+    ("patch", "/events"),
+    ("delete", "/events"),
+    ("list", "/configmaps"),
+    ("update", "/configmaps"),
+    ("create", "/serviceaccounts"),
+    ("get", "/nodes"),
+    ("delete", "/pods"),
+    ("get", "argoproj.io/rollouts"),
+    ("get", "apiextensions.k8s.io/customresourcedefinitions"),
 ];
 
 /// The operator's objects of the chart's golden render, for other namespaces and this cluster's image.

@@ -74,6 +74,15 @@ fn a_rollout_hands_the_work_over_before_the_lease_runs_out() {
     assert!(worst < LEASE, "{worst:?}");
 }
 
+/// Objects, and how a Vault Secrets Operator calls its finalizers of their kinds.
+const OLD: [(&str, &str, &str); 5] = [
+    ("vaultconnections", "vault", "vaultconnection"),
+    ("vaultauths", "vault", "vaultauth"),
+    ("vaultstaticsecrets", "web", "vaultstaticsecret"),
+    ("vaultpkisecrets", "tls", "vaultpkisecrets"),
+    ("hcpvaultsecretsapps", "shop", "hcpvaultsecretsapp"),
+];
+
 #[test]
 fn uninstalling_leaves_no_finalizer_behind() {
     let kept = Kept::new("op-uninstall");
@@ -84,10 +93,18 @@ fn uninstalling_leaves_no_finalizer_behind() {
     kept.ready("vaultdynamicsecrets", "db", "True");
     let finalizers = |plural: &str, name: &str| kept.get(plural, name)["metadata"]["finalizers"].clone();
     assert_eq!(finalizers("vaultdynamicsecrets", "db"), json!(["vaultdynamicsecret.secrets.hashicorp.com/finalizer"]));
-    // What a Vault Secrets Operator has left, and what is somebody else's.
-    let old = json!({"metadata": {"finalizers": ["vaultauth.secrets.hashicorp.com/finalizer", "example.com/mine"]}});
-    api::patch(&kept.one("vaultauths", "vault"), &old).expect("finalizers");
     let _away = Away::new();
+    // What a Vault Secrets Operator has left, and what is somebody else's.
+    kept.static_secret("web", &json!({}));
+    let pki = json!({"mount": "pki", "role": "web", "commonName": "web.example.com"});
+    kept.secret("vaultpkisecrets", "VaultPKISecret", "tls", &pki, &json!({}));
+    let app = json!({"appName": "shop", "destination": {"name": "shop"}});
+    kept.create("hcpvaultsecretsapps", "HCPVaultSecretsApp", "shop", &app);
+    for (plural, name, old) in OLD {
+        let left = format!("{old}.secrets.hashicorp.com/finalizer");
+        let left = json!({"metadata": {"finalizers": [left, "example.com/mine"]}});
+        api::patch(&kept.one(plural, name), &left).expect("finalizers");
+    }
     let mut hook =
         Shape::new("sidekey-uninstall", &["operator", "--uninstall", "--pre-delete-hook-timeout-seconds=60"])
             .spec("restartPolicy", json!("Never"))
@@ -101,9 +118,11 @@ fn uninstalling_leaves_no_finalizer_behind() {
     });
     api::delete(&format!("{pods}/sidekey-uninstall"));
     assert_eq!(finalizers("vaultdynamicsecrets", "db"), Value::Null);
-    assert_eq!(finalizers("vaultauths", "vault"), json!(["example.com/mine"]));
     assert!(api::get(&kept.secret_path("db")).ok(), "the Secret stays");
-    api::patch(&kept.one("vaultauths", "vault"), &json!({"metadata": {"finalizers": null}})).expect("mine");
+    for (plural, name, _) in OLD {
+        assert_eq!(finalizers(plural, name), json!(["example.com/mine"]), "{plural}/{name}");
+        api::patch(&kept.one(plural, name), &json!({"metadata": {"finalizers": null}})).expect("mine");
+    }
     let path = format!("/api/v1/namespaces/{namespace}");
     api::delete(&path).expect("delete");
     until(seconds(90), "gone without an operator: the namespace", || match api::get(&path).status {
