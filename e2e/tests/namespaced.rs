@@ -52,7 +52,7 @@ const KINDS: [&str; 10] = [
 ];
 
 /// What cluster mode needs, and what neither needs.
-const NOWHERE: [(&str, &str); 26] = [
+const NOWHERE: [(&str, &str); 24] = [
     ("list", "sidekey.dev/clustervaultauths"),
     ("list", "sidekey.dev/clustervaultconnections"),
     ("patch", "sidekey.dev/clustervaultauths/status"),
@@ -72,8 +72,6 @@ const NOWHERE: [(&str, &str); 26] = [
     ("list", "/events"),
     ("patch", "/events"),
     ("delete", "/events"),
-    ("list", "/configmaps"),
-    ("update", "/configmaps"),
     ("create", "/serviceaccounts"),
     ("get", "/nodes"),
     ("delete", "/pods"),
