@@ -62,6 +62,11 @@ impl Place {
     }
 }
 
+/// Why `file` has no answer.
+pub(crate) fn nowhere() -> Failure {
+    Failure::new("no files are read here").hint("only the agent reads them, in its own container")
+}
+
 fn absolute(path: &str) -> Result<String, Failure> {
     let rest = path.strip_prefix('/').ok_or_else(|| Failure::new("the path is not absolute"))?;
     let inner = RelPath::parse(rest).map_err(|error| Failure::new(error.to_string()))?;

@@ -3,7 +3,11 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use common::{hbs, table};
+use sidekey_core::{Lookup, Response, Sensitive};
+use sidekey_template::{Answers, Inputs, Rendered, compile};
 
 #[test]
 fn renders_the_users_data() {
@@ -32,6 +36,11 @@ fn renders_the_users_data() {
                 "{{#with (secret \"pki/issue/web\" common_name=\"web.test\" ttl=\"1h\")}}{{certificate}}{{#each ca_chain}} {{this}}{{/each}}{{/with}}",
                 "CERT CA1 CA2",
             ),
+            (
+                "{{#with (pki \"pki/issue/web\" common_name=\"web.test\" ttl=\"1h\")}}{{private_key}}{{certificate}}{{#each ca_chain}}{{this}}{{/each}}{{issuing_ca}}{{/with}}",
+                "KEY\nCERT\nCA1\nCA2\nCA\n",
+            ),
+            ("{{#with (pki \"kv1/noparams\")}}{{a}}{{/with}}", "written"),
             ("{{#with (secret \"secret/data/web?version=2\")}}{{username}}{{/with}}", "old"),
             ("{{#each (secrets \"secret/metadata/\")}}[{{this}}]{{/each}}", "[api/][web]"),
             (
@@ -85,4 +94,42 @@ fn serves_its_helpers() {
             ),
         ],
     );
+}
+
+/// Files beside the answers: `/a` is text, `/b` is not, all else cannot be read.
+struct Beside(common::Store);
+
+impl Answers for Beside {
+    fn get(&self, lookup: &Lookup) -> Option<Arc<Response>> {
+        Answers::get(&self.0, lookup)
+    }
+
+    fn file(&self, path: &str, sandbox: Option<&str>) -> Option<Result<Sensitive<Vec<u8>>, String>> {
+        assert_eq!(sandbox, None);
+        Some(match path {
+            "/a" => Ok(Sensitive::new(b"held\n".to_vec())),
+            "/b" => Ok(Sensitive::new(vec![0xff])),
+            other => Err(format!("{other}: not here")),
+        })
+    }
+}
+
+#[test]
+fn reads_files_where_the_writer_does() {
+    let (beside, env, frozen) = (Beside(common::store()), common::env(), common::frozen(1));
+    let inputs = Inputs { answers: &beside, env: &env, frozen: &frozen };
+    let shown = |text: &str| match compile("t", &hbs(text), None).and_then(|it| it.render(&inputs)) {
+        Ok(Rendered::Complete { bytes, .. }) => String::from_utf8(bytes.expose().clone()).unwrap(),
+        Ok(Rendered::Incomplete { .. }) => panic!("{text}: incomplete"),
+        Err(error) => error.to_string(),
+    };
+    assert_eq!(shown("{{file \"/a\"}}{{trim (file \" /a \")}}"), "held\nheld");
+    let not_text = "template t, line 1, column 1: file: the bytes are not UTF-8 text \
+                    (use a Go template, or format raw, for binary files)";
+    assert_eq!(shown("{{file \"/b\"}}"), not_text);
+    assert_eq!(shown("{{file \"/c\"}}"), "template t, line 1, column 1: file: /c: not here");
+    assert!(common::outcome(&hbs("{{file \"/a\"}}"), &beside.0).contains("file: no files are read here"));
+    let template = "{{#if (env \"POD\")}}{{else}}{{file \"/a\"}}{{/if}}{{#with (file \" /b\")}}{{file this}}{{/with}}";
+    let literal = compile("t", &hbs(template), None).unwrap().literal_files();
+    assert_eq!(literal.into_iter().collect::<Vec<_>>(), ["/a", "/b"], "in whatever branch");
 }

@@ -8,7 +8,7 @@ use sidekey_core::lookup::Verb;
 use super::Run;
 use crate::failure::Failure;
 use crate::fields::{Fields, Shape};
-use crate::files::Place;
+use crate::files::{Place, nowhere};
 use crate::helpers::{Out, Text, bytes, text};
 use crate::list::{Elem, List};
 use crate::value::Val;
@@ -98,9 +98,7 @@ pub(crate) fn file(run: &mut Run<'_>, args: &[Val]) -> Out {
     if path.is_empty() {
         return Ok(Val::str(""));
     }
-    let held = run.file(path.trim()).ok_or_else(|| {
-        Failure::new("no files are read here").hint("only the agent reads them, in its own container")
-    })?;
+    let held = run.file(path.trim()).ok_or_else(nowhere)?;
     held.map(|bytes| Val::str(bytes.expose().as_slice())).map_err(Failure::new)
 }
 

@@ -21,15 +21,23 @@ pub(super) struct Mistake {
     pub(super) hint: Option<String>,
 }
 
-/// Rewrites what prints a path, and answers the lookups whose arguments are all literals and that any rendering asks for,
-/// as long as secrets exist.
-pub(super) fn check(template: &mut Template) -> Result<BTreeSet<Lookup>, Mistake> {
-    let mut lookups = BTreeSet::new();
-    walk(template, &mut lookups)?;
-    Ok(lookups)
+/// What the template's literals alone tell.
+#[derive(Default)]
+pub(super) struct Asked {
+    /// Those that any rendering asks for, as long as secrets exist.
+    pub(super) lookups: BTreeSet<Lookup>,
+    /// Files that are read in whatever branch.
+    pub(super) files: BTreeSet<String>,
 }
 
-fn walk(template: &mut Template, lookups: &mut BTreeSet<Lookup>) -> Result<(), Mistake> {
+/// Rewrites what prints a path, and answers what is asked for with literals.
+pub(super) fn check(template: &mut Template) -> Result<Asked, Mistake> {
+    let mut asked = Asked::default();
+    walk(template, &mut asked)?;
+    Ok(asked)
+}
+
+fn walk(template: &mut Template, asked: &mut Asked) -> Result<(), Mistake> {
     let Template { elements, mapping, .. } = template;
     let mut last = (1, 1);
     for (index, element) in elements.iter_mut().enumerate() {
@@ -45,11 +53,11 @@ fn walk(template: &mut Template, lookups: &mut BTreeSet<Lookup>) -> Result<(), M
         };
         match element {
             TemplateElement::Expression(call) | TemplateElement::HtmlExpression(call) => {
-                expression(call, lookups).map_err(here)?;
+                expression(call, asked).map_err(here)?;
             }
             TemplateElement::HelperBlock(call) => {
-                arguments(call, lookups).and_then(|()| named(&call.name)).map_err(here)?;
-                bodies(call, lookups)?;
+                arguments(call, asked).and_then(|()| named(&call.name)).map_err(here)?;
+                bodies(call, asked)?;
                 otherwise(call, mapping.get(index));
             }
             TemplateElement::RawString(_) | TemplateElement::Comment(_) => {}
@@ -60,13 +68,17 @@ fn walk(template: &mut Template, lookups: &mut BTreeSet<Lookup>) -> Result<(), M
 }
 
 /// Only the body of `with` and `each` over a secret runs for certain.
-fn bodies(call: &mut HelperTemplate, lookups: &mut BTreeSet<Lookup>) -> Result<(), Mistake> {
+fn bodies(call: &mut HelperTemplate, asked: &mut Asked) -> Result<(), Mistake> {
     let certain = matches!(call.name.as_name(), Some("with" | "each")) && asks(call);
-    let mut doubtful = BTreeSet::new();
+    let mut doubtful = Asked::default();
     if let Some(body) = &mut call.template {
-        walk(body, if certain { lookups } else { &mut doubtful })?;
+        walk(body, if certain { &mut *asked } else { &mut doubtful })?;
     }
-    call.inverse.as_mut().map_or(Ok(()), |inverse| walk(inverse, &mut doubtful))
+    if let Some(inverse) = &mut call.inverse {
+        walk(inverse, &mut doubtful)?;
+    }
+    asked.files.append(&mut doubtful.files);
+    Ok(())
 }
 
 /// A `with` or `each` without an else-branch gets one that fails when there is nothing, unless it is being fetched.
@@ -100,8 +112,8 @@ fn partial() -> (Code, Failure) {
 }
 
 /// `{{path}}` becomes `{{print path}}` with our own print; a helper's name stays a call.
-fn expression(call: &mut HelperTemplate, lookups: &mut BTreeSet<Lookup>) -> Result<(), (Code, Failure)> {
-    arguments(call, lookups)?;
+fn expression(call: &mut HelperTemplate, asked: &mut Asked) -> Result<(), (Code, Failure)> {
+    arguments(call, asked)?;
     if !call.params.is_empty() || !call.hash.is_empty() {
         return named(&call.name);
     }
@@ -110,7 +122,7 @@ fn expression(call: &mut HelperTemplate, lookups: &mut BTreeSet<Lookup>) -> Resu
         return named(&call.name);
     }
     if let Parameter::Subexpression(inner) = &call.name {
-        nested(inner.as_element(), lookups)?;
+        nested(inner.as_element(), asked)?;
     }
     let path = match &call.name {
         // The grammar reads a bare name as a helper's name, never as a path.
@@ -124,19 +136,22 @@ fn expression(call: &mut HelperTemplate, lookups: &mut BTreeSet<Lookup>) -> Resu
     Ok(())
 }
 
-fn arguments(call: &HelperTemplate, lookups: &mut BTreeSet<Lookup>) -> Result<(), (Code, Failure)> {
-    lookups.extend(literal_lookup(call));
+fn arguments(call: &HelperTemplate, asked: &mut Asked) -> Result<(), (Code, Failure)> {
+    asked.lookups.extend(literal_lookup(call));
+    if let (Some("file"), [Parameter::Literal(Json::String(path))]) = (call.name.as_name(), call.params.as_slice()) {
+        asked.files.insert(path.trim().to_owned());
+    }
     for param in call.params.iter().chain(call.hash.values()) {
         if let Parameter::Subexpression(inner) = param {
-            nested(inner.as_element(), lookups)?;
+            nested(inner.as_element(), asked)?;
         }
     }
     Ok(())
 }
 
-fn nested(element: &TemplateElement, lookups: &mut BTreeSet<Lookup>) -> Result<(), (Code, Failure)> {
+fn nested(element: &TemplateElement, asked: &mut Asked) -> Result<(), (Code, Failure)> {
     let TemplateElement::Expression(call) = element else { return Ok(()) };
-    arguments(call, lookups)?;
+    arguments(call, asked)?;
     named(&call.name)
 }
 

@@ -9,6 +9,7 @@ use sidekey_core::{Lookup, Response};
 
 use super::{Record, json};
 use crate::failure::Failure;
+use crate::files;
 use crate::functions::{HANDLEBARS, Serve};
 use crate::helpers::{Out, text, time};
 use crate::inputs::Inputs;
@@ -51,12 +52,14 @@ pub(super) fn register<'a>(registry: &mut Handlebars<'a>, inputs: &'a Inputs<'a>
             );
         }
     }
-    let own: [(&'static str, Ask); 9] = [
+    let own: [(&'static str, Ask); 11] = [
         (PRINT, print),
         (NOTHING_EACH, nothing),
         (NOTHING_WITH, nothing),
         ("env", env),
+        ("file", file),
         ("lookup", element),
+        ("pki", ask),
         ("response", ask),
         ("secret", ask),
         ("secrets", ask),
@@ -203,7 +206,14 @@ fn element(_: &Called<'_>, helper: &Helper<'_>) -> Result<Json, Failure> {
     })
 }
 
-/// `secret`, `response` and `secrets`.
+/// `file PATH`. No sandbox: only Vault Agent's own settings can ask for one, and their templates are of Go.
+fn file(called: &Called<'_>, helper: &Helper<'_>) -> Result<Json, Failure> {
+    let path = words(helper, 0)?.trim();
+    let held = called.inputs.answers.file(path, None).ok_or_else(files::nowhere)?.map_err(Failure::new)?;
+    json::of_value(&Val::str(held.expose().as_slice()))
+}
+
+/// `secret`, `response`, `secrets` and `pki`.
 fn ask(called: &Called<'_>, helper: &Helper<'_>) -> Result<Json, Failure> {
     let path = words(helper, 0)?;
     let hash = helper.hash().iter().map(|(key, value)| (*key, value.value()));
@@ -215,6 +225,7 @@ fn ask(called: &Called<'_>, helper: &Helper<'_>) -> Result<Json, Failure> {
     let value = match (called.name, lookup.verb) {
         (_, Verb::List) => json::of_value(&crate::inputs::names(&answer))?,
         ("response", _) => response(&answer),
+        ("pki", _) => certificate(json::of_data(&answer.data)),
         _ => json::of_data(answer.user_data()),
     };
     called.record().used.insert(lookup);
@@ -230,6 +241,23 @@ fn response(answer: &Response) -> Json {
         "data": json::of_data(&answer.data),
         "warnings": answer.warnings,
     })
+}
+
+/// Each part ends its line, so that parts can follow each other in one file.
+fn certificate(mut data: Json) -> Json {
+    fn end(part: &mut Json) {
+        if let Json::String(text) = part {
+            text.truncate(text.trim_ascii_end().len());
+            if !text.is_empty() {
+                text.push('\n');
+            }
+        }
+    }
+    for name in ["certificate", "private_key", "issuing_ca"] {
+        data.get_mut(name).into_iter().for_each(end);
+    }
+    data.get_mut("ca_chain").and_then(Json::as_array_mut).into_iter().flatten().for_each(end);
+    data
 }
 
 /// What a call asks for; an empty path asks for nothing.
@@ -254,7 +282,7 @@ pub(super) fn lookup<'j>(
     let verb = match name {
         "secrets" => Verb::List,
         "secret" | "response" if params.is_empty() => Verb::Read,
-        "secret" | "response" => Verb::Write,
+        "secret" | "response" | "pki" => Verb::Write,
         _ => return Ok(None),
     };
     Ok((!path.trim().is_empty()).then(|| Lookup::new(verb, path, params)))

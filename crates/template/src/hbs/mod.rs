@@ -27,7 +27,7 @@ use crate::inputs::{Inputs, Rendered};
 pub(crate) struct HandlebarsTemplate {
     name: String,
     template: Template,
-    lookups: BTreeSet<Lookup>,
+    asked: check::Asked,
 }
 
 /// What one rendering asked for.
@@ -42,7 +42,7 @@ impl HandlebarsTemplate {
         let syntax = |failure: Failure| failure.into_error(Code::TemplateSyntax, name, source);
         bounds::check(source).map_err(syntax)?;
         let mut template = Template::compile(source).map_err(|error| from_parser(name, source, &error))?;
-        let lookups = check::check(&mut template).map_err(|failure| {
+        let asked = check::check(&mut template).map_err(|failure| {
             let place = |n: usize| u32::try_from(n).ok();
             let (line, column) = (place(failure.line), place(failure.column));
             TemplateError {
@@ -52,7 +52,7 @@ impl HandlebarsTemplate {
                 ..TemplateError::new(failure.code, name, failure.message)
             }
         })?;
-        Ok(Self { name: name.to_owned(), template, lookups })
+        Ok(Self { name: name.to_owned(), template, asked })
     }
 
     fn run(
@@ -103,7 +103,11 @@ impl Engine for HandlebarsTemplate {
     }
 
     fn literal_lookups(&self) -> BTreeSet<Lookup> {
-        self.lookups.clone()
+        self.asked.lookups.clone()
+    }
+
+    fn literal_files(&self) -> BTreeSet<String> {
+        self.asked.files.clone()
     }
 }
 
