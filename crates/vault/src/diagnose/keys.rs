@@ -43,7 +43,7 @@ impl Keys {
         match self.0 {
             Some(Dialect::Vault) => "vault.hashicorp.com/ca-cert",
             Some(Dialect::Native) => "sidekey.dev/ca-cert",
-            None => "the CA",
+            None => "the configured CA bundle",
         }
     }
 
