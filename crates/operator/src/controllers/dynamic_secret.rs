@@ -333,13 +333,15 @@ async fn replace(
     let source = Source { raw: Some(&response.data), fields: &response.data, metadata: response.data.get("metadata") };
     let data = shape(tools, job, &spec.destination, source)?;
     let creds = plan::static_creds(spec, &response);
-    let mac = plan::mac(&data, creds.is_some(), &tools.mac_key);
+    let signed = plan::signed(&data, creds.is_some());
+    let mac = signed.mac(&tools.mac_key);
     // Credentials whose first status was lost are in use all the same.
     let filled = observed.as_ref().filter(|secret| secret.is_filled_by(&object.metadata.uid, &spec.destination));
     let unsaid = filled.filter(|_| status.last_generation == 0);
-    let given = unsaid.map(|secret| plan::mac(&secret.data, creds.is_some(), &tools.mac_key));
+    let given = unsaid.map(|secret| plan::signed(&secret.data, creds.is_some()).mac(&tools.mac_key));
     let had = status.last_generation != 0 || unsaid.is_some();
-    let same = creds.is_some() && given.as_ref().or(status.secret_mac.as_ref()) == Some(&mac);
+    let given = given.as_ref().or(status.secret_mac.as_ref());
+    let same = creds.is_some() && given.is_some_and(|said| *said == signed.mac_as(said, &tools.mac_key));
     let settled = same && observed.is_some() && reason == "SecretLeaseRenewal";
     let change = match settled {
         true => Change::Nothing,

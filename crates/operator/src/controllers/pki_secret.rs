@@ -96,7 +96,8 @@ async fn sync(
         return go_on(tools, job, spec, before).await;
     }
     let observed = secret::read(tools, job, &spec.destination).await?;
-    let mac = observed.as_ref().map(|secret| secret.data.mac(&tools.mac_key));
+    let said = before.secret_mac.as_deref().unwrap_or_default();
+    let mac = observed.as_ref().map(|secret| secret.data.mac_as(said, &tools.mac_key));
     let due = plan::reason(spec, before, asks, mac.as_deref(), unix());
     let Some(reason) = due.or_else(|| asked.then_some("ForceSync")) else {
         answered(job);

@@ -66,13 +66,28 @@ impl Data {
     /// HMAC-SHA256 of the JSON object of base64 values with sorted keys, as base64: byte for byte what the status of a
     /// VaultStaticSecret holds today, else each workload would be restarted when the operator is replaced.
     pub fn mac(&self, key: &MacKey) -> String {
+        self.signed(key, "\"\"")
+    }
+
+    /// The digest in the form of one that a status has. Where a template has rendered to nothing, the Vault Secrets Operator signs
+    /// `null` for what the Secret holds as an empty text.
+    pub fn mac_as(&self, said: &str, key: &MacKey) -> String {
+        let nothing = self.0.values().any(|value| value.expose().is_empty());
+        let theirs = nothing.then(|| self.signed(key, "null")).filter(|theirs| theirs == said);
+        theirs.unwrap_or_else(|| self.mac(key))
+    }
+
+    fn signed(&self, key: &MacKey, empty: &str) -> String {
         let mut json = Sensitive::new(String::from("{"));
         for (index, (name, value)) in self.0.iter().enumerate() {
             let comma = if index > 0 { "," } else { "" };
             let text = json.expose_mut();
             text.push_str(comma);
             write_string(name, text);
-            let _ = write!(text, ":\"{}\"", STANDARD.encode(value.expose()));
+            let _ = match value.expose().as_slice() {
+                [] => write!(text, ":{empty}"),
+                bytes => write!(text, ":\"{}\"", STANDARD.encode(bytes)),
+            };
         }
         json.expose_mut().push('}');
         STANDARD.encode(hmac::sign(&key.0, json.expose().as_bytes()))
@@ -311,6 +326,25 @@ mod tests {
         let pair = [("a".to_owned(), Sensitive::new(b"1".to_vec())), ("b".to_owned(), Sensitive::default())];
         assert_eq!(Data(pair.into()).mac(&key), "9HPib295Rg4oSEqoWFnQ1anMfq4WgTV5Mpt6/iSfKnY=");
         assert_eq!(Data::default().mac(&key), "+R4+nwXMLfZKwcJvitzN/9qNHkp6jFChoI7q2sbd/sU=");
+    }
+
+    /// `{"a":null,"b":"eA=="}` and `{"a":"","b":"eA=="}`.
+    #[test]
+    fn a_digest_of_what_a_template_left_empty_is_known_in_both_forms() {
+        let key = MacKey::new(b"0123456789abcdef");
+        let of = |b: &str| {
+            Data(
+                [("a".to_owned(), Sensitive::default()), ("b".to_owned(), Sensitive::new(b.as_bytes().to_vec()))]
+                    .into(),
+            )
+        };
+        let (theirs, ours) =
+            ("i7McqHAMnM588zpY3jTfF+reN9htNwW0FkaIINUUbOA=", "NPFXkALhjGip9exJgKmkld0zbt/2YuROIkS+sV1xOI0=");
+        assert_eq!(of("x").mac(&key), ours);
+        assert_eq!((of("x").mac_as(theirs, &key).as_str(), of("x").mac_as(ours, &key).as_str()), (theirs, ours));
+        for said in [theirs, ours, ""] {
+            assert_eq!(of("y").mac_as(said, &key), of("y").mac(&key), "another value is another digest");
+        }
     }
 
     #[test]

@@ -216,22 +216,18 @@ pub fn static_creds(spec: &VaultDynamicSecretSpec, response: &Response) -> Optio
     })
 }
 
-/// The digest of what the Secret holds; of a static role's credentials, of the part that is a change when it changes.
-pub fn mac(data: &Data, of_static: bool, key: &MacKey) -> String {
-    if of_static { lasting(data).mac(key) } else { data.mac(key) }
+/// What the digest is of: all that the Secret holds; of a static role's credentials, the part that is a change when it changes.
+pub fn signed(data: &Data, of_static: bool) -> Data {
+    let counts = |(key, _): &(&String, _)| !of_static || !VOLATILE.contains(&key.as_str());
+    Data(data.0.iter().filter(counts).map(|(key, value)| (key.clone(), value.clone())).collect())
 }
 
 /// Whether the Secret holds something else than the status says: somebody edited it, or the status that belongs to it was lost, and
 /// then nobody renews the lease of what it holds.
 pub fn is_other(status: &VaultDynamicSecretStatus, data: &Data, key: &MacKey) -> bool {
-    let of_static = status.static_creds_meta_data.as_ref().is_some_and(rotates);
+    let signed = signed(data, status.static_creds_meta_data.as_ref().is_some_and(rotates));
     let said = status.secret_mac.as_deref().filter(|said| !said.is_empty());
-    said.is_some_and(|said| said != mac(data, of_static, key))
-}
-
-fn lasting(data: &Data) -> Data {
-    let lasts = |(key, _): &(&String, _)| !VOLATILE.contains(&key.as_str());
-    Data(data.0.iter().filter(lasts).map(|(key, value)| (key.clone(), value.clone())).collect())
+    said.is_some_and(|said| said != signed.mac_as(said, key))
 }
 
 #[cfg(test)]

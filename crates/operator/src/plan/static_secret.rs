@@ -123,7 +123,7 @@ impl Scene<'_> {
         let change = destination::decide(wish, observed)?;
         let before = self.status.secret_mac.as_ref().filter(|mac| !mac.is_empty());
         let given = before.cloned().or_else(|| Some(self.unsaid(observed?)?.mac(self.mac_key)));
-        let news = matches!((given, &mac), (Some(given), Some(now)) if given != *now);
+        let news = mac.is_some() && given.is_some_and(|given| given != self.data.mac_as(&given, self.mac_key));
         let reason = match (before, observed) {
             _ if news => "SecretRotated",
             (None, _) => "SecretSynced",
@@ -329,6 +329,21 @@ mod tests {
             };
             assert_eq!(format!("{change}, restart {}, {}", plan.restart, plan.reason), want, "{about}");
         }
+    }
+
+    /// The digest that the Vault Secrets Operator has written of an empty text: of `{"k":null}`.
+    #[test]
+    fn what_a_template_left_empty_is_no_news_after_a_vault_secrets_operator() {
+        let (key, mac_key, spec) =
+            (Key::new(Kind::VaultStaticSecret, "app", "web"), MacKey::new(b"key"), spec(json!({})));
+        let metadata = Metadata { uid: "u".to_owned(), generation: 2, ..Metadata::default() };
+        let said = Some("m1unCUI8VckBTMAzxkLjsSt4JpoaoO7lLuH2873ab5M=".to_owned());
+        let status = VaultStaticSecretStatus { last_generation: 2, secret_mac: said, ..Default::default() };
+        let plan = |data: &Data| {
+            let scene = Scene { key: &key, metadata: &metadata, spec: &spec, status: &status, data, mac_key: &mac_key };
+            scene.plan(None).ok().unwrap().restart
+        };
+        assert_eq!((plan(&data("")), plan(&data("x"))), (false, true));
     }
 
     #[test]
