@@ -21,6 +21,7 @@ pub mod sandbox;
 pub mod setting;
 pub mod stream;
 pub mod vault;
+pub mod vso;
 pub mod wait;
 
 pub use kept::Kept;
