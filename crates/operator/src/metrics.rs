@@ -145,14 +145,14 @@ impl Metrics {
 
     /// A resource's turn has come, so long after it was due.
     pub fn begun(&self, kind: Kind, waited: Duration) {
-        let label = Queue { name: kind };
+        let label = Queue::of(kind);
         self.adds.get_or_create(&label).inc();
         self.queue_time.get_or_create(&label).observe(waited.as_secs_f64());
     }
 
     /// A look is to be tried again.
     pub fn retried(&self, kind: Kind) {
-        self.retries.get_or_create(&Queue { name: kind }).inc();
+        self.retries.get_or_create(&Queue::of(kind)).inc();
     }
 
     /// A look has ended.
@@ -161,7 +161,7 @@ impl Metrics {
         let Key { kind: controller, namespace, name } = key.clone();
         self.active.get_or_create(&Controller { controller }).dec();
         self.reconcile_time.get_or_create(&Controller { controller }).observe(took.as_secs_f64());
-        self.work_time.get_or_create(&Queue { name: controller }).observe(took.as_secs_f64());
+        self.work_time.get_or_create(&Queue::of(controller)).observe(took.as_secs_f64());
         self.status.get_or_create(&Named { controller, name, namespace }).set(i64::from(ready));
         let label = Reconcile { controller, result: if ready { "success" } else { "error" } };
         self.reconciles.get_or_create(&label).inc();
@@ -183,7 +183,7 @@ impl Metrics {
     /// So many resources of the kind are due and wait for their turn.
     pub fn waiting(&self, kind: Kind, count: usize) {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
-        self.depth.get_or_create(&Queue { name: kind }).set(count);
+        self.depth.get_or_create(&Queue::of(kind)).set(count);
     }
 
     /// A resource came or went.

@@ -22,17 +22,21 @@ const CERTIFICATE: &str = "VaultPKISecret";
 type Row = (&'static str, &'static str, &'static str, &'static str);
 
 /// Those of the setting alone.
-const FIRST: [Row; 11] = [
+const FIRST: [Row; 15] = [
     ("Normal", STATIC, "web", "SecretSynced"),
     ("Normal", DYNAMIC, "db", "SecretSynced"),
     ("Normal", "VaultAuth", "vault", "Accepted"),
-    ("Warning", STATIC, "lost", "InvalidResourceRef"),
-    ("Warning", STATIC, "odd", "InvalidConfiguration"),
-    ("Warning", STATIC, "denied", "VaultStaticSecretError"),
+    ("Normal", "VaultConnection", "vault", "Accepted"),
+    ("Warning", STATIC, "lost", "VaultClientConfigError"),
+    ("Warning", STATIC, "odd", "VaultStaticSecretError"),
+    ("Warning", STATIC, "denied", "VaultClientError"),
     ("Warning", STATIC, "barred", "VaultClientConfigError"),
     ("Warning", STATIC, "nobody", "Unrecoverable"),
     ("Warning", STATIC, "absent", "SecretSyncError"),
-    ("Warning", STATIC, "broken", "TransformationError"),
+    ("Warning", STATIC, "unshared", "TransformationError"),
+    ("Warning", STATIC, "broken", "SecretDataBuilderError"),
+    ("Warning", "SecretTransformation", "broken", "InvalidConfiguration"),
+    ("Warning", "VaultAuth", "lost", "InvalidResourceRef"),
     ("Warning", STATIC, "raw", "SecretDataBuilderError"),
 ];
 
@@ -60,6 +64,13 @@ async fn world() -> World {
         let kubernetes = json!({ "role": role, "serviceAccount": account, "audiences": ["vault"] });
         world.auth("app", name, json!({ "vaultConnectionRef": "vault", "kubernetes": kubernetes }));
     }
+    world.auth(
+        "app",
+        "lost",
+        json!({ "vaultConnectionRef": "none", "kubernetes": { "role": "web", "serviceAccount": "web" } }),
+    );
+    let broken = json!({ "templates": { "url": { "text": "{{ nothing }}" } } });
+    world.apply("secrettransformations", "SecretTransformation", "app", "broken", broken);
     world
 }
 
@@ -72,6 +83,8 @@ fn objects(world: &World) {
     world.static_secret("app", "gone", json!({ "path": "gone", "destination": goes }));
     let template = json!({ "templates": { "url": { "text": "{{ nothing }}" } } });
     let broken = json!({ "destination": { "name": "broken", "create": true, "transformation": template } });
+    let template = json!({ "transformationRefs": [{ "name": "none" }] });
+    let unshared = json!({ "destination": { "name": "unshared", "create": true, "transformation": template } });
     for (name, more) in [
         ("lost", json!({ "vaultAuthRef": "none" })),
         ("odd", json!({ "type": "kv" })),
@@ -80,6 +93,7 @@ fn objects(world: &World) {
         ("nobody", json!({ "vaultAuthRef": "nobody" })),
         ("absent", json!({ "destination": { "name": "absent" } })),
         ("broken", broken),
+        ("unshared", unshared),
         ("raw", json!({ "type": "kv-v1", "mount": "kv1" })),
     ] {
         world.static_secret("app", name, more);

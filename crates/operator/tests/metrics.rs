@@ -86,12 +86,12 @@ async fn each_number_says_what_it_is_named_for() {
     has(r#"controller_resource_status{controller="vaultstaticsecret",name="web",namespace="app"} 1"#);
     has(r#"controller_resource_status{controller="vaultstaticsecret",name="lost",namespace="app"} 0"#);
     has("vso_client_cache_length 1");
-    has(r#"workqueue_adds_total{name="vaultstaticsecret"}"#);
-    has(r#"workqueue_retries_total{name="vaultstaticsecret"}"#);
-    has(r#"workqueue_queue_duration_seconds_count{name="vaultstaticsecret"}"#);
-    has(r#"workqueue_work_duration_seconds_count{name="vaultstaticsecret"}"#);
-    has(r#"workqueue_unfinished_work_seconds{name="vaultpkisecret"} 0"#);
-    has(r#"workqueue_longest_running_processor_seconds{name="vaultpkisecret"} 0"#);
+    has(r#"workqueue_adds_total{controller="vaultstaticsecret",name="vaultstaticsecret"}"#);
+    has(r#"workqueue_retries_total{controller="vaultstaticsecret",name="vaultstaticsecret"}"#);
+    has(r#"workqueue_queue_duration_seconds_count{controller="vaultstaticsecret",name="vaultstaticsecret"}"#);
+    has(r#"workqueue_work_duration_seconds_count{controller="vaultstaticsecret",name="vaultstaticsecret"}"#);
+    has(r#"workqueue_unfinished_work_seconds{controller="vaultpkisecret",name="vaultpkisecret"} 0"#);
+    has(r#"workqueue_longest_running_processor_seconds{controller="vaultpkisecret",name="vaultpkisecret"} 0"#);
     let config = text.lines().find(|line| line.starts_with("vso_runtime_config{")).unwrap();
     assert!(config.contains(r#"clientCacheSize="4321""#), "{config}");
     has(r#"leader_election_master_status{name="b0d477c0.hashicorp.com"} 1"#);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sidekey_core::{Cause, Code};
 use sidekey_vault::diagnose;
 
-use super::{Done, Job, Next, Refers, Tools, now, tell, write_status};
+use super::{Done, Event, Job, Next, Refers, Tools, now, tell, tell_event, write_status};
 use crate::plan::outcome::{self, Trouble};
 use crate::reach::Reach;
 use crate::types::condition::{Verdict, merge};
@@ -19,6 +19,9 @@ pub(super) async fn look(tools: &Tools, mut job: Job) -> Done {
     tell(tools, &mut job, trouble.as_ref()).await;
     let before: VaultConnectionStatus = job.object.status();
     let generation = job.object.metadata.generation;
+    if trouble.is_none() && !before.valid && before.conditions.is_empty() {
+        tell_event(tools, &job, &Event::normal("Accepted", "Vault answers and is unsealed")).await;
+    }
     let after = VaultConnectionStatus {
         valid: trouble.is_none(),
         conditions: merge(&before.conditions, &verdicts(trouble.as_ref()), generation, &now()),

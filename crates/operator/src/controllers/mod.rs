@@ -351,14 +351,13 @@ async fn tell_event(tools: &Tools, job: &Job, event: &Event) {
 
 /// What the destination is to hold, of what Vault has answered.
 fn shape(tools: &Tools, job: &Job, destination: &Destination, source: Source<'_>) -> Result<Data, Trouble> {
-    let failed = |cause| Trouble::new("TransformationError", cause);
+    let failed = |cause| Trouble::new("SecretDataBuilderError", cause);
     let shared = job.shared.as_ref().map_err(Trouble::clone)?;
     let recipe = Transformer::new(&job.key, &destination.transformation, shared).map_err(failed)?;
     let Rendered { data: rendered, fields } = recipe.render(&job.object.metadata, source).map_err(failed)?;
     let excluded = destination.transformation.exclude_raw.unwrap_or(false) || tools.exclude_raw;
     let recipe = Recipe { filter: recipe.filter(), exclude_raw: excluded || source.raw.is_none(), rendered };
-    data::build(source.raw.unwrap_or(source.fields), &fields, recipe)
-        .map_err(|cause| Trouble::new("SecretDataBuilderError", cause))
+    data::build(source.raw.unwrap_or(source.fields), &fields, recipe).map_err(failed)
 }
 
 /// Whether a person has asked for a refresh since the last look. What was asked for before the first one was met by it, or by

@@ -23,7 +23,7 @@ pub(super) async fn unchanged(
     let seen = job.memory.seen.clone()?;
     let lookup = plan::metadata(spec, tools.poll_metadata)?;
     let namespace = spec.namespace.as_deref();
-    let question = Question { login, namespace, lookup: &lookup, reason: "VaultStaticSecretError" };
+    let question = Question { login, namespace, lookup: &lookup, reason: "VaultClientError" };
     match fetch::peek(tools, &question, job.memory.unseen).await {
         Peek::Answer(answer) => {
             let (session, response) = *answer;

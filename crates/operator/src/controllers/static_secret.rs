@@ -84,16 +84,12 @@ async fn sync(
     spec: &VaultStaticSecretSpec,
     status: &VaultStaticSecretStatus,
 ) -> Result<Synced, Trouble> {
-    let invalid = |cause| Trouble::new("InvalidConfiguration", cause);
+    let invalid = |cause| Trouble::new("VaultStaticSecretError", cause);
     let lookup = plan::lookup(&job.key, spec).map_err(invalid)?;
     let Refers::Login(login) = &job.refers else { return Err(unreadable(&job.key, "it refers to no login")) };
     let login = login.clone()?;
-    let question = Question {
-        login: &login,
-        namespace: spec.namespace.as_deref(),
-        lookup: &lookup,
-        reason: "VaultStaticSecretError",
-    };
+    let question =
+        Question { login: &login, namespace: spec.namespace.as_deref(), lookup: &lookup, reason: "VaultClientError" };
     let empty = Data::default();
     let before = job.memory.verified.as_ref().map(|verified| verified.mac.clone());
     if let Some(digest) = before.filter(|digest| is_untouched(job, &scene(tools, job, spec, status, &empty), digest))
@@ -166,10 +162,10 @@ async fn join(
     }
     let mut fields = first.as_map().cloned().unwrap_or_default();
     for source in &spec.sources {
-        let lookup = plan::further(&job.key, source).map_err(|cause| Trouble::new("InvalidConfiguration", cause))?;
+        let lookup = plan::further(&job.key, source).map_err(|cause| Trouble::new("VaultStaticSecretError", cause))?;
         let own = source.namespace.as_deref().filter(|namespace| !namespace.is_empty());
         let namespace = own.or(spec.namespace.as_deref());
-        let question = Question { login, namespace, lookup: &lookup, reason: "VaultStaticSecretError" };
+        let question = Question { login, namespace, lookup: &lookup, reason: "VaultClientError" };
         let answer = fetch::together(tools, &question, job.turn).await?;
         let prefix = source.prefix.as_deref().unwrap_or_default();
         data::join(&mut fields, &lookup.path, answer.1.user_data(), prefix)

@@ -24,5 +24,5 @@ pub(super) async fn look(tools: &Tools, mut job: Job) -> Done {
 
 fn check(job: &Job) -> Result<(), Trouble> {
     let spec: SecretTransformationSpec = job.object.spec().map_err(|words| unreadable(&job.key, &words))?;
-    transformation::check(&job.key, &spec).map_err(|cause| Trouble::new("TransformationError", cause))
+    transformation::check(&job.key, &spec).map_err(|cause| Trouble::new("InvalidConfiguration", cause))
 }

@@ -59,7 +59,15 @@ pub(crate) struct Controller {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct Queue {
+    pub(crate) controller: Kind,
     pub(crate) name: Kind,
+}
+
+impl Queue {
+    /// Both labels of controller-runtime say the kind, the older one and that of version 0.20.
+    pub(crate) const fn of(kind: Kind) -> Self {
+        Self { controller: kind, name: kind }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -59,8 +59,8 @@ fn gauges(
     times: impl IntoIterator<Item = (Kind, Duration)>,
 ) -> Result<(), Error> {
     let mut family = encoder.encode_descriptor(name, about, Some(&Unit::Seconds), MetricType::Gauge)?;
-    for (name, time) in times {
-        ConstGauge::new(time.as_secs_f64()).encode(family.encode_family(&Queue { name })?)?;
+    for (kind, time) in times {
+        ConstGauge::new(time.as_secs_f64()).encode(family.encode_family(&Queue::of(kind))?)?;
     }
     Ok(())
 }

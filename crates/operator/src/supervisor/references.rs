@@ -37,7 +37,8 @@ impl Supervisor {
                 }
                 let reference = reference(object);
                 let asking = Asking { key, reference: reference.as_deref() };
-                Refers::Login(auth::resolve(&self.cache, &self.house, asking).map_err(trouble))
+                let unready = |cause| Trouble::new("VaultClientConfigError", cause);
+                Refers::Login(auth::resolve(&self.cache, &self.house, asking).map_err(unready))
             }
             _ => Refers::Nothing,
         }
