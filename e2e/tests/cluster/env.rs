@@ -1,5 +1,7 @@
 //! Environment variables of the app: by the kubelet, and by `sidekey-agent exec`.
 
+use std::thread::sleep;
+
 use serde_json::json;
 use sidekey_e2e::wait::{START, seconds, until};
 use sidekey_e2e::{Pod, Sandbox, Shape, audit};
@@ -79,6 +81,25 @@ fn a_change_starts_the_program_anew_and_no_container() {
     assert_eq!(pod.restarts("app"), 0);
     assert!(pod.is_ready());
     pod.delete();
+}
+
+/// Five in ten minutes; what changes then waits, and the program goes on with what it has.
+#[test]
+fn restarts_in_a_row_are_bounded() {
+    let sandbox = Sandbox::new("env-budget").with_role();
+    sandbox.put("web", &json!({"password": "v0"}));
+    let pod = sandbox.start(&by_exec(&sandbox, &["env", "PASSWORD", "sleep"], &[("env-on-change", "restart")]));
+    pod.ready(START);
+    for n in 1..=5 {
+        sandbox.put("web", &json!({"password": format!("v{n}")}));
+        says(&pod, "app", &format!("PASSWORD=v{n}\n"));
+    }
+    sandbox.put("web", &json!({"password": "v6"}));
+    says(&pod, "app", "too many restarts: the next one waits");
+    sleep(seconds(15));
+    assert!(!pod.log("app").contains("PASSWORD=v6"), "{}", pod.log("app"));
+    assert_eq!(pod.restarts("app"), 0);
+    assert!(pod.is_ready());
 }
 
 /// With `env-on-change: restart` the agent's `exec` stays process 1 of the app's container.
