@@ -22,6 +22,8 @@ pub struct Setting {
     pub probe: String,
     /// Image of the control plane.
     pub control: String,
+    /// Image of the Vault Secrets Operator. Absent but with `E2E_VSO=1`.
+    pub vso: Option<String>,
     /// Whether the operator finds the first Vault without TLS where manuals have it.
     pub plain: bool,
     /// Namespace of the webhook.
@@ -64,6 +66,7 @@ static SETTING: LazyLock<Setting> = LazyLock::new(|| Setting {
     kubernetes_ca: need("E2E_KUBERNETES_CACERT"),
     probe: may("E2E_PROBE_IMAGE").unwrap_or_else(|| "localhost/probe:dev".to_owned()),
     control: may("E2E_CONTROL_IMAGE").unwrap_or_else(|| "localhost/sidekey:dev".to_owned()),
+    vso: may("E2E_VSO_IMAGE"),
     plain: may("E2E_PLAIN_VAULT").is_some(),
     system: may("E2E_NAMESPACE").unwrap_or_else(|| "sidekey".to_owned()),
     manifests: may("E2E_MANIFESTS"),

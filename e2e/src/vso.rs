@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::api;
 use crate::kept::OPERATOR;
+use crate::setting;
 use crate::wait::{seconds, until};
 
 const NAME: &str = "the-real-vso";
@@ -12,12 +13,12 @@ const NAME: &str = "the-real-vso";
 pub struct Vso(());
 
 impl Vso {
-    /// With no pod yet; `None` where the operator was not built.
+    /// With no pod yet.
     ///
     /// # Panics
-    /// When the API server refuses it.
-    pub fn install() -> Option<Self> {
-        let image = std::env::var("E2E_VSO_IMAGE").ok()?;
+    /// When the API server refuses it, or no image is named.
+    pub fn install() -> Self {
+        let image = setting().vso.as_ref().unwrap_or_else(|| panic!("not run: E2E_VSO_IMAGE names no image of VSO"));
         let operator = api::get(&format!("/apis/apps/v1/namespaces/{OPERATOR}/deployments/sidekey-operator")).json();
         let account = json!({"metadata": {"name": NAME}});
         api::create(&format!("/api/v1/namespaces/{OPERATOR}/serviceaccounts"), &account).expect("an account");
@@ -41,7 +42,7 @@ impl Vso {
             "template": {"metadata": {"labels": labels}, "spec": pod}});
         let made = json!({"metadata": {"name": NAME}, "spec": spec});
         api::create(&format!("/apis/apps/v1/namespaces/{OPERATOR}/deployments"), &made).expect("the operator");
-        Some(Self(()))
+        Self(())
     }
 
     /// Starts it, or ends it, and waits for that.

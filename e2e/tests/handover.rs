@@ -1,5 +1,5 @@
 //! A real Vault Secrets Operator, Sidekey after it, and that operator again: what one has made, the next leaves as it is.
-//! Needs `E2E_VSO=1 e2e/run`, which builds VSO from its Go module; says so where it was not built.
+//! Needs `E2E_VSO=1 e2e/run`, which builds VSO from its Go module.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
 use std::collections::BTreeMap;
@@ -253,11 +253,9 @@ fn sidekey_has(case: &Case) {
 }
 
 #[test]
+#[ignore = "needs E2E_VSO=1: the Vault Secrets Operator, which e2e/run builds then"]
 fn objects_of_a_real_vault_secrets_operator_are_taken_over_and_handed_back() {
-    let Some(vso) = Vso::install() else {
-        println!("NOT RUN: E2E_VSO_IMAGE names no image of the Vault Secrets Operator (E2E_VSO=1 e2e/run builds one)");
-        return;
-    };
+    let vso = Vso::install();
     let away = Away::new();
     transit();
     let case = Case::new("op-handover");

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use sidekey_e2e::kept::{OPERATOR, decoded, kill_leader, restarted};
 use sidekey_e2e::manuals::transit;
+use sidekey_e2e::operator::alone;
 use sidekey_e2e::wait::{seconds, until};
 use sidekey_e2e::{Kept, api, audit, sandbox};
 
@@ -46,6 +47,7 @@ fn user_of(kept: &Kept) -> String {
 
 #[test]
 fn changes_reach_the_secret_while_the_operator_that_works_is_killed_again_and_again() {
+    let _alone = alone();
     transit();
     let kept = Kept::with_database("op-killed");
     let costs = Costs { web: kept.workload("deployments", "web"), db: kept.workload("deployments", "db"), kept: &kept };
@@ -114,6 +116,7 @@ fn settled(kept: &Kept) {
 /// Its logins are kept, encrypted by Vault's transit engine, and taken up by whoever works next.
 #[test]
 fn the_end_of_the_operator_that_works_makes_no_login_and_no_lease_and_restarts_no_workload() {
+    let _alone = alone();
     transit();
     let kept = Kept::with_database("op-cache");
     let namespace = kept.sandbox.namespace.clone();
