@@ -28,7 +28,7 @@ struct Case {
 /// What must not change: versions of Secrets, generations of workloads, and how often Vault was asked for what costs it something.
 #[derive(Debug, PartialEq)]
 struct Seen {
-    secrets: BTreeMap<String, Value>,
+    versions: BTreeMap<String, Value>,
     workloads: BTreeMap<String, Value>,
     logins: usize,
     credentials: usize,
@@ -144,7 +144,7 @@ impl Case {
             items.iter().map(|it| (name(it), it["metadata"][what].clone())).collect()
         };
         Seen {
-            secrets: all(&self.kept.sandbox.path("secrets"), "resourceVersion"),
+            versions: all(&self.kept.sandbox.path("secrets"), "resourceVersion"),
             workloads: all(&deployments, "generation"),
             logins: count("auth/kubernetes/login"),
             credentials: count("database/creds/"),
