@@ -11,7 +11,7 @@ use sidekey_vault::{Class, Grant, VaultError, diagnose};
 use crate::clock::unix_seconds;
 use crate::pair;
 use crate::request::{self, Answer, Done};
-use crate::session::{Held, Session};
+use crate::session::Held;
 use crate::sink::Sink;
 use crate::supervisor::Supervisor;
 use crate::suspects::verdict;
@@ -31,7 +31,7 @@ impl Supervisor {
             news |= self.is_news(&done);
             self.take(done, now);
         }
-        self.state.sessions.iter_mut().for_each(Session::forget_tokens);
+        self.state.sessions.iter_mut().for_each(|session| session.forget_tokens(now));
         if news {
             self.keep();
         } else {

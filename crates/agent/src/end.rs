@@ -88,7 +88,8 @@ impl Supervisor {
     }
 
     async fn revoke(&mut self) {
-        let begun = Instant::now();
+        let (begun, now) = (Instant::now(), self.now());
+        self.state.sessions.iter_mut().for_each(|session| session.forget_tokens(now));
         let held = |(login, session): (usize, &Session)| {
             session.tokens.values().map(move |held| (login, held.token.clone())).collect::<Vec<_>>()
         };

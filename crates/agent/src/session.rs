@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sidekey_core::contract::Server;
-use sidekey_core::planner::{Planner, Policy, TokenId};
+use sidekey_core::planner::{Planner, Policy, Time, TokenId};
 use sidekey_core::{AgentConfig, Lookup, Response, Sensitive};
 use sidekey_vault::{Client, Mounts, VaultError};
 
@@ -94,8 +94,8 @@ impl Session {
     }
 
     /// Tokens that the planner has no use for are forgotten.
-    pub(crate) fn forget_tokens(&mut self) {
-        let needed = self.planner.tokens();
+    pub(crate) fn forget_tokens(&mut self, now: Time) {
+        let needed = self.planner.tokens(now);
         self.tokens.retain(|id, _| needed.contains(id));
     }
 }

@@ -104,6 +104,28 @@ async fn logs_in_again_before_its_token_ends_and_gives_the_old_one_back() {
 }
 
 #[tokio::test]
+async fn an_old_token_that_was_in_a_file_is_left_to_its_readers_and_revoked_at_the_end() {
+    let bench = database(3_600, 7_200, RoleSpec { ttl: seconds(600), max_ttl: seconds(1_200), ..role() }).await;
+    let sink = bench.path("token").to_str().unwrap().to_owned();
+    let bench = bench.set(json!({"tokenSinks": [{"path": sink, "mode": 0o400}]}));
+    let agent = bench.start();
+    bench.ready().await;
+    let mut passed = 0;
+    while bench.logins() < 2 {
+        assert!(passed < 1_300, "no second login");
+        bench.pass(seconds(1)).await;
+        passed += 1;
+    }
+    bench.pass(seconds(90)).await;
+    assert_eq!((revocations(&bench), bench.fake.tokens().len()), (0, 2), "a reader may still use it");
+    agent.kill().await;
+    let agent = bench.start();
+    bench.ready().await;
+    agent.stop().await;
+    assert!(bench.fake.tokens().is_empty(), "also after a restart: {:?}", bench.fake.tokens());
+}
+
+#[tokio::test]
 async fn a_read_only_policy_loops_nothing_and_opens_no_gap() {
     let bench = database(60, 180, RoleSpec { ttl: seconds(120), max_ttl: seconds(600), ..read_only() }).await;
     let agent = bench.start();

@@ -95,6 +95,12 @@ impl Said {
         near.map(|(_, line)| format!("  {line}\n")).collect()
     }
 
+    /// What was said about the time of each line that has these words.
+    pub(crate) fn of(&self, words: &str) -> String {
+        let lines = self.ours.iter().filter(|(_, line)| line.contains(words));
+        lines.map(|(number, _)| self.around(*number)).collect()
+    }
+
     /// How many lines have these words.
     pub(crate) fn mentions(&self, words: &str) -> usize {
         self.ours.iter().filter(|(_, line)| line.contains(words)).count()

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use sidekey_agent::status::Status;
 use sidekey_core::AgentConfig;
+use sidekey_fakevault::TokenInfo;
 
 use crate::beside::Beside;
 use crate::clock::Shared;
@@ -40,6 +41,9 @@ const WELL: u64 = 18;
 
 /// A fault that no request meets for so many seconds is taken back.
 pub(crate) const UNMET: u64 = 45;
+
+/// Seconds in which a token has ended that no agent knows of, as its login's answer was lost: longer than [`crate::server`] gives.
+const FORGOTTEN: u64 = 250;
 
 /// A service account token holds for an hour; the kubelet replaces it at four fifths.
 const JWT: Duration = Duration::from_secs(48 * 60);
@@ -187,7 +191,7 @@ impl Run {
     /// What must hold over the whole run, and a clean end.
     pub(crate) fn finish(&mut self) -> Result<(), Wrong> {
         "the end".clone_into(&mut self.scene);
-        self.calm(60)?;
+        self.calm(FORGOTTEN)?;
         self.watch.told(&self.pod, &self.said)?;
         self.watch.account(self.now(), true, &self.said)?;
         self.watch.ledger.audit(self.kills)?;
@@ -197,12 +201,32 @@ impl Run {
         }
         self.program.as_mut().map_or(Ok(()), Program::finish)?;
         let agent = self.agent.take().ok_or("no agent at the end")?;
-        match (agent.stop(), self.server.fake.tokens().len(), self.pod.path("sink/token").exists()) {
-            (Some(0), 0, false) => Ok(()),
-            (code, tokens, file) => {
-                Err(format!("it ended with {code:?}, and {tokens} tokens are left, and a file of one: {file}"))
+        let before = self.server.fake.tokens();
+        match (agent.stop(), self.server.fake.tokens(), self.pod.path("sink/token").exists()) {
+            (Some(0), left, false) if left.is_empty() => Ok(()),
+            (code, left, file) => {
+                let what = self.biography(&before, &left);
+                Err(format!(
+                    "{what}it ended with {code:?}, and {} tokens are left, and a file of one: {file}",
+                    left.len()
+                ))
             }
         }
+    }
+
+    /// What is known of tokens: for the words of a failure.
+    fn biography(&self, before: &[TokenInfo], left: &[TokenInfo]) -> String {
+        let said = self.said.lock().unwrap();
+        let of = |token: &TokenInfo| {
+            let is_left = left.iter().any(|left| left.accessor == token.accessor);
+            format!(
+                "  token {}, {} s, left: {is_left}\n{}",
+                token.accessor,
+                token.ttl.as_secs(),
+                said.of(&token.accessor)
+            )
+        };
+        before.iter().map(of).collect()
     }
 
     /// Waits till the agent has gone round its loop a few times with nothing on its way. Once is too few: between two parts of

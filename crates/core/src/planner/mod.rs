@@ -42,7 +42,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use self::life::{MIN_GAP, admitted};
-pub use self::policy::Policy;
+pub use self::policy::{OldToken, Policy};
 pub use self::report::{Entry, Session, State};
 use self::slot::{Act, Scene, Slot};
 pub use self::step::{Step, TokenId};
@@ -246,7 +246,7 @@ impl Planner {
         self.tokens.revoked(token);
     }
 
-    /// It was not. A few tries later it is left to expire.
+    /// It was not. A few tries later it is left to the pod's end.
     pub fn token_revoke_failed(&mut self, token: TokenId, failure: &Failure, now: Time) {
         self.hear(now);
         self.hold.failed(failure, now, &mut self.dice);
@@ -314,9 +314,10 @@ impl Planner {
         self.tokens.current.as_ref().map(|token| token.id)
     }
 
-    /// Every token that may still be needed, the current one and superseded ones; the agent forgets the others.
-    pub fn tokens(&self) -> BTreeSet<TokenId> {
-        self.token().into_iter().chain(self.tokens.superseded.iter().map(|old| old.id)).collect()
+    /// Every token that may still be needed, the current one and superseded ones that live; the agent forgets the others.
+    pub fn tokens(&self, now: Time) -> BTreeSet<TokenId> {
+        let superseded = self.tokens.superseded.iter().filter(|old| old.lives(now));
+        self.token().into_iter().chain(superseded.map(|old| old.id)).collect()
     }
 
     /// For [`Step::RenewLease`].

@@ -6,6 +6,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::AgentConfig;
 
+/// What becomes of a token whose successor is in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OldToken {
+    /// It is revoked once nothing hangs on it.
+    Revoke,
+    /// Somebody may still use it: it is remembered for the end of the pod.
+    Keep,
+    /// It is not ours to revoke.
+    Forget,
+}
+
 /// The planner's settings; [`Policy::of_login`] of an [`AgentConfig`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Policy {
@@ -19,8 +30,8 @@ pub struct Policy {
     pub login_backoff: (Duration, Duration),
     /// How long a superseded token outlives the login that superseded it, at least.
     pub overlap: Duration,
-    /// Revoke superseded tokens once nothing hangs on them; else they are left to expire.
-    pub revoke_superseded: bool,
+    /// Of superseded tokens.
+    pub old_token: OldToken,
     /// Requests for secrets and leases at one time.
     pub concurrency: usize,
 }
@@ -32,7 +43,7 @@ impl Default for Policy {
             renewal_threshold: None,
             login_backoff: (Duration::from_secs(1), Duration::from_secs(300)),
             overlap: Duration::from_secs(30),
-            revoke_superseded: true,
+            old_token: OldToken::Revoke,
             concurrency: 4,
         }
     }
@@ -46,10 +57,12 @@ impl Policy {
             static_interval: Duration::from_millis(config.refresh.static_interval_ms),
             renewal_threshold: config.refresh.lease_renewal_threshold,
             login_backoff: (Duration::from_millis(auth.min_backoff_ms), Duration::from_millis(auth.max_backoff_ms)),
-            // A reader of the token file may still use the old token: nobody tells when it stops.
-            revoke_superseded: config.lifecycle.revoke
-                && (login > 0 || config.token_sinks.is_empty())
-                && !auth.method.borrows_token(),
+            old_token: match login > 0 || config.token_sinks.is_empty() {
+                _ if auth.method.borrows_token() => OldToken::Forget,
+                true if config.lifecycle.revoke => OldToken::Revoke,
+                // A reader of the token file may still use the old token: nobody tells when it stops.
+                _ => OldToken::Keep,
+            },
             ..Self::default()
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::life::{LONGEST, Life, MIN_GAP, late};
-use super::policy::Policy;
+use super::policy::{OldToken, Policy};
 use super::step::TokenId;
 use crate::backoff::{self, Backoff};
 use crate::dice::Dice;
@@ -15,8 +15,9 @@ use crate::time::Time;
 
 /// A token that dies younger than this makes the next login wait: something kills tokens.
 const YOUNG: Duration = Duration::from_secs(60);
-/// Superseded tokens remembered for revocation, and tries to revoke one; beyond that they are left to expire.
+/// Superseded tokens that are remembered; older ones are left to expire.
 const MAX_SUPERSEDED: usize = 4;
+/// Tries to revoke one before the end.
 const MAX_REVOCATIONS: u32 = 4;
 /// Between two of them after an error of the server's own, during which nothing is held back.
 const REVOCATION_PAUSE: Duration = Duration::from_secs(60);
@@ -71,7 +72,8 @@ impl Token {
 pub(super) struct Superseded {
     pub(super) id: TokenId,
     end: Option<Time>,
-    due: Time,
+    /// `None` at the pod's end only.
+    due: Option<Time>,
     pub(super) leases_until: Time,
     tries: u32,
     #[serde(default)]
@@ -81,10 +83,14 @@ pub(super) struct Superseded {
 }
 
 impl Superseded {
-    /// `None` when it expires before anything may be revoked.
+    /// `None` when it expires before it may be revoked, or that is the end's to do.
     fn revoke_at(&self) -> Option<Time> {
-        let at = self.due.max(self.leases_until);
+        let at = self.due?.max(self.leases_until);
         (self.end.is_none_or(|end| at < end) && !self.in_flight).then_some(at)
+    }
+
+    pub(super) fn lives(&self, now: Time) -> bool {
+        self.end.is_none_or(|end| now < end)
     }
 }
 
@@ -233,8 +239,8 @@ impl Tokens {
     }
 
     fn supersede(&mut self, token: &Token, policy: &Policy, now: Time) {
-        self.superseded.retain(|old| old.end.is_none_or(|end| now < end));
-        if !policy.revoke_superseded || !token.revocable || token.ended(now) {
+        self.superseded.retain(|old| old.lives(now));
+        if policy.old_token == OldToken::Forget || !token.revocable || token.ended(now) {
             return;
         }
         if self.superseded.len() >= MAX_SUPERSEDED {
@@ -243,7 +249,7 @@ impl Tokens {
         self.superseded.push(Superseded {
             id: token.id,
             end: token.life.as_ref().map(|life| life.end),
-            due: now + policy.overlap,
+            due: (policy.old_token == OldToken::Revoke).then(|| now + policy.overlap),
             leases_until: token.leases_until,
             tries: 0,
             postponed: 0,
@@ -335,21 +341,22 @@ impl Tokens {
 
     pub(super) fn revoke_failed(&mut self, id: TokenId, failure: &Failure, now: Time, dice: &mut Dice) {
         let again = !matches!(failure.kind, FailureKind::Denied | FailureKind::TokenDead | FailureKind::Missing);
-        self.superseded.retain(|old| old.id != id || (again && old.tries < MAX_REVOCATIONS));
+        self.superseded.retain(|old| old.id != id || again);
         let Some(old) = self.superseded.iter_mut().find(|old| old.id == id) else { return };
         (old.in_flight, old.tries) = (false, old.tries + 1);
         let wait = match failure.kind {
             FailureKind::Other => REVOCATION_PAUSE,
             kind => backoff::grown(backoff::pace(kind), old.tries, dice),
         };
-        old.due = now + wait.max(failure.retry_after.unwrap_or_default());
+        let next = now + wait.max(failure.retry_after.unwrap_or_default());
+        old.due = (old.tries <= MAX_REVOCATIONS).then_some(next);
     }
 
     /// No try: it is due again a little later each time.
     pub(super) fn revocation_postponed(&mut self, id: TokenId, now: Time, dice: &mut Dice) {
         let Some(old) = self.superseded.iter_mut().find(|old| old.id == id) else { return };
         (old.in_flight, old.postponed) = (false, old.postponed.saturating_add(1));
-        old.due = now + backoff::grown(POSTPONED, old.postponed, dice);
+        old.due = Some(now + backoff::grown(POSTPONED, old.postponed, dice));
     }
 
     pub(super) fn lease_until(&mut self, id: TokenId, end: Time) {
@@ -371,7 +378,7 @@ impl Tokens {
         let superseded = self
             .superseded
             .iter_mut()
-            .flat_map(|old| [&mut old.due, &mut old.leases_until].into_iter().chain(&mut old.end));
+            .flat_map(|old| [&mut old.leases_until].into_iter().chain(&mut old.due).chain(&mut old.end));
         flights.chain(current).chain(superseded).for_each(|time| *time = *time - back);
     }
 }

@@ -34,7 +34,7 @@ fn a_dead_token_means_one_login_and_its_leases_anew_but_no_other_secret() {
     assert_eq!(bench.planner.token(), Some(second));
     bench.fetch("db", &lease("lease/2", 600));
     assert!(matches!(bench.next(), Step::Wait(Some(_))));
-    assert_eq!(bench.planner.tokens(), BTreeSet::from([second]));
+    assert_eq!(bench.planner.tokens(bench.now), BTreeSet::from([second]));
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn a_token_that_cannot_be_renewed_is_superseded_in_time_and_its_leases_come_anew
     }
     assert!(bench.now <= at(1500), "late: {}", bench.now);
     bench.fetch("db", &lease("lease/2", 100_000));
-    assert_eq!(bench.planner.tokens(), BTreeSet::from([second]), "a batch token cannot be revoked: {first:?}");
+    assert_eq!(bench.planner.tokens(bench.now), BTreeSet::from([second]), "a batch token cannot be revoked: {first:?}");
 }
 
 #[test]
@@ -123,9 +123,9 @@ fn an_answer_that_came_with_the_token_before_is_asked_for_again() {
 }
 
 #[test]
-fn a_superseded_token_is_revoked_after_the_overlap_or_never_if_so_configured() {
-    for revoke in [true, false] {
-        let mut bench = Bench::new(Policy { revoke_superseded: revoke, ..Policy::default() }, &[]);
+fn a_superseded_token_is_revoked_after_the_overlap_or_kept_for_the_end_or_forgotten_as_configured() {
+    for old_token in [OldToken::Revoke, OldToken::Keep, OldToken::Forget] {
+        let mut bench = Bench::new(Policy { old_token, ..Policy::default() }, &[]);
         bench.begin(&Step::LogIn);
         let first = bench.planner.logged_in(&token(600), bench.now);
         bench.sleep();
@@ -134,13 +134,17 @@ fn a_superseded_token_is_revoked_after_the_overlap_or_never_if_so_configured() {
         bench.sleep();
         bench.begin(&Step::LogIn);
         let second = bench.planner.logged_in(&token(6000), bench.now);
-        if revoke {
-            assert_eq!(bench.planner.tokens(), BTreeSet::from([first, second]));
+        let (both, one) = (BTreeSet::from([first, second]), BTreeSet::from([second]));
+        if old_token == OldToken::Revoke {
+            assert_eq!(bench.planner.tokens(bench.now), both);
             bench.sleeps(30.0..30.1);
             bench.begin(&Step::RevokeToken(first));
             bench.planner.token_revoked(first, bench.now);
         }
-        assert_eq!(bench.planner.tokens(), BTreeSet::from([second]));
+        assert_eq!(bench.planner.tokens(bench.now), if old_token == OldToken::Keep { both } else { one.clone() });
+        bench.sleep();
+        assert_eq!(bench.next(), Step::RenewToken, "{old_token:?}");
+        assert_eq!(bench.planner.tokens(bench.now), one, "{old_token:?}: no longer than it lives");
     }
 }
 
@@ -162,6 +166,8 @@ fn a_revocation_that_fails_for_ever_is_given_up() {
             }
         }
         assert_eq!((tries.len(), bench.next()), (most, Step::Wait(None)), "{kind:?}");
+        let is_left = bench.planner.tokens(bench.now).contains(&first);
+        assert_eq!(is_left, most > 1, "{kind:?}: tried once more at the end, if that may help");
         let apart = |pair: &[Time]| pair[1].since(pair[0]);
         assert!(kind != FailureKind::Other || tries.windows(2).all(|pair| apart(pair) == secs(60)), "{tries:?}");
     }
