@@ -25,11 +25,20 @@ pub struct Entry {
     pub damaged: bool,
 }
 
+/// The configuration as it was read.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Its `resourceVersion`.
+    version: Option<String>,
+    /// Its entries.
+    pub entries: Vec<Entry>,
+}
+
 /// Reads every entry.
 ///
 /// # Errors
 /// [`ApiError`], also when the configuration is not there.
-pub async fn read(api: &Api, configuration: &str) -> Result<Vec<Entry>, ApiError> {
+pub async fn read(api: &Api, configuration: &str) -> Result<Found, ApiError> {
     let found: MutatingWebhookConfiguration = api.get(&format!("{PATH}/{configuration}"), JSON).await?;
     let entry = |hook: k8s_openapi::api::admissionregistration::v1::MutatingWebhook| {
         let bytes = hook.client_config.ca_bundle.unwrap_or_default().0;
@@ -37,27 +46,29 @@ pub async fn read(api: &Api, configuration: &str) -> Result<Vec<Entry>, ApiError
         let whole: String = trusts.iter().map(CaCertificate::pem).collect();
         Entry { name: hook.name, damaged: whole.as_bytes() != bytes, trusts }
     };
-    Ok(found.webhooks.unwrap_or_default().into_iter().map(entry).collect())
+    let version = found.metadata.resource_version;
+    Ok(Found { version, entries: found.webhooks.unwrap_or_default().into_iter().map(entry).collect() })
 }
 
 /// Makes every entry trust exactly these.
 ///
 /// # Errors
-/// [`ApiError`].
+/// [`ApiError::is_conflict`] when the configuration is not what was `found` any more; any other [`ApiError`].
 pub async fn publish(
     api: &Api,
     configuration: &str,
-    entries: &[Entry],
+    found: &Found,
     certificates: &[CaCertificate],
 ) -> Result<(), ApiError> {
     let pem: String = certificates.iter().map(CaCertificate::pem).collect();
     let bundle = STANDARD.encode(pem);
+    let entries = found.entries.iter();
     let webhooks: Vec<_> =
-        entries.iter().map(|entry| json!({"name": entry.name, "clientConfig": {"caBundle": bundle}})).collect();
+        entries.map(|entry| json!({"name": entry.name, "clientConfig": {"caBundle": bundle}})).collect();
     let object = json!({
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "MutatingWebhookConfiguration",
-        "metadata": {"name": configuration},
+        "metadata": {"name": configuration, "resourceVersion": found.version},
         "webhooks": webhooks,
     });
     let path = format!("{PATH}/{configuration}?fieldManager={MANAGER}&force=true");

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use super::authority::{Authority, AuthorityError, CaCertificate, Leaf};
-use super::bundle::{self, Entry};
+use super::bundle::{self, Found};
 use super::plan::{InService, LeafStep, Step, leaf_step, step};
 use super::store::{Place, Store, Stored};
 use super::wake::{self, Pace};
@@ -70,12 +70,12 @@ pub struct Keeper {
 /// What one look at the cluster showed.
 struct Look {
     stored: Stored,
-    entries: Result<Vec<Entry>, ApiError>,
+    found: Result<Found, ApiError>,
 }
 
 impl Look {
     fn step(&self) -> Step {
-        step(&self.stored, self.entries.as_deref().ok(), unix_now())
+        step(&self.stored, self.found.as_ref().ok().map(|found| &*found.entries), unix_now())
     }
 }
 
@@ -145,8 +145,14 @@ impl Keeper {
     async fn changes(&mut self) -> Result<bool, Cause> {
         for _ in 0..STEPS {
             let look = self.look().await?;
-            if look.step() == Step::Rest {
-                return look.entries.map(|_| true).map_err(|error| self.failed(&error, Code::CaBundle));
+            match look.step() {
+                Step::Rest => return look.found.map(|_| true).map_err(|error| self.failed(&error, Code::CaBundle)),
+                // Whoever sees it first: a Lease that a killed replica holds must not keep pods waiting.
+                Step::Publish(_) => {
+                    self.act(look).await?;
+                    continue;
+                }
+                Step::Restore(_) | Step::Rotate(_) | Step::Prune(_) => {}
             }
             let taken = self.claim.take(&self.api).await.map_err(|error| self.failed(&error, Code::KubernetesApi))?;
             if taken != Taken::Ours {
@@ -166,9 +172,10 @@ impl Keeper {
         Ok(false)
     }
 
+    /// The configuration before the Secret: one that has not changed since holds nothing newer than what the Secret says.
     async fn look(&mut self) -> Result<Look, Cause> {
+        let found = bundle::read(&self.api, &self.configuration).await;
         let stored = self.place.read(&self.api).await.map_err(|error| self.failed(&error, Code::KubernetesApi))?;
-        let entries = bundle::read(&self.api, &self.configuration).await;
         match &stored {
             Stored::Usable { store, .. } => {
                 self.metrics.ca_expires(store.current.certificate().not_after);
@@ -176,18 +183,18 @@ impl Keeper {
             }
             Stored::Absent | Stored::Unusable { .. } => {}
         }
-        if let (Ok(entries), Some(store)) = (&entries, &self.remembered) {
+        if let (Ok(found), Some(store)) = (&found, &self.remembered) {
             let current = store.current.certificate();
             let since =
                 self.trusted.take().filter(|(ca, _)| ca == current).map_or_else(Instant::now, |(_, since)| since);
-            self.trusted = bundle::all_trust(entries, &current.der).then(|| (current.clone(), since));
+            self.trusted = bundle::all_trust(&found.entries, &current.der).then(|| (current.clone(), since));
         }
-        Ok(Look { stored, entries })
+        Ok(Look { stored, found })
     }
 
     async fn act(&mut self, look: Look) -> Result<(), Cause> {
         let next = look.step();
-        let Look { stored, entries } = look;
+        let Look { stored, found } = look;
         let object = match &stored {
             Stored::Absent => None,
             Stored::Usable { object, .. } => Some(&**object),
@@ -209,18 +216,25 @@ impl Keeper {
             }
             (Step::Prune(_), None) => Ok(()),
             (Step::Publish(certificates), _) => {
-                let entries = entries.map_err(|error| self.failed(&error, Code::CaBundle))?;
-                bundle::publish(&self.api, &self.configuration, &entries, &certificates)
-                    .await
-                    .map_err(|error| self.failed(&error, Code::CaBundle))?;
-                tracing::info!(
-                    configuration = self.configuration,
-                    certificates = certificates.len(),
-                    "caBundle written"
-                );
-                Ok(())
+                let found = found.map_err(|error| self.failed(&error, Code::CaBundle))?;
+                self.publish(&found, &certificates).await
             }
         }
+    }
+
+    /// A lost race is no failure: the next look finds what is to be written now.
+    async fn publish(&self, found: &Found, certificates: &[CaCertificate]) -> Result<(), Cause> {
+        match bundle::publish(&self.api, &self.configuration, found, certificates).await {
+            Ok(()) => {
+                let certificates = certificates.len();
+                tracing::info!(configuration = self.configuration, certificates, "caBundle written");
+            }
+            Err(error) if error.is_conflict() => {
+                tracing::debug!(configuration = self.configuration, "the configuration has changed meanwhile");
+            }
+            Err(error) => return Err(self.failed(&error, Code::CaBundle)),
+        }
+        Ok(())
     }
 
     /// A lost race is no failure: the next look finds what the winner wrote.

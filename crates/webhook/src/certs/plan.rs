@@ -20,7 +20,7 @@ pub const KEEP: i64 = 3 * LEAF_LIFE;
 /// Old CAs kept at most; more are only there when somebody asks for one rotation after another.
 const MOST: usize = 8;
 
-/// A change to something shared; only the Lease's holder makes one.
+/// A change to something shared. Only the Lease's holder changes the Secret; `caBundle` follows it, whoever is first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// All is as it should be.

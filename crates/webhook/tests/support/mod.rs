@@ -41,6 +41,8 @@ pub const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/sidekey/leases/
 /// In the place of a status: nobody answers.
 pub const SILENT: u16 = 599;
 
+type Meanwhile = Box<dyn FnOnce(&Cluster) + Send>;
+
 /// Objects by path, with an API server's resourceVersion rules.
 #[derive(Clone, Default)]
 pub struct Cluster(Arc<State>);
@@ -53,6 +55,8 @@ struct State {
     broken: AtomicU16,
     /// The same of calls of one path.
     refused: Mutex<BTreeMap<String, u16>>,
+    /// Done before the next patch is taken in.
+    meanwhile: Mutex<Option<Meanwhile>>,
     /// Paths that changed, for watches. Dropping the sender ends them.
     changes: Mutex<Option<broadcast::Sender<String>>>,
 }
@@ -80,6 +84,10 @@ impl Cluster {
                 let (parts, body) = request.into_parts();
                 let body = body.collect().await.unwrap().to_bytes();
                 let object = serde_json::from_slice(&body).unwrap_or(Value::Null);
+                if parts.method == "PATCH" {
+                    let meanwhile = state.meanwhile.lock().unwrap().take();
+                    meanwhile.into_iter().for_each(|act| act(&Cluster(Arc::clone(&state))));
+                }
                 let (status, answer) = match parts.uri.query() {
                     Some(query) if query.starts_with("watch=true&") => state.watch(parts.uri.path(), query),
                     _ => {
@@ -132,6 +140,11 @@ impl Cluster {
     /// Like [`Cluster::fail`] for calls of this path.
     pub fn refuse(&self, path: &str, status: u16) {
         self.0.refused.lock().unwrap().insert(path.to_owned(), status);
+    }
+
+    /// Does this just before the next patch comes in: what the patch knows is out of date then.
+    pub fn before_the_next_patch(&self, act: impl FnOnce(&Self) + Send + 'static) {
+        *self.0.meanwhile.lock().unwrap() = Some(Box::new(act));
     }
 
     /// Calls so far, `VERB path`; forgets them.
@@ -208,6 +221,10 @@ impl State {
                 (path.to_owned(), object)
             }
             ("PATCH", Some(mut found)) => {
+                let wanted = &object["metadata"]["resourceVersion"];
+                if !wanted.is_null() && *wanted != found["metadata"]["resourceVersion"] {
+                    return failure(409, "the object has been modified");
+                }
                 for applied in object["webhooks"].as_array().unwrap() {
                     let hooks = found["webhooks"].as_array_mut().unwrap();
                     let hook = hooks.iter_mut().find(|hook| hook["name"] == applied["name"]).unwrap();
