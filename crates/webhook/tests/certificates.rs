@@ -206,7 +206,7 @@ async fn a_bundle_that_somebody_empties_is_written_again() {
 
 /// A replica that was killed in the middle of a change leaves its name in the Lease for half a minute.
 #[tokio::test(start_paused = true)]
-async fn a_bundle_is_written_while_a_dead_replica_holds_the_lock() {
+async fn bundle_and_secret_are_restored_while_a_dead_replica_holds_the_lock() {
     let cluster = Cluster::with_hooks(HOOKS);
     let mut replica = Replica::new(&cluster, "a");
     replica.keeper.round().await;
@@ -214,8 +214,12 @@ async fn a_bundle_is_written_while_a_dead_replica_holds_the_lock() {
     cluster.change(CONFIGURATION, |object| object["webhooks"][0]["clientConfig"]["caBundle"] = json!(""));
     assert!(replica.keeper.round().await);
     assert!(all_trust(&cluster));
-    ask_for_rotation(&cluster);
     let before = current(&cluster);
+    cluster.delete(SECRET);
+    cluster.change(CONFIGURATION, |object| object["webhooks"][1]["clientConfig"]["caBundle"] = json!(""));
+    assert!(replica.keeper.round().await);
+    assert!(all_trust(&cluster) && current(&cluster) == before, "the same CA, in both places");
+    ask_for_rotation(&cluster);
     assert!(!replica.keeper.round().await, "the CA itself is the holder's to change");
     assert_eq!(current(&cluster), before);
 }
@@ -347,6 +351,23 @@ async fn whoever_writes_against_it_all_day_makes_no_loop() {
     }
     let written = cluster.take_calls().iter().filter(|call| call.starts_with("PATCH ")).count();
     assert!((60..=160).contains(&written), "{written} writes in a minute");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_fails_is_soon_made_again_and_ever_later_while_it_goes_on_failing() {
+    let cluster = at_rest().await;
+    cluster.fail(503);
+    cluster.change(CONFIGURATION, |object| object["webhooks"][0]["clientConfig"]["caBundle"] = json!(""));
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(!cluster.take_calls().is_empty() && !all_trust(&cluster), "the look that the change asked for has failed");
+    cluster.fail(0);
+    tokio::time::sleep(Duration::from_millis(1_300)).await;
+    assert!(all_trust(&cluster), "not in ten seconds");
+    cluster.fail(503);
+    cluster.take_calls();
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    let calls = cluster.take_calls().len();
+    assert!((80..=180).contains(&calls), "{calls} calls in ten minutes");
 }
 
 #[tokio::test(start_paused = true)]

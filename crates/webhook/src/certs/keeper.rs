@@ -111,19 +111,21 @@ impl Keeper {
     }
 
     async fn keep(&mut self, changed: &Notify) {
-        let mut pace = Pace::new(Instant::now());
+        let (mut pace, mut failures) = (Pace::new(Instant::now()), 0_u32);
         for round in 0_u64.. {
             let settled = self.round().await;
+            failures = if self.said.is_some() { failures.saturating_add(1) } else { 0 };
             let starting = self.ready.is_some() && round < PATIENCE;
+            let wait = if starting || !settled { SOON } else { again(failures) };
             tokio::select! {
-                () = sleep(jitter::around(if starting || !settled { SOON } else { POLL }, 0.2)) => {}
+                () = sleep(jitter::around(wait, 0.2)) => {}
                 () = changed.notified() => sleep(pace.wait(Instant::now())).await,
             }
         }
     }
 
     /// Looks, and changes what this replica may change. False when something is left to do that another look may find
-    /// possible; an API that fails is asked again at the usual pace.
+    /// possible.
     pub async fn round(&mut self) -> bool {
         let outcome = self.changes().await;
         if let Err(cause) = self.leaf(unix_now()) {
@@ -147,12 +149,12 @@ impl Keeper {
             let look = self.look().await?;
             match look.step() {
                 Step::Rest => return look.found.map(|_| true).map_err(|error| self.failed(&error, Code::CaBundle)),
-                // Whoever sees it first: a Lease that a killed replica holds must not keep pods waiting.
-                Step::Publish(_) => {
+                // Whoever sees it first, from what all know: a Lease that a killed replica holds must not keep pods waiting.
+                step if self.is_for_all(&step) => {
                     self.act(look).await?;
                     continue;
                 }
-                Step::Restore(_) | Step::Rotate(_) | Step::Prune(_) => {}
+                _ => {}
             }
             let taken = self.claim.take(&self.api).await.map_err(|error| self.failed(&error, Code::KubernetesApi))?;
             if taken != Taken::Ours {
@@ -170,6 +172,15 @@ impl Keeper {
             done?;
         }
         Ok(false)
+    }
+
+    /// Whether each replica may do it, without the Lease: it invents nothing, and the API server lets one of them through.
+    const fn is_for_all(&self, step: &Step) -> bool {
+        match step {
+            Step::Publish(_) => true,
+            Step::Restore(_) => self.remembered.is_some(),
+            Step::Rest | Step::Rotate(_) | Step::Prune(_) => false,
+        }
     }
 
     /// The configuration before the Secret: one that has not changed since holds nothing newer than what the Secret says.
@@ -296,6 +307,15 @@ impl Keeper {
             _ => {}
         }
         self.said = cause;
+    }
+}
+
+/// Till the next look after so many in a row that failed: what a change asked for must not wait for the usual one because of a
+/// single answer that did not come.
+fn again(failures: u32) -> Duration {
+    match failures {
+        0 => POLL,
+        _ => SOON.saturating_mul(1 << (failures - 1).min(4)).min(POLL),
     }
 }
 

@@ -20,7 +20,8 @@ pub const KEEP: i64 = 3 * LEAF_LIFE;
 /// Old CAs kept at most; more are only there when somebody asks for one rotation after another.
 const MOST: usize = 8;
 
-/// A change to something shared. Only the Lease's holder changes the Secret; `caBundle` follows it, whoever is first.
+/// A change to something shared. Only the Lease's holder makes a CA or takes one away; a lost Secret and `caBundle` are restored by
+/// whoever is first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// All is as it should be.
