@@ -11,7 +11,7 @@ demo: ## the main job on an embedded server: a pod through the webhook, then the
 	@"$${CARGO_TARGET_DIR:-target}/demo/sidekey-demo" $(DEMO_ARGS)
 
 test: ## everything that needs no cluster
-	@cargo test --quiet --locked
+	@.ci/test
 
 chaos: ## 1 000 faults and a kill before each call that writes, over the real agent; SEED=n repeats a run, FAULTS=n sets its length
 	@SEED="$${SEED:-$$(date +%s)}" FAULTS="$${FAULTS:-1000}" cargo test --quiet --locked -p sidekey-agent --test chaos
