@@ -353,6 +353,30 @@ async fn whoever_writes_against_it_all_day_makes_no_loop() {
     assert!((60..=160).contains(&written), "{written} writes in a minute");
 }
 
+/// It refuses while its caches fill, and its watches longer than the rest.
+#[tokio::test(start_paused = true)]
+async fn an_api_server_that_is_not_itself_yet_leaves_no_change_unseen_for_long() {
+    for status in [403, 429, 503] {
+        let cluster = at_rest().await;
+        cluster.fail(SILENT);
+        cluster.end_watches();
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        cluster.fail(status);
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        cluster.fail(0);
+        cluster.refuse_watches(status);
+        tokio::time::sleep(Duration::from_secs(12)).await;
+        cluster.change(CONFIGURATION, |object| object["webhooks"][0]["clientConfig"]["caBundle"] = json!(""));
+        tokio::time::sleep(Duration::from_millis(1_300)).await;
+        assert!(all_trust(&cluster), "{status}: looked at each second while it is not watched");
+        cluster.refuse_watches(0);
+        tokio::time::sleep(Duration::from_secs(if status == 403 { 13 } else { 2 })).await;
+        cluster.change(CONFIGURATION, |object| object["webhooks"][0]["clientConfig"]["caBundle"] = json!(""));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(all_trust(&cluster), "{status}: watched again");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_look_that_fails_is_soon_made_again_and_ever_later_while_it_goes_on_failing() {
     let cluster = at_rest().await;

@@ -9,14 +9,13 @@ use sidekey_cluster::jitter;
 use sidekey_cluster::lease::{Claim, Taken};
 use sidekey_core::{Cause, Code};
 use sidekey_runtime::readiness::Token;
-use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use super::authority::{Authority, AuthorityError, CaCertificate, Leaf};
 use super::bundle::{self, Found};
 use super::plan::{InService, LeafStep, Step, leaf_step, step};
 use super::store::{Place, Store, Stored};
-use super::wake::{self, Pace};
+use super::wake::{self, Changes, Pace};
 use super::{Served, Unix, unix_now};
 use crate::lease;
 use crate::metrics::Metrics;
@@ -26,6 +25,11 @@ pub const POLL: Duration = Duration::from_secs(10);
 
 /// The same, while a change waits for the Lease, and for the first [`PATIENCE`] rounds of a start.
 const SOON: Duration = Duration::from_secs(1);
+
+/// Secret and configuration are watched; without one of the watches, which a new try may bring back, they are looked at as at a
+/// start for this long. It may also be that the right to watch is missing, and then it stays so.
+const WATCHES: usize = 2;
+const BLIND: Duration = Duration::from_secs(60);
 
 /// Rounds after which a start is no longer in a hurry: something is missing that a person must mend.
 const PATIENCE: u64 = 60;
@@ -101,25 +105,27 @@ impl Keeper {
 
     /// Keeps on, for ever: a round at each change of Secret or configuration, and one now and then.
     pub async fn run(mut self) {
-        let (api, metrics, changed) = (self.api.clone(), self.metrics.clone(), Notify::new());
+        let (api, metrics, changes) = (self.api.clone(), self.metrics.clone(), Changes::default());
         let (secrets, secret, configuration) = (self.place.all(), self.place.name.clone(), self.configuration.clone());
         tokio::join!(
-            wake::follow(api.clone(), &secrets, &secret, &changed, &metrics),
-            wake::follow(api, bundle::PATH, &configuration, &changed, &metrics),
-            self.keep(&changed),
+            wake::follow(api.clone(), &secrets, &secret, &changes, &metrics),
+            wake::follow(api, bundle::PATH, &configuration, &changes, &metrics),
+            self.keep(&changes),
         );
     }
 
-    async fn keep(&mut self, changed: &Notify) {
-        let (mut pace, mut failures) = (Pace::new(Instant::now()), 0_u32);
+    async fn keep(&mut self, changes: &Changes) {
+        let (mut pace, mut failures, mut unwatched) = (Pace::new(Instant::now()), 0_u32, None);
         for round in 0_u64.. {
             let settled = self.round().await;
             failures = if self.said.is_some() { failures.saturating_add(1) } else { 0 };
             let starting = self.ready.is_some() && round < PATIENCE;
-            let wait = if starting || !settled { SOON } else { again(failures) };
+            unwatched = changes.lacks(WATCHES).then(|| unwatched.unwrap_or_else(Instant::now));
+            let blind = failures == 0 && unwatched.is_some_and(|since| since.elapsed() < BLIND);
+            let wait = if starting || !settled || blind { SOON } else { again(failures) };
             tokio::select! {
                 () = sleep(jitter::around(wait, 0.2)) => {}
-                () = changed.notified() => sleep(pace.wait(Instant::now())).await,
+                () = changes.changed.notified() => sleep(pace.wait(Instant::now())).await,
             }
         }
     }

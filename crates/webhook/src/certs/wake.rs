@@ -3,6 +3,7 @@
 //! Events carry metadata alone, so that no key travels, and are dropped unread, so that nothing grows. A watch that cannot be
 //! held costs speed and nothing else: the object is looked at every ten seconds all the same.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use sidekey_cluster::api::{Api, ApiError, METADATA};
@@ -23,9 +24,9 @@ const GOOD: Duration = Duration::from_secs(5);
 const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// Doublings while nobody answers, to 1.6 s: an API server that starts again is away for long enough to be given up for half a
-/// minute, and who replaces the configuration right after that would have pods wait for us.
-const SILENT: u32 = 4;
+/// Doublings while nobody answers, or an API server that is not itself yet (429, 5xx), to 1.6 s: one that starts again is away for
+/// long enough to be given up for half a minute, and who replaces the configuration right after that would have pods wait for us.
+const AILING: u32 = 4;
 
 /// Looks that changes may bring about at once.
 const BURST: u32 = 10;
@@ -33,15 +34,36 @@ const BURST: u32 = 10;
 /// Then one in this time: whoever writes against us all day makes no loop.
 const REFILL: Duration = Duration::from_secs(1);
 
-/// Calls `changed` at each change of the object `name` of `collection`, and whenever some may have been overlooked, for ever.
-pub(super) async fn follow(api: Api, collection: &str, name: &str, changed: &Notify, metrics: &Metrics) {
+/// What watches tell.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    /// Something changed, or may have.
+    pub(super) changed: Notify,
+    /// How many watches are held now.
+    held: AtomicUsize,
+}
+
+impl Changes {
+    /// Whether one of so many watches is not held.
+    pub(super) fn lacks(&self, all: usize) -> bool {
+        self.held.load(Ordering::Relaxed) < all
+    }
+}
+
+/// Tells `changes` of each change of the object `name` of `collection`, and whenever some may have been overlooked, for ever.
+pub(super) async fn follow(api: Api, collection: &str, name: &str, changes: &Changes, metrics: &Metrics) {
     let path = format!("{collection}?watch=true&fieldSelector=metadata.name%3D{name}&timeoutSeconds={SECONDS}");
-    let (mut failures, mut said) = (0_u32, false);
+    let (mut failures, mut said, mut ailing) = (0_u32, false, false);
     loop {
         let begun = Instant::now();
-        let ended = listen(&api, &path, changed).await;
-        let silent = matches!(&ended, Err(error) if error.status().is_none());
-        failures = if begun.elapsed() >= GOOD { 0 } else { failures + 1 }.min(if silent { SILENT } else { u32::MAX });
+        let ended = listen(&api, &path, changes).await;
+        let is_ailing =
+            matches!(&ended, Err(error) if error.status().is_none_or(|status| status == 429 || status >= 500));
+        // A refusal after an absence is a new matter: an API server that has just started refuses for a moment.
+        let same = begun.elapsed() < GOOD && ailing == is_ailing;
+        failures = if same { failures + 1 } else { u32::from(begun.elapsed() < GOOD) };
+        failures = failures.min(if is_ailing { AILING } else { u32::MAX });
+        ailing = is_ailing;
         match ended {
             Ok(()) => said = false,
             Err(error) => {
@@ -59,13 +81,20 @@ pub(super) async fn follow(api: Api, collection: &str, name: &str, changed: &Not
 }
 
 /// Holds one watch to its end.
-async fn listen(api: &Api, path: &str, changed: &Notify) -> Result<(), ApiError> {
+async fn listen(api: &Api, path: &str, changes: &Changes) -> Result<(), ApiError> {
     let mut lines = api.watch(path, METADATA).await?;
-    changed.notify_one();
-    while lines.next().await?.is_some() {
-        changed.notify_one();
-    }
-    Ok(())
+    changes.held.fetch_add(1, Ordering::Relaxed);
+    changes.changed.notify_one();
+    let ended = loop {
+        match lines.next().await {
+            Ok(Some(_)) => changes.changed.notify_one(),
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+    };
+    changes.held.fetch_sub(1, Ordering::Relaxed);
+    changes.changed.notify_one();
+    ended
 }
 
 fn pause(failures: u32) -> Duration {

@@ -53,6 +53,8 @@ struct State {
     calls: Mutex<Vec<String>>,
     /// Every call fails with this status, or without an answer if it is [`SILENT`]; 0 means none does.
     broken: AtomicU16,
+    /// The same of watches alone.
+    unwatched: AtomicU16,
     /// The same of calls of one path.
     refused: Mutex<BTreeMap<String, u16>>,
     /// Done before the next patch is taken in.
@@ -137,6 +139,11 @@ impl Cluster {
         self.0.broken.store(status, Ordering::SeqCst);
     }
 
+    /// Like [`Cluster::fail`] for watches alone.
+    pub fn refuse_watches(&self, status: u16) {
+        self.0.unwatched.store(status, Ordering::SeqCst);
+    }
+
     /// Like [`Cluster::fail`] for calls of this path.
     pub fn refuse(&self, path: &str, status: u16) {
         self.0.refused.lock().unwrap().insert(path.to_owned(), status);
@@ -173,7 +180,7 @@ impl State {
     /// A line for the object if it is there, and one for each change; what a line says is read by nobody.
     fn watch(&self, collection: &str, query: &str) -> (StatusCode, UnsyncBoxBody<Bytes, Infallible>) {
         self.calls.lock().unwrap().push(format!("WATCH {collection}"));
-        let broken = self.broken.load(Ordering::SeqCst);
+        let broken = self.broken.load(Ordering::SeqCst).max(self.unwatched.load(Ordering::SeqCst));
         if broken != 0 {
             let (status, body) = failure(broken, "the API server has a bad day");
             return (status, Full::new(Bytes::from(body.to_string())).boxed_unsync());
