@@ -1,7 +1,7 @@
 //! A watch on one object whose only word is "look now": what changed is read by the look, which decides and bounds as ever.
 //!
 //! Events carry metadata alone, so that no key travels, and are dropped unread, so that nothing grows. A watch that cannot be
-//! held costs speed and nothing else: the object is looked at every ten seconds all the same.
+//! held costs speed and nothing else: the object is looked at each second for a minute, and every ten seconds after that.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -72,7 +72,7 @@ pub(super) async fn follow(api: Api, collection: &str, name: &str, changes: &Cha
                 if std::mem::replace(&mut said, true) {
                     tracing::debug!(%cause, "still not watched");
                 } else {
-                    tracing::warn!(%cause, "not watched, looked at every ten seconds instead");
+                    tracing::warn!(%cause, "not watched, looked at now and then instead");
                 }
             }
         }
